@@ -1,0 +1,207 @@
+"""The words of the project as plain records: policies, numerics, cells, settings. Imports no framework."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from difflib import get_close_matches
+from typing import Literal
+
+Statistics = Literal["batch", "moving"]
+
+FRAMEWORKS = ("keras", "torch")
+BACKBONES = ("resnet50", "vgg16")
+NUMERICS = ("native", "matched")
+
+
+class InputError(ValueError):
+    """Something a person gave can't be used. The message is one line; the command line exits with 2."""
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What a BN policy does, as facts, and how each framework spells it.
+
+    Attributes:
+        trains: ``head``; ``bn`` (head, gamma, beta); ``all``; ``all-but-bn``.
+        fit_statistics: what training normalises with.
+        updates: whether training moves the moving statistics.
+        evaluate_statistics: what evaluation normalises with.
+        reestimate: whether the moving statistics are replaced by the population's ``before-fit`` or
+            ``before-evaluate``; None where they aren't.
+        features: whether the backbone runs once, ahead of training.
+        who: who gets this, and by writing what.
+        keras, torch: the spelling in each framework.
+    """
+
+    name: str
+    trains: Literal["head", "bn", "all", "all-but-bn"]
+    fit_statistics: Statistics
+    updates: bool
+    evaluate_statistics: Statistics
+    who: str
+    keras: str
+    torch: str
+    reestimate: Literal["before-fit", "before-evaluate"] | None = None
+    features: bool = False
+
+    @property
+    def facts(self) -> dict:
+        """The four facts that an implementation's own ``bn_policy.Policy`` is made of."""
+        names = ("trains", "fit_statistics", "updates", "evaluate_statistics")
+        return {name: getattr(self, name) for name in names}
+
+    @property
+    def fixed_in_fit(self) -> bool:
+        """Whether training leaves the backbone's output for an image as it was, so that once is enough."""
+        return self.trains == "head" and self.fit_statistics == "moving" and not self.updates
+
+    @property
+    def fixed_in_evaluate(self) -> bool:
+        """Whether evaluation's features of an image stay the same through the whole of training."""
+        return self.trains == "head" and self.evaluate_statistics == "moving" and not self.updates
+
+
+POLICIES = {
+    policy.name: policy
+    for policy in (
+        Policy(
+            "frozen-batch-stats", "head", "batch", False, "moving",
+            who="Keras 2.1.3-2.3.1 and tf.keras 1.15: layer.trainable = False; Lightning: freeze(train_bn=False)",
+            keras="bn.momentum = 1.0; bn.gamma.trainable = bn.beta.trainable = False",
+            torch="bn.requires_grad_(False); bn.track_running_stats = False, set after construction",
+        ),
+        Policy(
+            "frozen-drifting", "head", "batch", True, "moving",
+            who="Keras <= 2.1.2: layer.trainable = False; PyTorch: requires_grad_(False) under model.train()",
+            keras="bn.gamma.trainable = bn.beta.trainable = False",
+            torch="bn.requires_grad_(False)",
+        ),
+        Policy(
+            "frozen", "head", "moving", False, "moving",
+            who="TF 2 and Keras 3: layer.trainable = False; PyTorch: bn.eval() after every model.train()",
+            keras="bn.trainable = False",
+            torch="bn.requires_grad_(False); bn.eval() after every model.train()",
+        ),
+        Policy(
+            "bn-trainable", "bn", "batch", True, "moving",
+            who="the Stack Overflow answer: make the BN layers trainable",
+            keras="layer.trainable = isinstance(layer, BatchNormalization)",
+            torch="p.requires_grad_(False) for all but BN's weight and bias",
+        ),
+        Policy(
+            "features", "head", "moving", False, "moving", features=True,
+            who="extract features first, train a head on them",
+            keras="features = base.predict(images); head.fit(features, labels)",
+            torch="features = base.eval()(images); train the head on them",
+        ),
+        Policy(
+            "fine-tune", "all", "batch", True, "moving",
+            who="both frameworks' default once the base is unfrozen",
+            keras="base.trainable = True",
+            torch="model.train()",
+        ),
+        Policy(
+            "fine-tune-bn-frozen", "all-but-bn", "moving", False, "moving",
+            who="Keras's fine-tuning guide, Detectron",
+            keras="base.trainable = True; then bn.trainable = False, layer by layer",
+            torch="bn.requires_grad_(False); bn.eval() after every model.train()",
+        ),
+        Policy(
+            "batch-stats", "head", "batch", False, "batch",
+            who="'use the mini-batch statistics for evaluation too'; PyTorch: track_running_stats=False",
+            keras="no spelling; here keras_impl.layers.BatchNorm(evaluates_with='batch')",
+            torch="bn.track_running_stats = False; bn.train() in evaluation too",
+        ),
+        Policy(
+            "adapted", "head", "moving", False, "moving", reestimate="before-fit",
+            who="AdaBN; 'reset the moving statistics' to the new data's",
+            keras="keras_impl.statistics.recalibrate(model, batches), then as frozen",
+            torch="torch_impl.statistics.recalibrate(model, batches), then as frozen",
+        ),
+        Policy(
+            "fine-tune-recalibrated", "all", "batch", True, "moving", reestimate="before-evaluate",
+            who="PreciseBN",
+            keras="base.trainable = True; keras_impl.statistics.recalibrate(model, batches) before evaluate",
+            torch="model.train(); torch_impl.statistics.recalibrate(model, batches) before evaluation",
+        ),
+    )
+}  # fmt: skip
+
+DEFAULT_POLICIES = (
+    "frozen-batch-stats",
+    "frozen-drifting",
+    "frozen",
+    "bn-trainable",
+    "features",
+    "fine-tune",
+)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One training: framework x backbone x policy x numerics x seed."""
+
+    framework: str
+    backbone: str
+    policy: str
+    numerics: str
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """The cell's folder in a run directory."""
+        return f"{self.framework}-{self.policy}-{self.numerics}-seed{self.seed}"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a run's cells have in common: the data, the weights and how training goes.
+
+    Attributes:
+        data: ``elpv`` or a folder.
+        positive: name of the positive class; None takes the rarer.
+        weights: as given to ``--weights``.
+        images: how many images are taken for training (stratified, seeded); None takes all.
+        image_size: side of the square images, in pixels.
+        batch_size: images a batch.
+        epochs: at most this many.
+        learning_rate: Adam's.
+        patience: epochs without a better val_loss before training stops.
+        reduce_lr: multiply the learning rate by 0.1 after 5 epochs without a better val_loss.
+        skip_unreadable: go on without the images that can't be read.
+    """
+
+    data: str = "elpv"
+    positive: str | None = None
+    weights: str = "auto"
+    images: int | None = 640
+    image_size: int = 96
+    batch_size: int = 32
+    epochs: int = 8
+    learning_rate: float = 1e-3
+    patience: int = 5
+    reduce_lr: bool = False
+    skip_unreadable: bool = False
+
+    def as_dict(self) -> dict:
+        """The settings as JSON can hold them."""
+        return asdict(self)
+
+
+PRESETS = {
+    "quick": Settings(),
+    "full": Settings(images=None, image_size=224, epochs=15),
+}
+
+
+def choose(kind: str, value: str, allowed) -> str:
+    """Return ``value`` if it is one of ``allowed``.
+
+    Raises:
+        InputError: it isn't; the line names the nearest that is.
+    """
+    if value in allowed:
+        return value
+    near = get_close_matches(value, allowed, 1, 0.4)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    raise InputError(f"unknown {kind} {value!r}: {hint}It can be {', '.join(allowed)}")

@@ -1,0 +1,48 @@
+"""The transfer model in Keras: a backbone, global average pooling and a new head."""
+
+import keras
+
+from . import layers
+from .resnet50 import resnet50
+from .vgg16 import vgg16
+
+
+def build(backbone="resnet50", variant="v1", width=1.0, *, numerics="native", dropout=0.5, seed=0):
+    """Join a backbone and a head: ``(N, H, W, 3)`` images to ``(N, 1)`` probabilities of the positive class.
+
+    The parts can be reached as ``get_layer("resnet50")`` (or ``"vgg16"``), ``get_layer("pool")`` and
+    ``get_layer("head")``. The weights are the layers' own random ones; `weights.from_arrays` sets others.
+
+    Args:
+        backbone: ``resnet50`` or ``vgg16``.
+        variant: of the ResNet50, ``v1`` or ``v1.5``.
+        width: factor on the number of channels of every layer of the backbone.
+        numerics: ``native``, or ``matched`` (dropout masks that both frameworks draw alike).
+        dropout: rate of the two dropout layers, in [0, 1).
+        seed: of the dropout masks.
+
+    Raises:
+        ValueError: an unknown backbone or variant.
+    """
+    if backbone == "resnet50":
+        body = resnet50(variant, width, numerics)
+    elif backbone == "vgg16":
+        body = vgg16(width)
+    else:
+        raise ValueError(f"backbone is {backbone!r}; it can be 'resnet50' or 'vgg16'")
+    inputs = keras.Input((None, None, 3), name="images")
+    features = keras.layers.GlobalAveragePooling2D(name="pool")(body(inputs))
+    outputs = head(features.shape[-1], numerics, dropout, seed)(features)
+    return keras.Model(inputs, outputs, name=f"{backbone}_transfer")
+
+
+def head(channels, numerics="native", dropout=0.5, seed=0):
+    """Build the head: ``(N, channels)`` pooled features to ``(N, 1)`` probabilities."""
+    drop = layers.CounterDropout if numerics == "matched" else keras.layers.Dropout
+    inputs = keras.Input((channels,), name="features")
+    x = keras.layers.Dense(64, activation="relu", name="head_dense_1")(inputs)
+    x = drop(dropout, seed=2 * seed + 1, name="head_dropout_1")(x)
+    x = keras.layers.Dense(64, activation="relu", name="head_dense_2")(x)
+    x = drop(dropout, seed=2 * seed + 2, name="head_dropout_2")(x)
+    outputs = keras.layers.Dense(1, activation="sigmoid", name="head_output")(x)
+    return keras.Model(inputs, outputs, name="head")

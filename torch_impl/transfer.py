@@ -1,0 +1,59 @@
+"""The transfer model in PyTorch: a backbone, global average pooling and a new head."""
+
+from torch import nn
+
+from . import layers
+from .resnet50 import resnet50
+from .vgg16 import vgg16
+
+
+def build(backbone="resnet50", variant="v1", width=1.0, *, numerics="native", dropout=0.5, seed=0):
+    """Join a backbone and a head: ``(N, 3, H, W)`` images to ``(N, 1)`` probabilities of the positive class.
+
+    The parts can be reached as ``model.backbone``, ``model.pool`` and ``model.head``; the weights are the
+    layers' own random ones; `weights.from_arrays` sets others.
+
+    Args:
+        backbone: ``resnet50`` or ``vgg16``.
+        variant: of the ResNet50, ``v1`` or ``v1.5``.
+        width: factor on the number of channels of every layer of the backbone.
+        numerics: ``native``, or ``matched`` (Keras's decay, variance rule and dropout masks that both draw alike).
+        dropout: rate of the two dropout layers, in [0, 1).
+        seed: of the dropout masks.
+
+    Raises:
+        ValueError: an unknown backbone or variant.
+    """
+    if backbone == "resnet50":
+        body = resnet50(variant, width, numerics)
+    elif backbone == "vgg16":
+        body = vgg16(width)
+    else:
+        raise ValueError(f"backbone is {backbone!r}; it can be 'resnet50' or 'vgg16'")
+    return _Transfer(body, head(body.channels, numerics, dropout, seed))
+
+
+class _Transfer(nn.Sequential):
+    def __init__(self, body, top):
+        super().__init__()
+        self.backbone = body
+        self.pool = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        self.head = top
+
+
+def head(channels, numerics="native", dropout=0.5, seed=0):
+    """Build the head: ``(N, channels)`` pooled features to ``(N, 1)`` probabilities."""
+
+    def drop(number):
+        return layers.CounterDropout(dropout, 2 * seed + number) if numerics == "matched" else nn.Dropout(dropout)
+
+    model = nn.Sequential()
+    model.add_module("head_dense_1", nn.Linear(channels, 64))
+    model.add_module("head_relu_1", nn.ReLU())
+    model.add_module("head_dropout_1", drop(1))
+    model.add_module("head_dense_2", nn.Linear(64, 64))
+    model.add_module("head_relu_2", nn.ReLU())
+    model.add_module("head_dropout_2", drop(2))
+    model.add_module("head_output", nn.Linear(64, 1))
+    model.add_module("head_sigmoid", nn.Sigmoid())
+    return model
