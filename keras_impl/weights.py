@@ -1,0 +1,61 @@
+"""A Keras model's weights as named arrays, the neutral form that both frameworks share.
+
+Names and layouts are Keras's: ``conv1_conv/kernel`` is ``(height, width, in, out)``, a dense kernel
+``(in, out)``. Names are matched, never positions, and nothing is reshaped to fit.
+"""
+
+import numpy as np
+
+
+def to_arrays(model):
+    """Copy a model's weights and moving statistics into arrays.
+
+    Args:
+        model: a transfer model, its backbone, its head, keras.applications' ResNet50 or VGG16, or any other
+            model of convolution, dense and BN layers.
+
+    Returns:
+        name -> array, in the model's own dtype. Counters and random states, which are integers, are left out.
+
+    Raises:
+        ValueError: two layers have the same name.
+    """
+    return {name: np.array(weight.numpy()) for name, weight in _names(model).items()}
+
+
+def from_arrays(model, arrays):
+    """Set all of a model's weights and moving statistics to copies of ``arrays``, in the model's dtype.
+
+    Raises:
+        ValueError: names are missing, unexpected or of another shape; the model stays as it was.
+    """
+    weights = _names(model)
+    _check(arrays, {name: weight.shape for name, weight in weights.items()})
+    for name, weight in weights.items():
+        weight.assign(np.array(arrays[name], weight.dtype))
+
+
+def _check(arrays, shapes):
+    missing = sorted(shapes.keys() - arrays.keys())
+    unexpected = sorted(arrays.keys() - shapes.keys())
+    misshapen = [
+        f"{name} {tuple(arrays[name].shape)} for {tuple(shapes[name])}"
+        for name in sorted(shapes.keys() & arrays.keys())
+        if tuple(arrays[name].shape) != tuple(shapes[name])
+    ]
+    lists = {"missing": missing, "unexpected": unexpected, "misshapen": misshapen}
+    if any(lists.values()):
+        found = "; ".join(
+            f"{len(names)} {what}: {', '.join(names)}" for what, names in lists.items() if names
+        )
+        raise ValueError(f"the arrays are not this model's: {found}")
+
+
+def _names(model):
+    """Map neutral names to the floating-point weights of a model: the layer's name and the weight's own."""
+    weights = [weight for weight in model.weights if "int" not in weight.dtype]
+    names = ["/".join(weight.path.split("/")[-2:]) for weight in weights]
+    if len(set(names)) < len(names):
+        twice = sorted({name for name in names if names.count(name) > 1})
+        raise ValueError(f"layers of the model have the same name: {', '.join(twice)}")
+    return dict(zip(names, weights, strict=True))

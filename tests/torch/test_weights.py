@@ -1,0 +1,132 @@
+"""torch_impl.weights: a model's weights as named arrays, and files of weights."""
+
+import numpy as np
+import pytest
+import torch
+import torchvision
+
+from torch_impl import transfer, weights
+
+
+def randomise(model, seed=0):
+    """Give every weight and statistic a value of its own, far from the initial one."""
+    generator = torch.Generator().manual_seed(seed)
+    for key, tensor in model.state_dict().items():
+        if tensor.is_floating_point():
+            values = torch.rand(tensor.shape, generator=generator)
+            tensor.copy_(values + 0.5 if tensor.ndim == 1 else (values - 0.5) / tensor[0].numel() ** 0.5)
+    return model
+
+
+def small(backbone="resnet50", variant="v1", seed=0, **options):
+    return randomise(transfer.build(backbone, variant, 0.25, **options), seed)
+
+
+@pytest.mark.parametrize(("backbone", "variant"), [("resnet50", "v1"), ("resnet50", "v1.5"), ("vgg16", "v1")])
+@pytest.mark.parametrize("part", ["whole", "backbone", "head"])
+def test_arrays_set_every_weight_of_another_model(backbone, variant, part):
+    source, target = small(backbone, variant, 1), small(backbone, variant, 2)
+    if part != "whole":
+        source, target = getattr(source, part), getattr(target, part)
+    weights.from_arrays(target, weights.to_arrays(source))
+    expected = source.state_dict()
+    for key, tensor in target.state_dict().items():
+        assert torch.equal(tensor, expected[key]), key
+
+
+def test_names_and_layouts_are_those_of_keras():
+    model = small()
+    arrays = weights.to_arrays(model)
+    block = model.backbone.conv2_block1
+    np.testing.assert_array_equal(
+        arrays["conv2_block1_2_conv/kernel"], block.conv2.weight.detach().permute(2, 3, 1, 0).numpy()
+    )
+    np.testing.assert_array_equal(arrays["conv2_block1_0_bn/moving_variance"], block.bn0.running_var.numpy())
+    np.testing.assert_array_equal(
+        arrays["head_dense_1/kernel"], model.head.head_dense_1.weight.detach().T.numpy()
+    )
+    assert all(array.flags.c_contiguous for array in arrays.values())
+    assert len(arrays) == 318 + 6
+
+
+def test_arrays_are_copies():
+    model = small("vgg16").backbone
+    arrays = weights.to_arrays(model)
+    kept = {name: array.copy() for name, array in arrays.items()}
+    randomise(model, 5)
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(array, kept[name])
+    weights.from_arrays(model, arrays)
+    for array in arrays.values():
+        array[...] = 0
+    for name, array in weights.to_arrays(model).items():
+        np.testing.assert_array_equal(array, kept[name])
+
+
+def test_counters_stay_as_they_are():
+    model = small(numerics="matched")
+    model.head.head_dropout_1.step += 7
+    model.backbone.conv1_bn.num_batches_tracked += 3
+    arrays = weights.to_arrays(model)
+    assert not any("dropout" in name or "tracked" in name for name in arrays)
+    weights.from_arrays(model, arrays)
+    assert model.head.head_dropout_1.step == 7
+    assert model.backbone.conv1_bn.num_batches_tracked == 3
+
+
+def test_dtype_is_the_models():
+    double, single = small("vgg16", seed=1).double(), small("vgg16", seed=2)
+    arrays = weights.to_arrays(double)
+    assert {array.dtype for array in arrays.values()} == {np.dtype("float64")}
+    weights.from_arrays(single, arrays)
+    assert single.head.head_output.weight.dtype == torch.float32
+    assert torch.equal(single.head.head_output.weight, double.head.head_output.weight.float())
+
+
+def test_other_names_and_shapes_are_listed_and_nothing_changes():
+    model = small("vgg16")
+    before = weights.to_arrays(model)
+    arrays = {name: array + 1 for name, array in before.items()}
+    del arrays["head_output/bias"], arrays["block1_conv1/bias"]
+    arrays["b/kernel"] = arrays["a/kernel"] = np.zeros(3)
+    arrays["head_output/kernel"] = np.zeros((1, 64))
+    with pytest.raises(ValueError, match="not this model's") as error:
+        weights.from_arrays(model, arrays)
+    assert str(error.value).endswith(
+        "2 missing: block1_conv1/bias, head_output/bias; 2 unexpected: a/kernel, b/kernel; "
+        "1 misshapen: head_output/kernel (1, 64) for (64, 1)"
+    )
+    for name, array in weights.to_arrays(model).items():
+        np.testing.assert_array_equal(array, before[name])
+
+
+@pytest.mark.parametrize(("backbone", "parts"), [("resnet50", -2), ("vgg16", 1)])
+def test_torchvisions_own_model_has_the_same_names(backbone, parts):
+    model = getattr(torchvision.models, backbone)(weights=None, num_classes=7)
+    if backbone == "vgg16":
+        model.classifier = torch.nn.Identity()
+    randomise(model)
+    before = {key: tensor.clone() for key, tensor in model.state_dict().items()}
+    arrays = weights.to_arrays(model)
+    ours = transfer.build(backbone, "v1.5").backbone
+    assert arrays.keys() - weights.to_arrays(ours).keys() <= {"predictions/kernel", "predictions/bias"}
+    weights.from_arrays(ours, {name: arrays[name] for name in arrays if not name.startswith("predictions")})
+    images = torch.rand(2, 3, 64, 64)
+    with torch.no_grad():
+        expected = torch.nn.Sequential(*list(model.children())[:parts]).eval()(images)
+        torch.testing.assert_close(ours.eval()(images), expected, rtol=0, atol=1e-6)
+    weights.from_arrays(randomise(model, 1), arrays)
+    for key, tensor in model.state_dict().items():
+        assert torch.equal(tensor, before[key]), key
+
+
+def test_vggs_first_dense_layer_takes_the_channels_last():
+    features = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3))
+    model = torch.nn.ModuleDict(
+        {"features": features, "classifier": torch.nn.Sequential(torch.nn.Linear(8 * 49, 5))}
+    )
+    weight = model["classifier"][0].weight.detach().clone()
+    arrays = weights.to_arrays(model)
+    assert arrays["fc1/kernel"][(2 * 7 + 3) * 8 + 6, 4] == weight[4, (6 * 7 + 2) * 7 + 3]
+    weights.from_arrays(randomise(model), arrays)
+    assert torch.equal(model["classifier"][0].weight, weight)
