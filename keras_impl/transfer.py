@@ -10,8 +10,7 @@ from .vgg16 import vgg16
 def build(backbone="resnet50", variant="v1", width=1.0, *, numerics="native", dropout=0.5, seed=0):
     """Join a backbone and a head: ``(N, H, W, 3)`` images to ``(N, 1)`` probabilities of the positive class.
 
-    The parts can be reached as ``get_layer("resnet50")`` (or ``"vgg16"``), ``get_layer("pool")`` and
-    ``get_layer("head")``. The weights are the layers' own random ones; `weights.from_arrays` sets others.
+    The weights are the layers' own random ones; `weights.from_arrays` sets others.
 
     Args:
         backbone: ``resnet50`` or ``vgg16``.
@@ -46,3 +45,9 @@ def head(channels, numerics="native", dropout=0.5, seed=0):
     x = drop(dropout, seed=2 * seed + 2, name="head_dropout_2")(x)
     outputs = keras.layers.Dense(1, activation="sigmoid", name="head_output")(x)
     return keras.Model(inputs, outputs, name="head")
+
+
+def parts(model):
+    """Return a transfer model's backbone and head."""
+    body = next(layer for layer in model.layers if layer.name in ("resnet50", "vgg16"))
+    return body, model.get_layer("head")

@@ -1,0 +1,1 @@
+"""The transfer models and what batch normalisation does to them, in PyTorch."""

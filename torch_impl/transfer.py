@@ -10,8 +10,7 @@ from .vgg16 import vgg16
 def build(backbone="resnet50", variant="v1", width=1.0, *, numerics="native", dropout=0.5, seed=0):
     """Join a backbone and a head: ``(N, 3, H, W)`` images to ``(N, 1)`` probabilities of the positive class.
 
-    The parts can be reached as ``model.backbone``, ``model.pool`` and ``model.head``; the weights are the
-    layers' own random ones; `weights.from_arrays` sets others.
+    The weights are the layers' own random ones; `weights.from_arrays` sets others.
 
     Args:
         backbone: ``resnet50`` or ``vgg16``.
@@ -40,6 +39,18 @@ class _Transfer(nn.Sequential):
         self.pool = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
         self.head = top
 
+    def logits(self, x):
+        """The output before the sigmoid, ``(N, 1)``: what the loss is computed from."""
+        return self.head.logits(self.pool(self.backbone(x)))
+
+
+class _Head(nn.Sequential):
+    def logits(self, x):
+        for name, module in self.named_children():
+            if name != "head_sigmoid":
+                x = module(x)
+        return x
+
 
 def head(channels, numerics="native", dropout=0.5, seed=0):
     """Build the head: ``(N, channels)`` pooled features to ``(N, 1)`` probabilities."""
@@ -47,7 +58,7 @@ def head(channels, numerics="native", dropout=0.5, seed=0):
     def drop(number):
         return layers.CounterDropout(dropout, 2 * seed + number) if numerics == "matched" else nn.Dropout(dropout)
 
-    model = nn.Sequential()
+    model = _Head()
     model.add_module("head_dense_1", nn.Linear(channels, 64))
     model.add_module("head_relu_1", nn.ReLU())
     model.add_module("head_dropout_1", drop(1))
@@ -57,3 +68,8 @@ def head(channels, numerics="native", dropout=0.5, seed=0):
     model.add_module("head_output", nn.Linear(64, 1))
     model.add_module("head_sigmoid", nn.Sigmoid())
     return model
+
+
+def parts(model):
+    """Return a transfer model's backbone and head."""
+    return model.backbone, model.head

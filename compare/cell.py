@@ -1,0 +1,150 @@
+"""One cell, start to end, for either implementation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import safe_open
+from safetensors.numpy import load_file, save_file
+
+from .data import Stream, load, split
+from .features import FeatureStream
+from .implementation import Implementation, implementation
+from .spec import POLICIES, Cell, Policy, Settings
+
+FRESH_BATCHES = 10
+
+
+def run_cell(cell: Cell, settings: Settings, run_dir: Path, report: Callable[[dict], None]) -> dict:
+    """Train one cell and evaluate it after every epoch on the batches that the epoch trained on.
+
+    Args:
+        cell: which training.
+        settings: what the run's cells share.
+        run_dir: holds ``weights.safetensors``; the best checkpoint goes to the cell's folder in it.
+        report: is called with the progress, step by step and epoch by epoch.
+
+    Returns:
+        The cell's result: its coordinates, ``status``, ``epochs``, ``best_epoch``, ``history``, ``fresh``.
+    """
+    side, policy = implementation(cell.framework), POLICIES[cell.policy]
+    weights = run_dir / "weights.safetensors"
+    stream = _stream(settings, cell.seed, _facts(weights)["preprocessing"])
+    side.training.start(cell.seed)
+    model = start_model(side, cell, weights)
+    if policy.reestimate == "before-fit":
+        side.statistics.recalibrate(model, stream.images("train"))
+    side.bn_policy.apply(model, side.bn_policy.Policy(**policy.facts))
+
+    checkpoint = run_dir / "cells" / cell.name / "best.safetensors"
+    checkpoint.parent.mkdir(parents=True, exist_ok=True)
+    training = _Training(side, policy, model, stream, settings, checkpoint, report)
+    status = "finished"
+    try:
+        training.run(cell.numerics)
+    except side.training.NonFiniteLossError as error:
+        status = f"failed: {error}"
+    fresh = training.evaluate(stream.fresh(FRESH_BATCHES)) if status == "finished" else {}
+    return {
+        "framework": cell.framework,
+        "backbone": cell.backbone,
+        "policy": cell.policy,
+        "numerics": cell.numerics,
+        "seed": cell.seed,
+        "status": status,
+        "epochs": len(training.history),
+        "best_epoch": training.best_epoch,
+        "history": training.history,
+        "fresh": fresh,
+    }
+
+
+def start_model(side: Implementation, cell: Cell, weights: Path) -> Any:
+    """Build the cell's transfer model, with the arrays that both frameworks start from."""
+    facts = _facts(weights)
+    model = side.transfer.build(
+        cell.backbone, facts["variant"], float(facts["width"]), numerics=cell.numerics, seed=cell.seed
+    )
+    backbone, head = side.transfer.parts(model)
+    side.weights.from_arrays(backbone, load_file(weights))
+    side.weights.from_arrays(head, head_arrays(side.weights.to_arrays(head), cell.seed))
+    return model
+
+
+def head_arrays(like: dict[str, np.ndarray], seed: int) -> dict[str, np.ndarray]:
+    """Draw a new head: Glorot-uniform kernels and zero biases, float32, shaped as in ``like``."""
+    rng = np.random.default_rng([seed, 1])
+    arrays = {}
+    for name, array in sorted(like.items()):
+        limit = np.sqrt(6 / sum(array.shape)) if name.endswith("/kernel") else 0.0
+        arrays[name] = rng.uniform(-limit, limit, array.shape).astype(np.float32)
+    return arrays
+
+
+class _Training:
+    """A training under way: what is trained, what is evaluated, and what has been seen so far."""
+
+    def __init__(self, side, policy: Policy, model, stream, settings: Settings, checkpoint, report):
+        self.side, self.policy, self.model, self.stream = side, policy, model, stream
+        self.settings, self.checkpoint, self.report = settings, checkpoint, report
+        self.history: list[dict] = []
+        self.best_epoch, self.best_val_loss = 0, float("inf")
+        self.features = None
+        if policy.fixed_in_fit or policy.fixed_in_evaluate:  # each image's features once, not once an epoch
+            self.features = FeatureStream(stream, lambda b: side.training.extract_features(model, b))
+
+    def run(self, numerics: str) -> None:
+        head = self.side.transfer.parts(self.model)[1]
+        model, batches = (head, self.features) if self.policy.fixed_in_fit else (self.model, self.stream)
+        self.side.training.fit(
+            model,
+            self.side.optimizers.adam(model, self.settings.learning_rate, numerics),
+            batches.epoch,
+            epochs=self.settings.epochs,
+            patience=self.settings.patience,
+            reduce_lr=self.settings.reduce_lr,
+            after_step=self._after_step,
+            after_epoch=self._after_epoch,
+        )
+
+    def evaluate(self, batches) -> dict[str, float]:
+        """Evaluate on batches of images, by way of their features where those can't have changed."""
+        if self.features is not None and self.policy.fixed_in_evaluate:
+            head = self.side.transfer.parts(self.model)[1]
+            return self.side.training.evaluate(head, self.features.of(batches))
+        return self.side.training.evaluate(self.model, batches)
+
+    def _after_step(self, epoch: int, step: int, loss: float) -> None:
+        place = {"epoch": epoch + 1, "epochs": self.settings.epochs, "step": step + 1, "steps": self.stream.steps}
+        self.report({"event": "step", **place, "fit_loss": loss})
+
+    def _after_epoch(self, epoch: int, logs: dict) -> float:
+        fit = {name: value for name, value in logs.items() if name != "learning_rate"}
+        batches = self.stream.epoch(epoch)
+        if self.policy.reestimate == "before-evaluate":
+            self.side.statistics.recalibrate(self.model, batches)
+        evaluate, val = self.evaluate(batches), self.evaluate(self.stream.validation())
+        row = {"epoch": epoch + 1, "learning_rate": logs["learning_rate"]}
+        self.history.append({**row, "fit": fit, "evaluate": evaluate, "val": val})
+        if val["loss"] < self.best_val_loss:
+            self.best_epoch, self.best_val_loss = epoch + 1, val["loss"]
+            save_file(self.side.weights.to_arrays(self.model), self.checkpoint)
+        losses = {"fit_loss": fit["loss"], "evaluate_loss": evaluate["loss"], "val_loss": val["loss"]}
+        self.report({"event": "epoch", "epoch": epoch + 1, "epochs": self.settings.epochs, **losses})
+        return val["loss"]
+
+
+def _facts(weights: Path) -> dict[str, str]:
+    with safe_open(weights, "numpy") as file:
+        return file.metadata()
+
+
+@lru_cache(maxsize=4)
+def _stream(settings: Settings, seed: int, preprocessing: str) -> Stream:
+    data = load(settings.data, settings.positive, settings.skip_unreadable)
+    train, val = split(data, seed, settings.images)
+    return Stream(data, train, val, settings.image_size, settings.batch_size, seed, preprocessing)

@@ -1,0 +1,128 @@
+"""Fit, evaluate and extract features in PyTorch: an explicit loop.
+
+A batch is ``(images, labels)``: float32 arrays ``(N, H, W, C)`` (or features ``(N, C)``) and ``(N, 1)``.
+"""
+
+import math
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from . import bn_policy
+from .metrics import measure
+
+
+class NonFiniteLossError(ArithmeticError):
+    """The training loss became NaN or infinite; ``epoch`` and ``step`` (from 1) say when."""
+
+    def __init__(self, epoch, step):
+        super().__init__(f"loss is not finite at epoch {epoch}, step {step}")
+        self.epoch, self.step = epoch, step
+
+
+def start(seed):
+    """Forget earlier models of this process and seed the framework, so that a training repeats itself."""
+    torch.manual_seed(seed)
+
+
+def fit(model, optimizer, train, *, epochs, patience=5, reduce_lr=False, after_step=None, after_epoch=None):
+    """Train on binary cross-entropy, as Keras's ``fit`` would.
+
+    Args:
+        model: a transfer model, or its head, with the policy already set (`bn_policy.apply`).
+        optimizer: of the model's trainable parameters.
+        train: maps an epoch (from 0) to its sequence of batches.
+        epochs: at most this many.
+        patience: epochs without a lower val_loss before training stops.
+        reduce_lr: multiply the learning rate by 0.1 after 5 epochs in which val_loss fell by less than 1e-4.
+        after_step: called with (epoch, step, mean loss of the epoch so far), all counted from 0.
+        after_epoch: called with (epoch, the epoch's row of the history); returns the val_loss that the last two watch.
+
+    Returns:
+        For each epoch a dict of ``loss``, the eleven metrics and ``learning_rate``.
+
+    Raises:
+        NonFiniteLossError: the mean loss of the epoch so far is no longer a finite number.
+    """
+    history = []
+    best, waited = math.inf, 0
+    # DIFFERS: Keras reduces after `patience` bad epochs, PyTorch after one more
+    scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(
+        optimizer, factor=0.1, patience=4, threshold=1e-4, threshold_mode="abs"
+    )
+    for epoch in range(epochs):
+        rate = optimizer.param_groups[0]["lr"]
+        logs = _train_epoch(model, optimizer, train(epoch), epoch, after_step)
+        history.append({**logs, "learning_rate": rate})
+        val_loss = after_epoch(epoch, history[-1]) if after_epoch else logs["loss"]
+        if reduce_lr:
+            scheduler.step(val_loss)
+        best, waited = (val_loss, 0) if val_loss < best else (best, waited + 1)
+        if waited >= patience:
+            break
+    return history
+
+
+def _train_epoch(model, optimizer, batches, epoch, after_step):
+    model.train()
+    bn_policy.hold(model)  # model.train() has just woken every BN module
+    total, count, outputs, labels = 0.0, 0, [], []
+    for step in range(len(batches)):
+        x, y = _tensors(batches[step], model)
+        optimizer.zero_grad()
+        logits = model.logits(x)
+        loss = F.binary_cross_entropy_with_logits(logits, y)
+        loss.backward()
+        optimizer.step()
+        total, count = total + loss.item() * len(y), count + len(y)
+        outputs.append(logits.detach().sigmoid())
+        labels.append(y)
+        if not math.isfinite(total):
+            raise NonFiniteLossError(epoch + 1, step + 1)
+        if after_step:
+            after_step(epoch, step, total / count)
+    return {"loss": total / count, **measure(torch.cat(outputs), torch.cat(labels))}
+
+
+@torch.no_grad()
+def evaluate(model, batches):
+    """Measure loss and metrics in inference mode (as the model's policy has it).
+
+    Returns:
+        A dict of ``loss`` and the eleven metrics.
+    """
+    model.eval()
+    bn_policy.hold(model)
+    total, count, outputs, labels = 0.0, 0, [], []
+    for step in range(len(batches)):
+        x, y = _tensors(batches[step], model)
+        logits = model.logits(x)
+        total += F.binary_cross_entropy_with_logits(logits, y).item() * len(y)
+        count += len(y)
+        outputs.append(logits.sigmoid())
+        labels.append(y)
+    return {"loss": total / count, **measure(torch.cat(outputs), torch.cat(labels))}
+
+
+@torch.no_grad()
+def extract_features(model, batches):
+    """Run the backbone once over the batches, in inference mode.
+
+    Returns:
+        Pooled features, ``(N, C)`` float32, in the order of the batches.
+    """
+    model.eval()
+    bn_policy.hold(model)
+    features = []
+    for step in range(len(batches)):
+        x, _ = _tensors(batches[step], model)
+        features.append(model.pool(model.backbone(x)).numpy())
+    return np.concatenate(features)
+
+
+def _tensors(batch, model):
+    """The batch as tensors of the model's dtype; images as a channels-last view of the same memory."""
+    dtype = next(model.parameters()).dtype
+    x, y = (torch.from_numpy(array).to(dtype) for array in batch)
+    return (x.permute(0, 3, 1, 2) if x.ndim == 4 else x), y
