@@ -4,11 +4,19 @@ Names and layouts are Keras's: ``conv1_conv/kernel`` is ``(height, width, in, ou
 ``(in, out)``. Names are matched, never positions, and nothing is reshaped to fit.
 """
 
+import pickle
+import re
+from pathlib import Path
+
 import numpy as np
+import safetensors
+import safetensors.numpy
 import torch
 
 from . import resnet50, vgg16
 
+_DAMAGED = (OSError, KeyError, TypeError, RuntimeError, EOFError, safetensors.SafetensorError)
+_PREPROCESSING = ("caffe", "torch", "pretext")
 _BLOCKS = [(stage, block) for stage, blocks in resnet50.BLOCKS.items() for block in range(1, blocks + 1)]
 # this project's module -> layer, where the two differ
 _MODULES = {
@@ -69,13 +77,61 @@ def from_arrays(model, arrays):
     """
     state = model.state_dict()
     names = _names(state)
-    _check(arrays, {name: _to_array(state[key], key).shape for key, name in names.items()})
+    check(arrays, {name: _to_array(state[key], key).shape for key, name in names.items()})
     with torch.no_grad():
         for key, name in names.items():
             state[key].copy_(_to_tensor(arrays[name], key))
 
 
-def _check(arrays, shapes):
+def read(path):
+    """Read a file of weights without building a model and without executing anything in it.
+
+    Args:
+        path: a ``.pth`` of torchvision's or this project's models' state dict, or a ``.safetensors`` of named
+            arrays. The content tells which.
+
+    Returns:
+        ``arrays``, classifier and head included, and ``facts`` about them: ``backbone``, ``variant``,
+        ``width`` and ``preprocessing`` (``caffe``, ``torch`` or ``pretext``: what the images must have gone
+        through; torchvision's names say ``torch``, a ``.safetensors`` may say it, else it is ``torch`` for
+        v1.5 and ``caffe`` for v1).
+
+    Raises:
+        ValueError: the file is missing, truncated, of another format or architecture, or holds code.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ValueError(
+            f"{path} is {'a directory' if path.is_dir() else 'missing'}; it must be a file of weights"
+        )
+    with path.open("rb") as file:
+        start = file.read(9)
+    try:
+        if start.startswith((b"PK", b"\x80")):
+            arrays, preprocessing = _read_pickle(path)
+        elif start[8:] == b"{":
+            arrays, preprocessing = _read_safetensors(path)
+        else:
+            raise ValueError("it is neither a state dict nor .safetensors")
+    except ValueError as error:
+        raise ValueError(f"{path} can't be read: {error}") from error
+    except _DAMAGED as error:
+        raise ValueError(f"{path} is truncated or damaged: {' '.join(str(error).split())}") from error
+    return arrays, _facts(arrays, preprocessing, path)
+
+
+def backbone_arrays(arrays):
+    """Leave out the arrays of an ImageNet classifier or of a transfer model's head."""
+    tops = ("predictions/", "fc1/", "fc2/", "head_")
+    return {name: array for name, array in arrays.items() if not name.startswith(tops)}
+
+
+def check(arrays, shapes):
+    """Compare the names and shapes of ``arrays`` with ``shapes``, a dict of name -> shape.
+
+    Raises:
+        ValueError: they differ; the line lists missing, unexpected and misshapen names, each sorted.
+    """
     missing = sorted(shapes.keys() - arrays.keys())
     unexpected = sorted(arrays.keys() - shapes.keys())
     misshapen = [
@@ -93,24 +149,27 @@ def _check(arrays, shapes):
 
 def _names(state):
     """Map the floating-point keys of a state dict to neutral names."""
-    modules = {key.rpartition(".")[0] for key in state}
-    torchvision = not modules.isdisjoint({"layer1.0.conv1", "features.0"})
+    torchvision = _is_torchvision(state)
     names = {}
     for key, tensor in state.items():
-        module, _, kind = key.rpartition(".")
         if not tensor.is_floating_point():
             continue
+        module, _, kind = key.rpartition(".")
+        batch_norm = f"{module}.running_mean" in state or state.get(f"{module}.weight", tensor).ndim == 1
         if torchvision:
             layer = _TORCHVISION.get(module, module)
         else:
-            module_here = module.removeprefix("backbone.").removeprefix("head.")
-            layer = _MODULES.get(module_here, module_here)
-        batch_norm = f"{module}.running_mean" in state or state[f"{module}.weight"].ndim == 1
-        names[key] = f"{layer}/{(_BATCH_NORM if batch_norm else _CONV_OR_DENSE)[kind]}"
+            own = module.removeprefix("backbone.").removeprefix("head.")
+            layer = _MODULES.get(own, own)
+        names[key] = f"{layer}/{(_BATCH_NORM if batch_norm else _CONV_OR_DENSE).get(kind, kind)}"
     if len(set(names.values())) < len(names):
         twice = sorted({name for name in names.values() if list(names.values()).count(name) > 1})
         raise ValueError(f"layers of the model have the same name: {', '.join(twice)}")
     return names
+
+
+def _is_torchvision(state):
+    return "layer1.0.conv1.weight" in state or "features.0.weight" in state
 
 
 def _to_array(tensor, key):
@@ -134,3 +193,46 @@ def _to_tensor(array, key):
     else:
         array = array.T
     return torch.from_numpy(np.array(array, order="C"))
+
+
+def _read_pickle(path):
+    """Read a state dict by the loader that knows tensors only, and what its names say of the images."""
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        code = re.search(r"GLOBAL (\S+)", str(error))
+        if code:
+            raise ValueError(
+                f"it would run {code[1]}, so it was not loaded; save model.state_dict()"
+            ) from error
+        raise ValueError("it is truncated or holds other things than tensors") from error
+    if not (isinstance(state, dict) and all(isinstance(value, torch.Tensor) for value in state.values())):
+        raise ValueError("it is not a state dict of name -> tensor; save model.state_dict()")
+    arrays = {name: _to_array(state[key], key) for key, name in _names(state).items()}
+    return arrays, "torch" if _is_torchvision(state) else None
+
+
+def _read_safetensors(path):
+    """Read named arrays, and what their metadata says the images must have gone through."""
+    with safetensors.safe_open(path, "numpy") as file:
+        arrays = {name: np.array(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118
+        return arrays, (file.metadata() or {}).get("preprocessing")
+
+
+def _facts(arrays, preprocessing, path):
+    """Infer which network the arrays are of."""
+    first = {"resnet50": "conv1_conv/kernel", "vgg16": "block1_conv1/kernel"}
+    backbone = next((name for name, kernel in first.items() if np.ndim(arrays.get(kernel)) == 4), None)
+    if backbone is None:
+        raise ValueError(
+            f"{path} holds neither ResNet50's weights nor VGG16's; missing: {' or '.join(first.values())}; "
+            f"unexpected: {', '.join(sorted(arrays)) or 'nothing'}"
+        )
+    variant = "v1.5" if backbone == "resnet50" and "conv1_conv/bias" not in arrays else "v1"
+    preprocessing = preprocessing or ("torch" if variant == "v1.5" else "caffe")
+    if preprocessing not in _PREPROCESSING:
+        raise ValueError(
+            f"{path} says its preprocessing is {preprocessing!r}; it can be {', '.join(_PREPROCESSING)}"
+        )
+    width = arrays[first[backbone]].shape[-1] / 64
+    return {"backbone": backbone, "variant": variant, "width": width, "preprocessing": preprocessing}
