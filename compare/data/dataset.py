@@ -1,0 +1,164 @@
+"""The record of a data set: which files, of which class, and how one of them is read."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from compare.data.cache import Cache
+from compare.data.image import check_image, read_image, reason
+from compare.spec import InputError, choose
+
+CHUNK = 64  # files a task of the thread pool: a future for each of 100,000 files would be memory for nothing
+
+
+class File(NamedTuple):
+    """An image file: name relative to the data set's folder, class name, ``train`` / ``val`` / empty."""
+
+    name: str
+    class_name: str
+    part: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class ImageData:
+    """The images of two classes. It pickles without its cache, so a worker needn't check the files again.
+
+    Attributes:
+        name: ``elpv``, or the folder as given.
+        root: the folder that ``names`` are relative to.
+        names: the files, with forward slashes; the position is the image's index.
+        classes: (negative, positive).
+        labels: uint8 (N,), 1 = positive.
+        split: uint8 (N,), 0 = train, 1 = val; None where the data isn't split already.
+        sha256: hex digest over labels, names and file contents.
+        skipped: names of the unreadable files that were left out.
+        cache: decoded images, a bounded amount.
+    """
+
+    name: str
+    root: Path
+    names: tuple[str, ...]
+    classes: tuple[str, str]
+    labels: np.ndarray
+    split: np.ndarray | None
+    sha256: str
+    skipped: tuple[str, ...] = ()
+    cache: Cache = field(default_factory=Cache, repr=False)
+
+    def __len__(self) -> int:
+        """Number of images."""
+        return len(self.names)
+
+    def read(self, index: int, size: int) -> np.ndarray:
+        """Image ``index`` as uint8 (size, size, 3), RGB, 0..255; read-only, for it may be the cache's own.
+
+        Raises:
+            InputError: the file can't be read any more.
+        """
+        return self.cache.get((int(index), size), lambda: self._decode(index, size))
+
+    def _decode(self, index: int, size: int) -> np.ndarray:
+        path = self.root / self.names[index]
+        try:
+            return read_image(path, size)
+        except Exception as error:
+            raise InputError(f"image {path} can't be read: {reason(error)}") from error
+
+
+def assemble(
+    name: str, root: Path, files: Sequence[File], positive: str | None, skip_unreadable: bool, decode: bool
+) -> ImageData:
+    """Check, count and hash ``files``, in the order given, and make the record of them.
+
+    Args:
+        name: the data set's name.
+        root: the folder that the files' names are relative to.
+        files: at least one of each of two classes.
+        positive: name of the positive class; None takes the rarer, of two equal ones the alphabetically
+            later.
+        skip_unreadable: leave files out that can't be read.
+        decode: decode every file, in threads, to see that it is whole; else only read its bytes.
+
+    Raises:
+        InputError: there aren't two classes, ``positive`` is neither, or files (all listed) can't be read.
+    """
+    classes_of(name, files, positive)
+    digests, problems = inspect(root, files, decode)
+    if problems and not skip_unreadable:
+        listed = ", ".join(f"{file} ({why})" for file, why in problems.items())
+        raise InputError(
+            f"--data {name}: {len(problems)} of {len(files)} images can't be read "
+            f"(--skip-unreadable goes on without them): {listed}"
+        )
+    files = [file for file in files if file.name not in problems]
+    classes = classes_of(name, files, positive)
+    labels = np.array([classes.index(file.class_name) for file in files], np.uint8)
+    split = np.array([file.part == "val" for file in files], np.uint8) if files[0].part else None
+    names = tuple(file.name for file in files)
+    digest = sha256(names, labels, (digests[name] for name in names))
+    return ImageData(name, root, names, classes, labels, split, digest, tuple(problems))
+
+
+def classes_of(name: str, files: Sequence[File], positive: str | None) -> tuple[str, str]:
+    """Return (negative, positive) class of the files.
+
+    Raises:
+        InputError: there aren't two classes, in each part of split data, or ``positive`` is neither.
+    """
+    counts = Counter(file.class_name for file in files)
+    names = sorted(counts)
+    if len(names) != 2:
+        found = f"{len(names)} classes ({', '.join(names)})" if names else "no images"
+        found = f"one class ({names[0]})" if len(names) == 1 else found
+        raise InputError(f"--data {name}: found {found}; it must be two classes, a sub-folder of images each")
+    missing = {(file.part, c) for file in files for c in names} - {
+        (file.part, file.class_name) for file in files
+    }
+    if missing:
+        part, absent = min(missing)
+        raise InputError(f"--data {name}: {part}/ has no images of class {absent}; it must have both classes")
+    if positive is None:
+        positive = min(reversed(names), key=lambda c: counts[c])
+    positive = choose("positive class", positive, names)
+    return (names[1 - names.index(positive)], positive)
+
+
+def inspect(root: Path, files: Sequence[File], decode: bool) -> tuple[dict[str, bytes], dict[str, str]]:
+    """Read every file: (name -> SHA-256 of its bytes, name -> why it can't be read)."""
+
+    def look(chunk: Sequence[File]) -> list[tuple[str, bytes, str]]:
+        return [(file.name, *inspect_file(root / file.name, decode)) for file in chunk]
+
+    chunks = [files[start : start + CHUNK] for start in range(0, len(files), CHUNK)]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow and hashlib release the GIL
+        found = [row for rows in pool.map(look, chunks) for row in rows]
+    problems = {name: why for name, _, why in found if why}
+    return {name: digest for name, digest, _ in found}, problems
+
+
+def inspect_file(path: Path, decode: bool) -> tuple[bytes, str]:
+    """Return (SHA-256 of the file's bytes, why it can't be read or nothing)."""
+    try:
+        content = path.read_bytes()
+        if decode:
+            check_image(content)
+    except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error, ...
+        return b"", reason(error)
+    return hashlib.sha256(content).digest(), ""
+
+
+def sha256(names: Iterable[str], labels: np.ndarray, digests: Iterable[bytes]) -> str:
+    """Hash label, name and content of every image, in order."""
+    total = hashlib.sha256()
+    for name, label, digest in zip(names, labels, digests, strict=True):
+        total.update(bytes([label]) + os.fsencode(name) + b"\0" + digest)
+    return total.hexdigest()

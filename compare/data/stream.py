@@ -1,0 +1,147 @@
+"""The batches of a cell: a pure function of (seed, epoch, step), the same bytes for either framework."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import numpy as np
+
+from compare.data.dataset import ImageData
+from compare.data.preprocess import preprocess
+from compare.spec import InputError
+
+Batch = tuple[np.ndarray, np.ndarray]
+
+TRAINING, FRESH = 0, 1  # which random numbers a plan is drawn from
+
+
+def resampled_steps_per_epoch(negatives: int, batch_size: int) -> int:
+    """Steps after which half-and-half batches have shown about every negative once: ceil(2 n / batch_size).
+
+    Source: the TensorFlow tutorial "Classification on imbalanced data".
+    """
+    return -(-2 * negatives // batch_size)
+
+
+class Batches(Sequence[Batch]):
+    """Batches by step, made when asked for, in any thread: float32 images (n, h, w, 3), labels (n, 1)."""
+
+    def __init__(self, make: Callable[[np.ndarray], Batch], indices: np.ndarray, batch_size: int) -> None:
+        """Cut the data-set ``indices`` (int64) into batches for ``make``; the last may be smaller."""
+        self._make = make
+        self._indices = [indices[start : start + batch_size] for start in range(0, len(indices), batch_size)]
+
+    def __len__(self) -> int:
+        """Number of batches."""
+        return len(self._indices)
+
+    def __getitem__(self, step: int) -> Batch:  # type: ignore[override]  # no slices: they'd fill the memory
+        """Batch ``step``; IndexError past the end."""
+        return self._make(self.indices(step))
+
+    def indices(self, step: int) -> np.ndarray:
+        """Data-set indices of batch ``step``: int64 (n,)."""
+        return self._indices[step]
+
+    def sha256(self) -> str:
+        """Hex digest over the bytes of all batches, images and labels."""
+        digest = hashlib.sha256()
+        for images, labels in self:
+            digest.update(images.data)
+            digest.update(labels.data)
+        return digest.hexdigest()
+
+
+class Stream:
+    """Training batches oversampled to 50 % positives, and plain passes over training or validation images.
+
+    Epoch e's batches are drawn at once, as indices, from ``Generator(PCG64([seed, 0, e]))``: for each place
+    of each batch a fair coin says the class, and each class's images are dealt shuffled, without replacement,
+    pass after pass. That is sampling from two shuffled, repeated streams with weights 0.5 and 0.5. Nothing is
+    remembered between calls, so their order and thread make no difference. Fresh batches are drawn from
+    ``Generator(PCG64([seed, 1, 0]))``.
+
+    Attributes:
+        steps: batches an epoch, ``resampled_steps_per_epoch`` of the negatives in the training split.
+    """
+
+    def __init__(
+        self,
+        data: ImageData,
+        train: np.ndarray,
+        val: np.ndarray,
+        image_size: int,
+        batch_size: int,
+        seed: int,
+        preprocessing: str,
+    ) -> None:
+        """Make the stream of ``split``'s indices.
+
+        Args:
+            data: the images.
+            train, val: int64 indices into them.
+            image_size: side of the square images, in pixels.
+            batch_size: images a batch; at most as many as there are to train on.
+            seed: 0 or more.
+            preprocessing: ``caffe`` or ``torch``.
+
+        Raises:
+            InputError: the batch size isn't 1 to the number of training images, or those are of one class.
+        """
+        if not 1 <= batch_size <= len(train):
+            raise InputError(
+                f"--batch-size {batch_size}: {data.name} has {len(train)} images to train on; "
+                f"it must be 1 to {len(train)}"
+            )
+        positive = data.labels[train] == 1
+        self._of_class = (train[~positive], train[positive])
+        for name, members in zip(data.classes, self._of_class, strict=True):
+            if len(members) == 0:
+                raise InputError(
+                    f"--data {data.name}: no training images of class {name}; it must have both classes"
+                )
+        self.data, self.train, self.val = data, train, val
+        self.image_size, self.batch_size = image_size, batch_size
+        self.seed, self.preprocessing = seed, preprocessing
+        self.steps = resampled_steps_per_epoch(len(self._of_class[0]), batch_size)
+
+    def epoch(self, epoch: int) -> Batches:
+        """Training batches of an epoch (0, 1, ...): ``steps`` full ones."""
+        return self._batches(self._oversampled(TRAINING, epoch, self.steps))
+
+    def fresh(self, count: int) -> Batches:
+        """``count`` batches drawn like an epoch's, from random numbers that no epoch uses."""
+        return self._batches(self._oversampled(FRESH, 0, count))
+
+    def validation(self) -> Batches:
+        """Each validation image once; the last batch may be smaller."""
+        return self.images("val")
+
+    def images(self, which: Literal["train", "val"]) -> Batches:
+        """Each image of a part once, in the order that ``split`` gave; the last batch may be smaller."""
+        return self._batches({"train": self.train, "val": self.val}[which])
+
+    def _oversampled(self, purpose: int, number: int, steps: int) -> np.ndarray:
+        rng = np.random.Generator(np.random.PCG64([self.seed, purpose, number]))
+        coin = rng.random(steps * self.batch_size) < 0.5
+        plan = np.empty(len(coin), np.int64)
+        for label, members in enumerate(self._of_class):
+            places = coin == label
+            plan[places] = repeated(rng, members, int(places.sum()))
+        return plan
+
+    def _batches(self, indices: np.ndarray) -> Batches:
+        return Batches(self._make, indices, self.batch_size)
+
+    def _make(self, indices: np.ndarray) -> Batch:
+        pixels = np.stack([self.data.read(index, self.image_size) for index in indices])
+        labels = self.data.labels[indices].astype(np.float32)[:, None]
+        return preprocess(pixels, self.preprocessing), labels
+
+
+def repeated(rng: np.random.Generator, members: np.ndarray, count: int) -> np.ndarray:
+    """Deal ``count`` of ``members``: all of them shuffled, then all of them shuffled anew, and so on."""
+    passes = -(-count // len(members))
+    return rng.permuted(np.tile(members, (passes, 1)), axis=1).ravel()[:count]
