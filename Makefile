@@ -1,0 +1,33 @@
+# Two commands do everything: `make run` and `make test`. Each builds .venv first if it isn't there.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: run test test-slow lint bench
+
+run: .venv/installed
+	$(BIN)/compare run --backbone resnet50
+
+# one framework a process: TensorFlow imported before torch crashes torch's optimizers
+test: .venv/installed lint
+	$(BIN)/python -m pytest tests/torch
+	$(BIN)/python -m pytest tests/keras
+	$(BIN)/python -m pytest tests --ignore=tests/torch --ignore=tests/keras
+
+test-slow: .venv/installed
+	$(BIN)/python -m pytest -m slow tests/torch
+	$(BIN)/python -m pytest -m slow tests/keras
+	$(BIN)/python -m pytest -m slow tests --ignore=tests/torch --ignore=tests/keras
+
+lint: .venv/installed
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: .venv/installed
+	$(BIN)/python -m benchmarks.against_baselines
+
+.venv/installed: requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	touch $@
