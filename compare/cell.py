@@ -119,7 +119,12 @@ class _Training:
         return self.side.training.evaluate(self.model, batches)
 
     def _after_step(self, epoch: int, step: int, loss: float) -> None:
-        place = {"epoch": epoch + 1, "epochs": self.settings.epochs, "step": step + 1, "steps": self.stream.steps}
+        place = {
+            "epoch": epoch + 1,
+            "epochs": self.settings.epochs,
+            "step": step + 1,
+            "steps": self.stream.steps,
+        }
         self.report({"event": "step", **place, "fit_loss": loss})
 
     def _after_epoch(self, epoch: int, logs: dict) -> float:
@@ -145,6 +150,12 @@ def _facts(weights: Path) -> dict[str, str]:
 
 @lru_cache(maxsize=4)
 def _stream(settings: Settings, seed: int, preprocessing: str) -> Stream:
-    data = load(settings.data, settings.positive, settings.skip_unreadable)
+    data = _data(settings.data, settings.positive, settings.skip_unreadable)
     train, val = split(data, seed, settings.images)
     return Stream(data, train, val, settings.image_size, settings.batch_size, seed, preprocessing)
+
+
+@lru_cache(maxsize=1)
+def _data(*arguments):
+    """The data set, once a worker: its cache of decoded images is what may take memory."""
+    return load(*arguments)

@@ -1,0 +1,16 @@
+"""One framework a process: TensorFlow imported before torch crashes the first torch optimizer."""
+
+import os
+
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+
+
+def pytest_collection_finish(session):
+    groups = {item.path.parent.name for item in session.items} & {"keras", "torch"}
+    if len(groups) > 1:
+        raise pytest.UsageError(
+            "tests/keras and tests/torch each need a process of their own: run `make test`"
+        )

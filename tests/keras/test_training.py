@@ -1,0 +1,126 @@
+"""Training with Keras's own loops: what goes in, when it stops, what it reports."""
+
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+
+from compare import cell as cell_module
+from compare.spec import POLICIES
+from keras_impl import optimizers, training
+from keras_impl.layers import CounterDropout
+from keras_impl.transfer import head
+from tests.small_run import SMALL, train
+
+FEATURES = [
+    (
+        np.random.default_rng(i).normal(size=(8, 12)).astype(np.float32),
+        (np.arange(8) % 2)[:, None].astype(np.float32),
+    )
+    for i in range(3)
+]
+
+
+def _fit(val_losses, **settings):
+    training.start(0)
+    model = head(12)
+    watched = iter(val_losses)
+    return training.fit(
+        model,
+        optimizers.adam(model),
+        lambda epoch: FEATURES,
+        after_epoch=lambda *_: next(watched),
+        **settings,
+    )
+
+
+def test_stops_early_after_patience_epochs_without_a_lower_val_loss():
+    assert len(_fit([1.0, 0.9, 0.95, 0.9, 0.91, 0.92, 0.93, 0.94], epochs=8, patience=3)) == 5
+
+
+def test_reduces_the_learning_rate():
+    rates = [
+        row["learning_rate"] for row in _fit([1.0, *[0.99995] * 8], epochs=9, patience=99, reduce_lr=True)
+    ]
+    assert rates == pytest.approx([1e-3] * 6 + [1e-4] * 3)
+
+
+def test_a_loss_that_is_not_finite_ends_the_training_with_its_place():
+    model = head(12)
+    poisoned = [FEATURES[0], (np.full((8, 12), np.nan, np.float32), FEATURES[1][1])]
+    with pytest.raises(training.NonFiniteLossError, match="loss is not finite at epoch 1, step 2"):
+        training.fit(model, optimizers.adam(model), lambda epoch: poisoned, epochs=2)
+
+
+def test_fit_sees_each_epochs_own_batches_in_order():
+    """A model whose output is its input: the loss that `fit` reports tells which batches it saw."""
+    inputs = keras.Input((1,))
+    model = keras.Model(inputs, keras.layers.Activation("sigmoid")(keras.layers.Dense(1)(inputs)))
+    model.layers[1].set_weights([np.ones((1, 1), np.float32), np.zeros(1, np.float32)])
+    epochs = [[_batch(10 * epoch + step) for step in range(5)] for epoch in range(3)]
+    seen = []
+    history = training.fit(
+        model,
+        keras.optimizers.SGD(1e-12),
+        lambda epoch: epochs[epoch],
+        epochs=3,
+        after_step=lambda epoch, step, loss: seen.append((epoch, step, loss)),
+    )
+    assert [place[:2] for place in seen] == [(epoch, step) for epoch in range(3) for step in range(5)]
+    for epoch, batches in enumerate(epochs):
+        losses = [np.log1p(np.exp(-x)).mean() for x, _ in batches]
+        assert history[epoch]["loss"] == pytest.approx(np.mean(losses), rel=1e-5)
+        assert [loss for e, _, loss in seen if e == epoch] == pytest.approx(
+            (np.cumsum(losses) / np.arange(1, 6)).tolist(), rel=1e-5
+        )
+
+
+def _batch(seed):
+    return np.random.default_rng(seed).normal(size=(4, 1)).astype(np.float32), np.ones((4, 1), np.float32)
+
+
+def test_the_same_seed_trains_the_same():
+    runs = []
+    for seed in (0, 0, 1):
+        training.start(seed)
+        model = head(12, seed=seed)
+        runs.append(training.fit(model, optimizers.adam(model), lambda epoch: FEATURES, epochs=2))
+    assert runs[0] == runs[1] != runs[2]
+
+
+def test_counter_dropout_keeps_the_right_share_and_repeats_itself():
+    layer = CounterDropout(0.3, seed=4)
+    x = np.ones((400, 64), np.float32)
+    first, second = (layer(x, training=True).numpy() for _ in range(2))
+    assert (first == 0).mean() == pytest.approx(0.3, abs=0.01)
+    assert first.max() == pytest.approx(1 / 0.7)
+    assert not np.array_equal(first, second)
+    layer.step.assign(0)
+    np.testing.assert_array_equal(layer(x, training=True), first)
+    np.testing.assert_array_equal(layer(x, training=False), x)
+
+
+@pytest.mark.parametrize("policy", ["frozen", "adapted"])
+def test_features_computed_once_train_the_same(policy, tmp_path, monkeypatch):
+    once = train("keras", policy, tmp_path, "native")
+    monkeypatch.setattr(cell_module, "POLICIES", {policy: _plain(POLICIES[policy])})
+    plainly = train("keras", policy, tmp_path, "native")
+    for ours, theirs in zip(once["history"], plainly["history"], strict=True):
+        for part in ("fit", "evaluate", "val"):
+            assert ours[part]["loss"] == pytest.approx(theirs[part]["loss"], abs=1e-6)
+
+
+def _plain(policy):
+    """The same policy, whose backbone runs at every step."""
+
+    class Plain(type(policy)):
+        fixed_in_fit = fixed_in_evaluate = False
+
+    return Plain(**dataclasses.asdict(policy))
+
+
+def test_a_diverging_cell_fails_with_its_place(tmp_path):
+    result = train("keras", "fine-tune", tmp_path, settings=dataclasses.replace(SMALL, learning_rate=1e30))
+    assert result["status"].startswith("failed: loss is not finite at epoch 1, step ")
+    assert result["history"] == []

@@ -1,0 +1,49 @@
+"""The eleven metrics are the same numbers in both frameworks, each measured in a process of its own."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tests.metric_cases import cases
+
+MEASURE = """
+import json, warnings
+from importlib import import_module
+from tests.metric_cases import cases
+measure = import_module("{framework}_impl.metrics").measure
+print(json.dumps({{name: measure(*case) for name, case in cases().items()}}))
+"""
+
+
+@pytest.fixture(scope="module")
+def measured():
+    results = {}
+    for framework in ("keras", "torch"):
+        code = MEASURE.format(framework=framework)
+        run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        results[framework] = json.loads(run.stdout.splitlines()[-1])
+    return results
+
+
+@pytest.mark.parametrize("case", cases())
+def test_frameworks_agree(measured, case):
+    keras, torch = measured["keras"][case], measured["torch"][case]
+    assert len(keras) == 11
+    assert torch == pytest.approx(keras, rel=1e-6, abs=1e-6)
+    assert list(torch) == list(keras)
+
+
+def test_the_numbers_are_right(measured):
+    """Against the definitions, on the random case: a shared mistake would pass the comparison above."""
+    p, y = cases()["random"]
+    found = measured["torch"]["random"]
+    pairs = p[y == 1][:, None] - p[y == 0][None]
+    exact_auc = ((pairs > 0) + 0.5 * (pairs == 0)).mean()
+    assert found["auc"] == pytest.approx(exact_auc, abs=5e-3)  # 200 thresholds approximate it
+    assert found["tp"] == ((p > 0.5) & (y == 1)).sum()
+    assert found["fn"] == ((p <= 0.5) & (y == 1)).sum()
+    assert found["precision"] == pytest.approx(found["tp"] / (found["tp"] + found["fp"]))
+    assert found["accuracy"] == pytest.approx(((p > 0.5) == (y == 1)).mean())
+    assert found["brier_score"] == pytest.approx(((p - y) ** 2).mean(), rel=1e-6)
