@@ -1,0 +1,1 @@
+"""The tests: torch and Keras each in a process of their own."""
