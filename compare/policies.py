@@ -1,0 +1,42 @@
+"""The BN policies as tables for the terminal."""
+
+from __future__ import annotations
+
+from rich.table import Table
+
+from compare.spec import POLICIES
+
+TRAINS = {"head": "head", "bn": "head, gamma, beta", "all": "everything", "all-but-bn": "all but gamma, beta"}
+
+
+def facts() -> Table:
+    """What each policy does: a row a policy."""
+    note = "* re-estimated on the run's own images right before"
+    table = Table(
+        title="What each BN policy does", caption=note, title_justify="left", caption_justify="left"
+    )
+    table.add_column("policy", no_wrap=True)
+    for name in ("trains", "fit normalises with", "moving statistics in fit", "evaluate normalises with"):
+        table.add_column(name)
+    for policy in POLICIES.values():
+        table.add_row(
+            policy.name,
+            TRAINS[policy.trains] + (", on features extracted once" if policy.features else ""),
+            policy.fit_statistics + ("*" if policy.reestimate == "before-fit" else ""),
+            "updated" if policy.updates else "kept",
+            policy.evaluate_statistics + ("*" if policy.reestimate == "before-evaluate" else ""),
+        )
+    return table
+
+
+def spellings() -> Table:
+    """What a user writes in each framework to get a policy: three rows a policy."""
+    table = Table(title="How each is written, and who gets it", title_justify="left", show_header=False)
+    table.add_column("policy", no_wrap=True)
+    table.add_column("framework", no_wrap=True)
+    table.add_column("spelling", overflow="fold")
+    for policy in POLICIES.values():
+        table.add_row(policy.name, "Keras", policy.keras)
+        table.add_row("", "PyTorch", policy.torch)
+        table.add_row("", "who", policy.who, end_section=True)
+    return table

@@ -1,0 +1,89 @@
+"""How a run goes, while it goes: a live line a running cell on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from compare.spec import Cell
+
+
+@contextmanager
+def showing(console: Console, cells: Sequence[Cell], done: int) -> Iterator[Callable[[Cell, dict], None]]:
+    """Show the events of cells that the yielded function is called with.
+
+    Args:
+        console: where; its being a terminal decides how.
+        cells: all of the run's.
+        done: how many of them are finished already.
+    """
+    lines = _Lines(console, cells, done)
+    if not console.is_terminal:
+        yield lines
+        return
+    losses = TextColumn("fit {task.fields[fit]}  evaluate {task.fields[evaluate]}")
+    columns = (TextColumn("{task.description}"), TextColumn("{task.fields[place]}"), losses)
+    with Progress(*columns, TextColumn("left"), TimeRemainingColumn(), console=console) as live:
+        yield _Live(lines, live)
+
+
+class _Lines:
+    """A plain line for every epoch and for every cell that ends."""
+
+    def __init__(self, console: Console, cells: Sequence[Cell], done: int) -> None:
+        self.console, self.done, self.total = console, done, len(cells)
+        self.several = [name for name in ("numerics", "seed") if len({getattr(c, name) for c in cells}) > 1]
+
+    def __call__(self, cell: Cell, event: dict) -> None:
+        if event["event"] == "epoch":
+            losses = f"fit loss {event['fit_loss']:.3f}, evaluate loss {event['evaluate_loss']:.3f}"
+            self.say(f"{self.label(cell)}: epoch {event['epoch']}/{event['epochs']}, {losses}")
+        elif event["event"] == "end":
+            self.end(cell, event["result"])
+
+    def end(self, cell: Cell, result: dict) -> None:
+        self.done += 1
+        ended = result["status"]
+        if result["history"]:
+            last = result["history"][-1]
+            ended += f", fit loss {last['fit']['loss']:.3f}, evaluate loss {last['evaluate']['loss']:.3f}"
+        self.say(f"[{self.done}/{self.total}] {self.label(cell)}: {ended}")
+
+    def label(self, cell: Cell) -> str:
+        """Name a cell by what it doesn't share with all others."""
+        values = {"numerics": cell.numerics, "seed": f"seed {cell.seed}"}
+        return " ".join([cell.framework, cell.policy, *(values[name] for name in self.several)])
+
+    def say(self, line: str) -> None:
+        self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+class _Live:
+    """A line for each cell that is running; a cell that ends leaves a plain one above."""
+
+    def __init__(self, lines: _Lines, live: Progress) -> None:
+        self.lines, self.live = lines, live
+        self.tasks: dict[Cell, TaskID] = {}
+
+    def __call__(self, cell: Cell, event: dict) -> None:
+        if event["event"] == "start":
+            label = self.lines.label(cell)
+            self.tasks[cell] = self.live.add_task(label, total=None, place="starting", fit="-", evaluate="-")
+        elif event["event"] == "step":
+            self.step(self.tasks[cell], **event)
+        elif event["event"] == "epoch":
+            fit, evaluate = (f"{event[f'{part}_loss']:.3f}" for part in ("fit", "evaluate"))
+            self.live.update(self.tasks[cell], fit=fit, evaluate=evaluate)
+        elif event["event"] == "end":
+            self.live.remove_task(self.tasks.pop(cell))
+            self.lines.end(cell, event["result"])
+
+    def step(
+        self, task: TaskID, epoch: int, epochs: int, step: int, steps: int, fit_loss: float, **_: object
+    ) -> None:
+        place = f"epoch {epoch}/{epochs}, step {step}/{steps}"
+        total, completed = epochs * steps, (epoch - 1) * steps + step
+        self.live.update(task, total=total, completed=completed, place=place, fit=f"{fit_loss:.3f}")

@@ -1,0 +1,141 @@
+"""A run, start to end: data, run directory, weights, cells, table and report."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from platform import platform, python_version
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from compare import engine, store
+from compare.grid import Grid
+from compare.progress import showing
+from compare.spec import Settings
+
+if TYPE_CHECKING:
+    from compare.data import ImageData
+
+PACKAGES = ("compare-bn", "keras", "numpy", "tensorflow", "torch", "torchvision")
+
+
+def run(grid: Grid, settings: Settings, out: Path | None, resume: bool, jobs: int) -> int:
+    """Train the cells of a grid, or those that a run has left, and show what came of it.
+
+    Args:
+        grid: what to train.
+        settings: what the cells share.
+        out: the run directory; None takes the next free one in ``runs/``.
+        resume: go on with the run in ``out``.
+        jobs: worker processes at a time.
+
+    Returns:
+        The exit code: 0, 1 if a cell failed, 130 after Ctrl-C.
+
+    Raises:
+        InputError: something given can't be used; nothing was written.
+        OSError: a file can't be written.
+    """
+    console = Console(stderr=True)
+    opened = None
+    try:
+        opened = _open(grid, settings, out, resume, console)
+        with opened:
+            return _train(opened, grid, settings, jobs, console)
+    except KeyboardInterrupt:
+        _say(console, _stopped(opened, grid))
+        return 130
+
+
+def _open(grid: Grid, settings: Settings, out: Path | None, resume: bool, console: Console) -> store.Store:
+    """Check everything that can be wrong with the input before the run directory is made."""
+    from compare.data import Stream, load, split
+    from compare.sources import resolve
+
+    if out is not None:
+        store.check_out(out, resume)
+    data = load(settings.data, settings.positive, settings.skip_unreadable)
+    for seed in range(grid.seeds):
+        train, val = split(data, seed, settings.images)
+        Stream(data, train, val, settings.image_size, settings.batch_size, seed, "caffe")
+    config = configuration(grid, settings, data)
+    if grid.merged:
+        _say(console, grid.merged)
+    if resume and out is not None:
+        return store.reopen(out, config, grid.cells)
+
+    def prepare(destination: Path) -> dict:
+        facts = resolve(settings.weights, grid.backbone, destination, seed=0)
+        _say(console, facts["why"])
+        return facts
+
+    return store.create(out or store.next_free(grid.backbone), config, grid.cells, prepare)
+
+
+def _train(opened: store.Store, grid: Grid, settings: Settings, jobs: int, console: Console) -> int:
+    done = len(grid.cells) - len(opened.unfinished)
+    _say(console, f"{opened.path}: {len(grid.cells)} cells, {done} of them finished already")
+    with showing(console, grid.cells, done) as on_event:
+        engine.run_cells(opened, settings, jobs, on_event)
+    opened.write_tables()
+
+    from compare.report.html import write_report
+    from compare.report.terminal import print_results
+
+    results = Console()
+    print_results(opened.config, opened.ended, results)
+    report = write_report(opened.path)
+    results.print(f"report: {report}", markup=False, highlight=False, soft_wrap=True)
+    return int(any(cell["status"] != "finished" for cell in opened.ended))
+
+
+def configuration(grid: Grid, settings: Settings, data: ImageData) -> dict:
+    """Make what ``config.json`` says of a run, but for the weights, which `store.create` adds."""
+    return {
+        "command": shlex.join(["compare", *sys.argv[1:]]),
+        "backbone": grid.backbone,
+        "frameworks": list(grid.frameworks),
+        "policies": list(grid.policies),
+        "merged": grid.merged,
+        "numerics": list(grid.numerics),
+        "seeds": grid.seeds,
+        "settings": settings.as_dict(),
+        "data": {
+            "name": data.name,
+            "classes": list(data.classes),
+            "images": len(data),
+            "positives": int(data.labels.sum()),
+            "sha256": data.sha256,
+        },
+        "cells": [cell.name for cell in grid.cells],
+        "versions": {"python": python_version(), **{name: _version(name) for name in PACKAGES}},
+        "machine": {"platform": platform(), "cores": engine.cores(), "threads": engine.threads()},
+    }
+
+
+def _version(package: str) -> str | None:
+    """The installed version; None for this project where it runs from a checkout."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _stopped(opened: store.Store | None, grid: Grid) -> str:
+    """Say what Ctrl-C left, and how to go on."""
+    if opened is None:
+        return "stopped before the first cell"
+    done = len(grid.cells) - len(opened.unfinished)
+    program = ["python", "-m", "compare"] if Path(sys.argv[0]).name == "__main__.py" else ["compare"]
+    options = [argument for argument in sys.argv[1:] if argument != "--resume"]
+    if not any(option.partition("=")[0] == "--out" for option in options):
+        options += ["--out", str(opened.path)]
+    command = shlex.join([*program, *options, "--resume"])
+    return f"stopped: {done} of {len(grid.cells)} cells are finished; to go on: {command}"
+
+
+def _say(console: Console, line: str) -> None:
+    console.print(line, markup=False, highlight=False, soft_wrap=True)
