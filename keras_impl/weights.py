@@ -71,9 +71,9 @@ def read(path):
         raise ValueError(
             f"{path} is {'a directory' if path.is_dir() else 'missing'}; it must be a file of weights"
         )
-    with path.open("rb") as file:
-        start = file.read(9)
     try:
+        with path.open("rb") as file:
+            start = file.read(9)
         if start.startswith(b"\x89HDF"):
             arrays, preprocessing = _read_hdf5(path), None
         elif start.startswith(b"PK"):
@@ -85,7 +85,9 @@ def read(path):
     except ValueError as error:
         raise ValueError(f"{path} can't be read: {error}") from error
     except _DAMAGED as error:
-        raise ValueError(f"{path} is truncated or damaged: {' '.join(str(error).split())}") from error
+        raise ValueError(
+            f"{path} can't be read, it may be truncated: {' '.join(str(error).split())}"
+        ) from error
     return arrays, _facts(arrays, preprocessing, path)
 
 
@@ -182,7 +184,7 @@ def _read_hdf5(file):
 
 def _numbered(root, datasets):
     """Name the variables ``.../vars/0``, ``1``, ...: their group holds the layer's name."""
-    groups = {}
+    groups: dict[str, dict[int, h5py.Dataset]] = {}
     for path in datasets:
         group, _, number = path.rpartition("/")
         if group.endswith("vars") and not group.startswith("optimizer"):

@@ -6,6 +6,7 @@ Names and layouts are Keras's: ``conv1_conv/kernel`` is ``(height, width, in, ou
 
 import pickle
 import re
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -104,9 +105,9 @@ def read(path):
         raise ValueError(
             f"{path} is {'a directory' if path.is_dir() else 'missing'}; it must be a file of weights"
         )
-    with path.open("rb") as file:
-        start = file.read(9)
     try:
+        with path.open("rb") as file:
+            start = file.read(9)
         if start.startswith((b"PK", b"\x80")):
             arrays, preprocessing = _read_pickle(path)
         elif start[8:] == b"{":
@@ -116,7 +117,9 @@ def read(path):
     except ValueError as error:
         raise ValueError(f"{path} can't be read: {error}") from error
     except _DAMAGED as error:
-        raise ValueError(f"{path} is truncated or damaged: {' '.join(str(error).split())}") from error
+        raise ValueError(
+            f"{path} can't be read, it may be truncated: {' '.join(str(error).split())}"
+        ) from error
     return arrays, _facts(arrays, preprocessing, path)
 
 
@@ -198,14 +201,16 @@ def _to_tensor(array, key):
 def _read_pickle(path):
     """Read a state dict by the loader that knows tensors only, and what its names say of the images."""
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about pickles that are no state dict: the error says it
+            state = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         code = re.search(r"GLOBAL (\S+)", str(error))
         if code:
             raise ValueError(
                 f"it would run {code[1]}, so it was not loaded; save model.state_dict()"
             ) from error
-        raise ValueError("it is truncated or holds other things than tensors") from error
+        raise ValueError("it is truncated or holds more than tensors, so it was not loaded") from error
     if not (isinstance(state, dict) and all(isinstance(value, torch.Tensor) for value in state.values())):
         raise ValueError("it is not a state dict of name -> tensor; save model.state_dict()")
     arrays = {name: _to_array(state[key], key) for key, name in _names(state).items()}
