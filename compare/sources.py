@@ -27,7 +27,8 @@ from typing import Any
 import numpy as np
 import safetensors.numpy
 
-import keras_impl.weights  # reads files without Keras
+import keras_impl.files  # reads files without Keras
+import keras_impl.weights
 from compare.shapes import random_arrays, shapes
 from compare.spec import InputError
 
@@ -54,7 +55,7 @@ def resolve(weights: str, backbone: str, destination: Path, seed: int = 0) -> di
     """Write a backbone's start weights as float32 named arrays, a safetensors file, at once or not at all.
 
     Args:
-        weights: one of `SOURCES`, or a file that `read` of either ``weights`` module reads.
+        weights: one of `SOURCES`, or a file that `read` of either ``files`` module reads.
             ``auto`` is ``imagenet`` where its file is cached or can be downloaded, else ``pretext``.
         backbone: ``resnet50`` or ``vgg16``.
         destination: the file to write. Equal weights make equal files.
@@ -190,7 +191,7 @@ def _torch_download(url: str, path: Path) -> None:
 
 def _read(weights: str, path: Path) -> Loaded:
     try:
-        return _in_worker(_torch_read, path) if _is_pickle(path) else keras_impl.weights.read(path)
+        return _in_worker(_torch_read, path) if _is_pickle(path) else keras_impl.files.read(path)
     except ValueError as error:
         raise InputError(f"--weights {weights + ': ' if weights in SOURCES else ''}{error}") from error
 
@@ -206,9 +207,9 @@ def _is_pickle(path: Path) -> bool:
 
 
 def _torch_read(path: Path) -> Loaded:
-    from torch_impl import weights
+    from torch_impl import files, weights
 
-    arrays, facts = weights.read(path)
+    arrays, facts = files.read(path)
     return weights.backbone_arrays(arrays), facts
 
 

@@ -1,0 +1,126 @@
+"""torch_impl.files: files of weights."""
+
+import os
+import pickle
+import re
+
+import numpy as np
+import pytest
+import safetensors.numpy
+import torch
+import torchvision
+
+from tests.torch_models import randomise, small
+from tests.weight_files import arrays_of
+from torch_impl import files, transfer, weights
+
+
+def assert_equal(arrays, expected):
+    assert arrays.keys() == expected.keys()
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(array, expected[name], name)
+
+
+@pytest.mark.parametrize(
+    ("backbone", "variant", "preprocessing"),
+    [("resnet50", "v1", "caffe"), ("resnet50", "v1.5", "torch"), ("vgg16", "v1", "caffe")],
+)
+@pytest.mark.parametrize("part", ["whole", "backbone"])
+def test_our_own_state_dict(tmp_path, backbone, variant, preprocessing, part):
+    model = small(backbone, variant, numerics="matched")
+    model = model.backbone if part == "backbone" else model
+    torch.save(model.state_dict(), tmp_path / "a")
+    arrays, facts = files.read(tmp_path / "a")
+    assert_equal(arrays, weights.to_arrays(model))
+    assert facts == {"backbone": backbone, "variant": variant, "width": 0.25, "preprocessing": preprocessing}
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_torchvisions_resnet50_with_its_classifier(tmp_path, zipped):
+    model = randomise(torchvision.models.resnet50(weights=None, num_classes=7))
+    torch.save(model.state_dict(), tmp_path / "a.pth", _use_new_zipfile_serialization=zipped)
+    arrays, facts = files.read(tmp_path / "a.pth")
+    assert facts == {"backbone": "resnet50", "variant": "v1.5", "width": 1, "preprocessing": "torch"}
+    ours = transfer.build("resnet50", "v1.5").backbone
+    dropped = arrays.keys() - weights.backbone_arrays(arrays).keys()
+    assert dropped == {"predictions/kernel", "predictions/bias"}
+    weights.from_arrays(ours, weights.backbone_arrays(arrays))
+    torch.testing.assert_close(
+        ours.conv4_block6.bn2.running_var, model.layer3[5].bn2.running_var, rtol=0, atol=0
+    )
+    torch.testing.assert_close(
+        ours.conv5_block1.conv0.weight, model.layer4[0].downsample[0].weight, rtol=0, atol=0
+    )
+
+
+def test_torchvisions_names_of_vgg16(tmp_path):
+    expected = arrays_of("vgg16")
+    features = torchvision.models.vgg16(init_weights=False).features
+    numbers = [number for number, layer in enumerate(features) if isinstance(layer, torch.nn.Conv2d)]
+    layers = [name.split("/")[0] for name in expected if name.endswith("kernel")]
+    state = {}
+    for number, layer in zip(numbers, layers, strict=True):
+        kernel = torch.from_numpy(expected[f"{layer}/kernel"])
+        state[f"features.{number}.weight"] = kernel.permute(3, 2, 0, 1).contiguous()
+        state[f"features.{number}.bias"] = torch.from_numpy(expected[f"{layer}/bias"])
+    torch.save(state | {"classifier.3.weight": torch.ones(5, 4)}, tmp_path / "a.pth")
+    arrays, facts = files.read(tmp_path / "a.pth")
+    assert_equal(weights.backbone_arrays(arrays), expected)
+    assert arrays.keys() - expected.keys() == {"fc2/kernel"}
+    assert facts == {"backbone": "vgg16", "variant": "v1", "width": 0.25, "preprocessing": "torch"}
+
+
+def test_safetensors_say_what_the_preprocessing_was(tmp_path):
+    expected = arrays_of("resnet50", "v1.5")
+    for metadata in ("pretext", "caffe", None):
+        path = tmp_path / "a"
+        safetensors.numpy.save_file(expected, path, metadata and {"preprocessing": metadata})
+        arrays, facts = files.read(path)
+        assert_equal(arrays, expected)
+        assert facts["preprocessing"] == (metadata or "torch")
+        assert facts["variant"] == "v1.5"
+
+
+class Evil:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (f"{self.path}.executed",)
+
+
+def truncated(path):
+    torch.save(small("vgg16").state_dict(), path)
+    path.write_bytes(path.read_bytes()[:-5000])
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda path: None, "is missing"),
+        (lambda path: path.mkdir(), "is a directory"),
+        (lambda path: path.write_bytes(b""), "neither a state dict nor .safetensors"),
+        (lambda path: path.write_text("no weights at all"), "neither a state dict nor .safetensors"),
+        (lambda path: path.write_bytes((20).to_bytes(8, "little") + b'{"a": 1'), "may be truncated"),
+        (truncated, "may be truncated"),
+        (lambda path: path.write_bytes(pickle.dumps({"a": [1, 2]})), "more than tensors"),
+        (lambda path: path.write_bytes(pickle.dumps(Evil(path))), "was not loaded"),
+        (lambda path: path.write_bytes(pickle.dumps(Evil(path), 2)), "was not loaded"),
+        (lambda path: torch.save({"a": Evil(path)}, path), "would run posix.mkdir"),
+        (lambda path: torch.save(small("vgg16"), path), "would run torch_impl"),
+        (lambda path: torch.save([torch.ones(3)], path), "not a state dict"),
+        (lambda path: torch.save({"state": {"a": torch.ones(3)}}, path), "not a state dict"),
+        (
+            lambda path: torch.save(torch.nn.Sequential(torch.nn.Linear(2, 3)).state_dict(), path),
+            "missing: conv1_conv/kernel or block1_conv1/kernel; unexpected: 0/bias, 0/kernel",
+        ),
+    ],
+)
+def test_what_cannot_be_read_is_said_in_a_line(tmp_path, make, message):
+    path = tmp_path / "file.pth"
+    make(path)
+    with pytest.raises(ValueError, match=re.escape(message)) as error:
+        files.read(path)
+    assert str(path) in str(error.value)
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "file.pth.executed").exists()
