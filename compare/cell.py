@@ -93,13 +93,14 @@ class _Training:
         self.settings, self.checkpoint, self.report = settings, checkpoint, report
         self.history: list[dict] = []
         self.best_epoch, self.best_val_loss = 0, float("inf")
-        self.features = None
+        self.features: FeatureStream | None = None
         if policy.fixed_in_fit or policy.fixed_in_evaluate:  # each image's features once, not once an epoch
             self.features = FeatureStream(stream, lambda b: side.training.extract_features(model, b))
 
     def run(self, numerics: str) -> None:
-        head = self.side.transfer.parts(self.model)[1]
-        model, batches = (head, self.features) if self.policy.fixed_in_fit else (self.model, self.stream)
+        model, batches = self.model, self.stream
+        if self.features is not None and self.policy.fixed_in_fit:
+            model, batches = self.side.transfer.parts(self.model)[1], self.features
         self.side.training.fit(
             model,
             self.side.optimizers.adam(model, self.settings.learning_rate, numerics),

@@ -39,7 +39,8 @@ def apply(model, policy):
             layer.trainable = policy.fit_statistics == "batch"
             if layer.trainable:
                 layer.gamma.trainable = layer.beta.trainable = policy.trains in ("bn", "all")
-            layer.momentum = layer.decay if policy.updates else 1.0  # 1.0 keeps the moving statistics as they are
+            # a momentum of 1 keeps the moving statistics as they are
+            layer.momentum = layer.decay if policy.updates else 1.0
             layer.evaluates_with = policy.evaluate_statistics
         else:
             layer.trainable = _in_head(layer.name) or policy.trains in ("all", "all-but-bn")

@@ -62,7 +62,9 @@ class CounterDropout(keras.layers.Layer):
 
     def build(self, input_shape):
         """Make the step counter."""
-        self.step = self.add_weight(shape=(), dtype="int64", initializer="zeros", trainable=False, name="step")
+        self.step = self.add_weight(
+            shape=(), dtype="int64", initializer="zeros", trainable=False, name="step"
+        )
 
     def call(self, inputs, training=None):
         """Drop values of ``inputs`` in training; return them unchanged otherwise."""

@@ -13,7 +13,7 @@ from torch import nn
 from . import layers
 
 BLOCKS = {2: 3, 3: 4, 4: 6, 5: 3}  # stage -> number of blocks
-CHANNELS = {2: 64, 3: 128, 4: 256, 5: 512}  # stage -> channels inside a block; its output has four times as many
+CHANNELS = {2: 64, 3: 128, 4: 256, 5: 512}  # inside a block; its output has four times as many
 EPSILON = {"v1": 1.001e-5, "v1.5": 1e-5}
 
 

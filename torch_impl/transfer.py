@@ -56,7 +56,9 @@ def head(channels, numerics="native", dropout=0.5, seed=0):
     """Build the head: ``(N, channels)`` pooled features to ``(N, 1)`` probabilities."""
 
     def drop(number):
-        return layers.CounterDropout(dropout, 2 * seed + number) if numerics == "matched" else nn.Dropout(dropout)
+        if numerics == "matched":
+            return layers.CounterDropout(dropout, 2 * seed + number)
+        return nn.Dropout(dropout)
 
     model = _Head()
     model.add_module("head_dense_1", nn.Linear(channels, 64))

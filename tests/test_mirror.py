@@ -1,0 +1,89 @@
+"""`torch_impl` and `keras_impl` read as one text: same files, same public names in the same order, same arguments."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+FILES = sorted(path.name for path in (ROOT / "torch_impl").glob("*.py"))
+
+# what one framework needs and the other doesn't, with the reason
+ONE_SIDED = {
+    "bn_policy.hold": "a Keras layer keeps its state; a PyTorch module must be set again after train() and eval()",
+    "bn_policy.leaves": "PyTorch's named_modules() already walks nested models",
+    "metrics.metrics": "Keras compiles metric objects into a model; PyTorch measures an epoch's predictions at its end",
+    "training.compile": "PyTorch compiles nothing",
+}
+# functions whose arguments are each framework's own
+OTHER_ARGUMENTS = {
+    "layers.conv": "a PyTorch layer must be told the channels that come in, and isn't called on a tensor",
+    "layers.max_pool": "as conv",
+}
+
+
+def _public(side, file):
+    """Public functions -> argument names, and classes -> None, in order."""
+    names = {}
+    for node in _tree(side, file.removesuffix(".py")).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+            names[node.name] = _arguments(node) if isinstance(node, ast.FunctionDef) else None
+    return {name: args for name, args in names.items() if f"{file[:-3]}.{name}" not in ONE_SIDED}
+
+
+def _tree(side, file):
+    return ast.parse((ROOT / side / f"{file}.py").read_text())
+
+
+def _arguments(node):
+    return [argument.arg for argument in (*node.args.args, *node.args.kwonlyargs)]
+
+
+def test_same_files():
+    assert sorted(path.name for path in (ROOT / "keras_impl").glob("*.py")) == FILES
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_same_names_in_the_same_order(file):
+    assert list(_public("torch_impl", file)) == list(_public("keras_impl", file))
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_same_arguments(file):
+    torch, keras = _public("torch_impl", file), _public("keras_impl", file)
+    for name, arguments in torch.items():
+        if f"{file[:-3]}.{name}" not in OTHER_ARGUMENTS:
+            assert arguments == keras[name], name
+
+
+@pytest.mark.parametrize("name", ONE_SIDED)
+def test_what_is_one_sided_is_on_one_side(name):
+    """An exception that no longer is one must go."""
+    file, function = name.split(".")
+    sides = [
+        any(isinstance(node, ast.FunctionDef) and node.name == function for node in _tree(side, file).body)
+        for side in ("torch_impl", "keras_impl")
+    ]
+    assert sides.count(True) == 1
+
+
+@pytest.mark.parametrize(
+    ("folder", "forbidden"),
+    [
+        ("torch_impl", {"compare", "keras_impl", "keras", "tensorflow", "jax"}),
+        ("keras_impl", {"compare", "torch_impl", "torch", "torchvision", "tensorflow", "jax"}),
+    ],
+)
+def test_an_implementation_can_be_lifted_out(folder, forbidden):
+    for path in (ROOT / folder).glob("*.py"):
+        assert not _imports(ast.parse(path.read_text())) & forbidden, path.name
+
+
+def _imports(tree):
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            found.add(node.module.split(".")[0])
+    return found
