@@ -1,19 +1,116 @@
-"""Adam, as Keras computes it.
+"""Optimizers, as Keras computes them.
 
-Source: Kingma and Ba 2014, https://arxiv.org/abs/1412.6980; Keras uses the form at the end of its section 2.
+Keras's own are both the ``native`` and the ``matched`` ones: PyTorch's side takes over their numbers.
+
+DIFFERS: Keras rounds SGD's momentum, the powers of Adam's betas, AdamW's decay and L2's factor to float32,
+whatever the variables' dtype. With the textbook's betas a float64 step is off by 3e-6.
 """
 
 import keras
+import numpy as np
+
+from .weights import _names
+
+NAMES = ("adam", "adamw", "rmsprop", "sgd")
 
 
-def adam(model, learning_rate=1e-3, numerics="native"):
+def make(name, model, learning_rate=1e-3, numerics="native", *, momentum=0.0, weight_decay=0.0):
     """Make the optimizer of a model's trainable parameters.
 
     Args:
-        model: the model to train; Keras asks for its variables at the first step, so it isn't used here.
+        name: one of `NAMES`.
+        model: the model to train, with the policy already set; Keras asks for its variables at the first step.
         learning_rate: step size.
         numerics: ``native`` and ``matched`` are the same here; PyTorch's side takes over these numbers.
+        momentum: of ``sgd``.
+        weight_decay: of ``adamw`` on all parameters; of ``sgd`` coupled, on kernels only.
 
-    DIFFERS: epsilon is 1e-7 (PyTorch: 1e-8) and is added before the bias correction.
+    DIFFERS: coupled decay is ``L2(weight_decay / 2)`` on the kernels and so part of the loss.
+
+    Raises:
+        ValueError: an unknown name, or an argument that the optimizer doesn't have.
     """
-    return keras.optimizers.Adam(learning_rate)
+    _check(name, momentum, weight_decay)
+    if name == "adam":
+        return keras.optimizers.Adam(learning_rate)
+    if name == "adamw":
+        return keras.optimizers.AdamW(learning_rate, weight_decay=weight_decay)
+    if name == "rmsprop":
+        return keras.optimizers.RMSprop(learning_rate)
+    for kernel in _kernels(model):
+        kernel.regularizer = keras.regularizers.L2(weight_decay / 2) if weight_decay else None
+    return keras.optimizers.SGD(learning_rate, momentum=momentum)
+
+
+def adam(model, learning_rate=1e-3, numerics="native"):
+    """Make Adam: `make` with that name."""
+    return make("adam", model, learning_rate, numerics)
+
+
+def configuration(model, optimizer):
+    """Read an optimizer's constants off it (and, for Keras's coupled weight decay, off the model).
+
+    Returns:
+        ``kind`` and those of ``learning_rate``, ``momentum``, ``decays``, ``epsilon``, ``epsilon_place`` and
+        ``weight_decay`` that it has. ``epsilon_place`` says where it is added: ``uncorrected root`` (Keras's
+        Adam), ``corrected root`` (PyTorch's), ``root`` or ``square`` (RMSprop's).
+    """
+    kind = type(optimizer).__name__.lower()
+    rate = float(keras.ops.convert_to_numpy(optimizer.learning_rate))
+    facts = {"kind": kind, "learning_rate": rate, "weight_decay": optimizer.weight_decay or 0.0}
+    if kind == "sgd":
+        coupled = {
+            float(2 * kernel.regularizer.l2) if kernel.regularizer else 0.0 for kernel in _kernels(model)
+        }
+        return {**facts, "weight_decay": max(coupled), "momentum": optimizer.momentum}
+    facts["epsilon"] = optimizer.epsilon
+    if kind == "rmsprop":
+        return {**facts, "decays": [optimizer.rho], "epsilon_place": "square"}
+    decays = [optimizer.beta_1, optimizer.beta_2]
+    return {**facts, "kind": "adam", "decays": decays, "epsilon_place": "uncorrected root"}
+
+
+def to_arrays(model, optimizer):
+    """Copy an optimizer's state: ``step`` and, by slot and neutral name, ``momentum/...``, ``velocity/...``.
+
+    Values are those of Keras's slots. DIFFERS: PyTorch's SGD keeps the momentum without sign and learning rate.
+    """
+    arrays = {name: np.array(slot.numpy()) for name, slot in _slots(model, optimizer).items()}
+    return {**arrays, "step": np.array(optimizer.iterations.numpy())}
+
+
+def from_arrays(model, optimizer, arrays):
+    """Set an optimizer's state to copies of what `to_arrays` of either framework returned.
+
+    Raises:
+        KeyError: a parameter has no such array.
+    """
+    optimizer.build(model.trainable_variables)
+    optimizer.iterations.assign(int(arrays["step"]))
+    for name, slot in _slots(model, optimizer).items():
+        slot.assign(arrays[name] if int(arrays["step"]) else np.zeros(slot.shape, slot.dtype))
+
+
+def _check(name, momentum, weight_decay):
+    if name not in NAMES:
+        raise ValueError(f"name is {name!r}; it can be {', '.join(NAMES)}")
+    if momentum and name != "sgd":
+        raise ValueError(f"momentum is {momentum}; only sgd has one, not {name}")
+    if weight_decay and name not in ("sgd", "adamw"):
+        raise ValueError(f"weight_decay is {weight_decay}; only sgd and adamw have one, not {name}")
+
+
+def _kernels(model):
+    return [weight for name, weight in _names(model).items() if name.endswith("/kernel")]
+
+
+def _slots(model, optimizer):
+    """Map slot and neutral name to the optimizer's variables, which carry the weight's path and the slot's name."""
+    own = {variable.name: variable for variable in optimizer.variables}
+    slots = {}
+    for name, weight in _names(model).items():
+        for slot in ("momentum", "velocity"):
+            variable = own.get(f"{weight.path.replace('/', '_')}_{slot}")
+            if variable is not None:
+                slots[f"{slot}/{name}"] = variable
+    return slots

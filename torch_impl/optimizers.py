@@ -1,38 +1,126 @@
-"""Adam, as PyTorch computes it and as Keras does.
+"""Optimizers, as PyTorch computes them and as Keras does.
 
-Source: Kingma and Ba 2014, https://arxiv.org/abs/1412.6980; Keras uses the form at the end of its section 2.
+PyTorch's own are the ``native`` ones. `KerasSGD`, `KerasRMSprop` and `KerasAdam`, the ``matched`` ones, compute
+what Keras computes, operation by operation; take them into a port that must train as the original did.
+
+DIFFERS: Keras rounds SGD's momentum, the powers of Adam's betas, AdamW's decay and L2's factor to float32,
+whatever the parameters' dtype. With the textbook's betas a float64 step is off by 3e-6.
 """
 
 import numpy as np
 import torch
 
+from .weights import _names, _to_array, _to_tensor
 
-def adam(model, learning_rate=1e-3, numerics="native"):
+NAMES = ("adam", "adamw", "rmsprop", "sgd")
+_SLOTS = {"exp_avg": "momentum", "exp_avg_sq": "velocity", "square_avg": "velocity"}
+
+
+def make(name, model, learning_rate=1e-3, numerics="native", *, momentum=0.0, weight_decay=0.0):
     """Make the optimizer of a model's trainable parameters.
 
     Args:
-        model: the module to train; parameters that need no gradient are left out.
+        name: one of `NAMES`.
+        model: the module to train, with the policy already set; parameters that need no gradient are left out.
         learning_rate: step size.
-        numerics: ``native`` for ``torch.optim.Adam``, ``matched`` for `KerasAdam`.
+        numerics: ``native`` for PyTorch's optimizers, ``matched`` for those here that compute what Keras does.
+        momentum: of ``sgd``.
+        weight_decay: of ``adamw`` on all parameters; of ``sgd`` coupled, on kernels only.
+
+    DIFFERS: coupled decay is part of the step, where Keras writes ``L2(weight_decay / 2)`` into the loss.
+
+    Raises:
+        ValueError: an unknown name, or an argument that the optimizer doesn't have.
     """
+    _check(name, momentum, weight_decay)
     parameters = [p for p in model.parameters() if p.requires_grad]
-    return (KerasAdam if numerics == "matched" else torch.optim.Adam)(parameters, lr=learning_rate)
+    matched = numerics == "matched"
+    if name == "adam":
+        return (KerasAdam if matched else torch.optim.Adam)(parameters, lr=learning_rate)
+    if name == "adamw":
+        return (KerasAdam if matched else torch.optim.AdamW)(
+            parameters, lr=learning_rate, weight_decay=weight_decay
+        )
+    if name == "rmsprop":
+        return (KerasRMSprop if matched else torch.optim.RMSprop)(parameters, lr=learning_rate)
+    groups = [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
+        {"params": [p for p in parameters if p.ndim == 1], "weight_decay": 0.0},
+    ]
+    return (KerasSGD if matched else torch.optim.SGD)(groups, lr=learning_rate, momentum=momentum)
 
 
-class KerasAdam(torch.optim.Optimizer):
-    """Keras's Adam: epsilon is added to the uncorrected root, and is 1e-7.
+def adam(model, learning_rate=1e-3, numerics="native"):
+    """Make Adam: `make` with that name."""
+    return make("adam", model, learning_rate, numerics)
 
-    DIFFERS: PyTorch divides by ``sqrt(v) / sqrt(1 - beta2**t) + 1e-8``, Keras by ``sqrt(v) + 1e-7`` with the
-    correction in the step size. And Keras takes the powers of its betas after rounding them to float32,
-    in float64 training too: with the textbook's betas the first step differs by 3e-6.
 
-    Args:
-        params: parameters to train.
-        lr, betas, eps: step size, decays of the two moments, epsilon.
+def configuration(model, optimizer):
+    """Read an optimizer's constants off it (and, for Keras's coupled weight decay, off the model).
+
+    Returns:
+        ``kind`` and those of ``learning_rate``, ``momentum``, ``decays``, ``epsilon``, ``epsilon_place`` and
+        ``weight_decay`` that it has. ``epsilon_place`` says where it is added: ``uncorrected root`` (Keras's
+        Adam), ``corrected root`` (PyTorch's), ``root`` or ``square`` (RMSprop's).
     """
+    group = optimizer.param_groups[0]
+    keras = isinstance(optimizer, _Keras)
+    kind = type(optimizer).__name__.removeprefix("Keras").lower()
+    facts = {"kind": kind, "learning_rate": group["lr"], "weight_decay": group["weight_decay"]}
+    if kind == "sgd":
+        return {**facts, "momentum": group["momentum"]}
+    facts["epsilon"] = group["eps"]
+    if kind == "rmsprop":
+        return {**facts, "decays": [group["alpha"]], "epsilon_place": "square" if keras else "root"}
+    place = "uncorrected root" if keras else "corrected root"
+    return {**facts, "kind": "adam", "decays": list(group["betas"]), "epsilon_place": place}
 
-    def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-7):
-        super().__init__(params, {"lr": lr, "betas": betas, "eps": eps})
+
+def to_arrays(model, optimizer):
+    """Copy an optimizer's state: ``step`` and, by slot and neutral name, ``momentum/...``, ``velocity/...``.
+
+    Values are those of Keras's slots. DIFFERS: PyTorch's SGD keeps the momentum without sign and learning rate.
+    """
+    arrays, steps = {}, 0
+    for group in optimizer.param_groups:
+        for name, key, parameter in _parameters(model, group):
+            for slot, value in optimizer.state.get(parameter, {}).items():
+                if slot == "step":
+                    steps = int(value)
+                elif slot == "momentum_buffer":
+                    if value is not None:
+                        arrays[f"momentum/{name}"] = _to_array(-group["lr"] * value, key)
+                else:
+                    arrays[f"{_SLOTS.get(slot, slot)}/{name}"] = _to_array(value, key)
+    return {**arrays, "step": np.array(steps)}
+
+
+def from_arrays(model, optimizer, arrays):
+    """Set an optimizer's state to copies of what `to_arrays` of either framework returned.
+
+    Raises:
+        KeyError: a parameter has no such array.
+    """
+    optimizer.state.clear()
+    if not int(arrays["step"]):
+        return
+    for group in optimizer.param_groups:
+        for name, key, parameter in _parameters(model, group):
+            state = {
+                slot: _to_tensor(arrays[f"{kind}/{name}"], key) for slot, kind in _slots_of(optimizer, group)
+            }
+            if "momentum_buffer" in state:
+                state["momentum_buffer"] /= -group["lr"]
+            if not isinstance(optimizer, torch.optim.SGD):
+                steps = int(arrays["step"])
+                state["step"] = steps if isinstance(optimizer, _Keras) else torch.tensor(float(steps))
+            optimizer.state[parameter] = state
+
+
+class _Keras(torch.optim.Optimizer):
+    """What the three have in common: a step over all parameters that have a gradient."""
+
+    slots = ()
 
     @torch.no_grad()
     def step(self, closure=None):
@@ -41,22 +129,128 @@ class KerasAdam(torch.optim.Optimizer):
         for group in self.param_groups:
             for parameter in group["params"]:
                 if parameter.grad is not None:
-                    self._update(parameter, group)
+                    state = self.state[parameter]
+                    if not state:
+                        state.update(step=0, **{slot: torch.zeros_like(parameter) for slot in self.slots})
+                    state["step"] += 1
+                    self.update(parameter, parameter.grad, state, group)
         return loss
 
-    def _update(self, parameter, group):
-        state = self.state[parameter]
-        if not state:
-            state.update(step=0, m=torch.zeros_like(parameter), v=torch.zeros_like(parameter))
-        state["step"] += 1
+
+class KerasSGD(_Keras):
+    """Keras's SGD: the learning rate is part of the momentum, so a new rate acts on new gradients only.
+
+    Args:
+        params: parameters to train, or groups of them.
+        lr, momentum: step size, share of the last step that is taken again.
+        weight_decay: coupled, twice the factor of Keras's ``L2``. The step adds it to ``.grad``, where Keras has it.
+    """
+
+    slots = ("momentum",)
+
+    def __init__(self, params, lr=1e-2, momentum=0.0, weight_decay=0.0):
+        super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+
+    def update(self, parameter, gradient, state, group):
+        """Move one parameter."""
+        if group["weight_decay"]:
+            gradient += parameter * _single(group["weight_decay"])
+        if not group["momentum"]:
+            parameter -= gradient * group["lr"]
+            return
+        velocity = state["momentum"]
+        velocity.mul_(_single(group["momentum"])).sub_(gradient * group["lr"])
+        parameter += velocity
+
+
+class KerasRMSprop(_Keras):
+    """Keras's RMSprop: epsilon is added to the square, under the root.
+
+    DIFFERS: PyTorch adds it to the root, and its defaults are 0.99 and 1e-8.
+
+    Args:
+        params: parameters to train.
+        lr, alpha, eps: step size, decay of the mean square, epsilon.
+
+    Source: Hinton 2012, http://www.cs.toronto.edu/~tijmen/csc321/slides/lecture_slides_lec6.pdf
+    """
+
+    slots = ("velocity",)
+
+    def __init__(self, params, lr=1e-2, alpha=0.9, eps=1e-7):
+        super().__init__(params, {"lr": lr, "alpha": alpha, "eps": eps, "weight_decay": 0.0})
+
+    def update(self, parameter, gradient, state, group):
+        """Move one parameter."""
+        square = state["velocity"]
+        square.copy_(square * group["alpha"] + gradient.square() * (1 - group["alpha"]))
+        parameter -= gradient * group["lr"] / (square + group["eps"]).sqrt()
+
+
+class KerasAdam(_Keras):
+    """Keras's Adam and AdamW: epsilon is added to the uncorrected root, and is 1e-7.
+
+    DIFFERS: PyTorch divides by ``sqrt(v) / sqrt(1 - beta2**t) + 1e-8``, Keras by ``sqrt(v) + 1e-7`` with the
+    correction in the step size. And Keras takes the powers of its betas after rounding them to float32.
+
+    Args:
+        params: parameters to train.
+        lr, betas, eps: step size, decays of the two moments, epsilon.
+        weight_decay: decoupled, as AdamW's.
+
+    Source: Kingma and Ba 2014, https://arxiv.org/abs/1412.6980, end of section 2
+    """
+
+    slots = ("momentum", "velocity")
+
+    def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-7, weight_decay=0.0):
+        super().__init__(params, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay})
+
+    def update(self, parameter, gradient, state, group):
+        """Move one parameter."""
+        if group["weight_decay"]:
+            parameter -= parameter * _single(group["weight_decay"]) * group["lr"]
         beta1, beta2 = group["betas"]
-        power1, power2 = (_power(beta, state["step"], parameter.dtype) for beta in group["betas"])
+        power1, power2 = (
+            torch.tensor(_single(beta), dtype=parameter.dtype) ** state["step"] for beta in group["betas"]
+        )
         alpha = group["lr"] * (1 - power2).sqrt() / (1 - power1)
-        m, v, gradient = state["m"], state["v"], parameter.grad
+        m, v = state["momentum"], state["velocity"]
         m += (gradient - m) * (1 - beta1)
         v += (gradient.square() - v) * (1 - beta2)
         parameter -= m * alpha / (v.sqrt() + group["eps"])
 
 
-def _power(beta, step, dtype):
-    return torch.tensor(float(np.float32(beta)), dtype=dtype) ** step
+def _check(name, momentum, weight_decay):
+    if name not in NAMES:
+        raise ValueError(f"name is {name!r}; it can be {', '.join(NAMES)}")
+    if momentum and name != "sgd":
+        raise ValueError(f"momentum is {momentum}; only sgd has one, not {name}")
+    if weight_decay and name not in ("sgd", "adamw"):
+        raise ValueError(f"weight_decay is {weight_decay}; only sgd and adamw have one, not {name}")
+
+
+def _single(number):
+    """Round a number to float32, as Keras does with some of its constants."""
+    return float(np.float32(number))
+
+
+def _parameters(model, group):
+    """Yield neutral name, key of the state dict and parameter of a group's members."""
+    members = {id(parameter) for parameter in group["params"]}
+    for key, name in _names(model.state_dict()).items():
+        owner, _, kind = key.rpartition(".")
+        parameter = getattr(model.get_submodule(owner), kind)
+        if id(parameter) in members:
+            yield name, key, parameter
+
+
+def _slots_of(optimizer, group):
+    """Pair the optimizer's names of its slots with Keras's."""
+    if isinstance(optimizer, _Keras):
+        return [(slot, slot) for slot in optimizer.slots]
+    if isinstance(optimizer, torch.optim.SGD):
+        return [("momentum_buffer", "momentum")] if group["momentum"] else []
+    if isinstance(optimizer, torch.optim.RMSprop):
+        return [("square_avg", "velocity")]
+    return [("exp_avg", "momentum"), ("exp_avg_sq", "velocity")]

@@ -1,0 +1,69 @@
+"""What is to be checked: a plain record, and what follows from it for both models alike."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from compare.data.preprocess import preprocess
+from compare.parity import inputs
+from compare.spec import POLICIES, Policy
+
+EVALUATED = 1000  # number of the batch that is evaluated; no step trains on it
+OPTIMIZERS = ("adam", "adamw", "rmsprop", "sgd")
+
+
+@dataclass(frozen=True)
+class Check:
+    """One parity check: a model, a policy, an optimizer and how they are run.
+
+    Attributes:
+        weights: ``random``, or as given to ``--weights``.
+        momentum: of SGD.
+        weight_decay: of AdamW (decoupled), or of SGD (coupled: Keras's L2 of half of it on the kernels).
+        steps: how many training steps, from the same state and running free.
+    """
+
+    backbone: str = "resnet50"
+    variant: str = "v1"
+    width: float = 1.0
+    weights: str = "random"
+    preprocessing: str = "caffe"
+    policy: str = "fine-tune"
+    optimizer: str = "adam"
+    learning_rate: float = 1e-3
+    momentum: float = 0.0
+    weight_decay: float = 0.0
+    numerics: str = "matched"
+    dtype: str = "float64"
+    image_size: int = 64
+    batch_size: int = 4
+    steps: int = 10
+    seed: int = 0
+
+    def images(self, batch: int) -> np.ndarray:
+        """Preprocessed images of a batch, float32 ``(batch_size, image_size, image_size, 3)``."""
+        return preprocess(self.pixels(batch), self.preprocessing)
+
+    def pixels(self, batch: int) -> np.ndarray:
+        """The same before preprocessing, uint8."""
+        return inputs.random_images(self.batch_size, self.image_size, self.seed, batch)
+
+    def labels(self) -> np.ndarray:
+        """Labels of any batch, float32 ``(batch_size, 1)``."""
+        return inputs.labels(self.batch_size)
+
+    @property
+    def facts(self) -> Policy:
+        """The policy's record."""
+        return POLICIES[self.policy]
+
+    def no_gradient(self, name: str) -> bool:
+        """Whether a parameter's true gradient is zero: a convolution's bias before batch statistics."""
+        batch = self.backbone == "resnet50" and self.facts.fit_statistics == "batch"
+        return batch and name.endswith("_conv/bias")
+
+    def as_dict(self) -> dict:
+        """The check as JSON can hold it."""
+        return asdict(self)

@@ -1,0 +1,137 @@
+"""How far two arrays are apart, and what that amounts to for a stage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
+
+from compare.parity.tolerances import rounding
+
+
+@dataclass
+class Row:
+    """One array of both models compared.
+
+    Attributes:
+        name: the layer's or array's neutral name.
+        max_abs: largest difference.
+        relative: that over the reference's largest value (``scale``), or over another scale that the bar has.
+        mean: mean difference over the same scale.
+        cosine: of the angle between the two, 1 where they point the same way.
+        share: of elements within the bar.
+        bar: what ``relative`` may be.
+        ulp: ``relative`` in units of rounding.
+        keras_ulp, torch_ulp: each one's distance from a float64 run, where there is one.
+        step: of the training, from 1; 0 where there is none.
+        introduced: whether the difference arises here. None where that can't be told.
+        note: what else is to be said.
+    """
+
+    name: str
+    max_abs: float
+    relative: float
+    mean: float
+    cosine: float
+    share: float
+    bar: float
+    ulp: float
+    keras_ulp: float | None = None
+    torch_ulp: float | None = None
+    step: int = 0
+    introduced: bool | None = None
+    note: str = ""
+
+    @property
+    def same(self) -> bool:
+        """Whether the difference is within the bar; a difference that isn't a number is not."""
+        return self.relative <= self.bar
+
+
+@dataclass
+class Stage:
+    """One stage of the check.
+
+    Attributes:
+        name: what was compared.
+        verdict: ``same``, ``differs``, ``follows`` (differs, as an earlier stage's difference makes it) or
+            ``explained`` (differs as the frameworks' defaults predict).
+        place: where it departs: the first layer in the order of the data, backwards for gradients.
+        rows: the arrays compared, the worst step of each.
+        notes: lines to print with it.
+    """
+
+    name: str
+    verdict: str = "same"
+    place: str = ""
+    rows: list[Row] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def worst(self) -> Row | None:
+        """The row that is furthest above, or nearest below, its bar."""
+        return max(self.rows, key=lambda row: _excess(row), default=None)
+
+    def as_dict(self) -> dict:
+        """The stage as JSON can hold it."""
+        return asdict(self)
+
+
+def compare(
+    name: str, other: np.ndarray, reference: np.ndarray, bar: float, scale: float | None = None, step: int = 0
+) -> Row:
+    """Compare an array with the reference's.
+
+    Args:
+        scale: what the bar is relative to, unless it is the reference's largest value.
+    """
+    if other.shape != reference.shape:
+        note = f"shape {other.shape} for {reference.shape}"
+        return Row(name, np.inf, np.inf, np.inf, 0.0, 0.0, bar, np.inf, step=step, note=note)
+    wide = np.result_type(reference.dtype, np.float32)
+    a, b = np.asarray(other, wide).ravel(), np.asarray(reference, wide).ravel()
+    difference = np.abs(a - b)
+    largest = float(np.abs(b).max(initial=0.0)) if scale is None else scale
+    worst = float(difference.max(initial=0.0))  # NaN stays NaN
+    relative = 0.0 if worst == 0 else worst / largest if largest else float("inf")
+    return Row(
+        name,
+        max_abs=worst,
+        relative=relative,
+        mean=float(difference.mean()) / largest if largest else 0.0,
+        cosine=_cosine(a, b),
+        share=float((difference <= bar * largest).mean()),
+        bar=bar,
+        ulp=relative / rounding(str(wide)),
+        step=step,
+    )
+
+
+def worst_by_name(rows: Iterable[Row]) -> list[Row]:
+    """Keep each name's worst step, in the order of first appearance."""
+    kept: dict[str, Row] = {}
+    for row in rows:
+        if row.name not in kept or not _excess(row) <= _excess(kept[row.name]):
+            kept[row.name] = row
+    return list(kept.values())
+
+
+def judge(stage: Stage, backwards: bool = False) -> Stage:
+    """Give a stage its verdict and the place where it departs."""
+    departed = [row for row in stage.rows if not row.same]
+    if departed:
+        introduced = [row for row in departed if row.introduced] or departed
+        stage.verdict, stage.place = "differs", introduced[-1 if backwards else 0].name
+    return stage
+
+
+def _cosine(a: np.ndarray, b: np.ndarray) -> float:
+    length = float(np.linalg.norm(a)) * float(np.linalg.norm(b))
+    return float(a @ b) / length if length else float(np.array_equal(a, b))
+
+
+def _excess(row: Row) -> float:
+    if np.isnan(row.relative):
+        return float("inf")
+    return row.relative / row.bar if row.bar else row.relative and float("inf")

@@ -1,0 +1,197 @@
+"""The check itself, stage by stage: Keras computes and writes, PyTorch computes and compares itself with it."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from compare import engine
+from compare.parity import subject
+from compare.parity.check import Check
+from compare.parity.figures import Row, Stage, judge, worst_by_name
+from compare.parity.tolerances import TWIN_FACTOR, TWIN_FLOOR, rounding
+from compare.parity.worker import Load, Worker
+
+STAGES = {
+    "configuration": "configuration",
+    "preprocessing": "preprocessing",
+    "forward": "forward, inference mode",
+    "forward-batch": "forward, training mode",
+    "loss": "loss",
+    "gradients": "gradients",
+    "optimizer": "optimizer state after the step",
+    "statistics": "moving statistics after the step",
+    "parameters": "parameters after the step",
+    "evaluation": "evaluation after the step",
+    "free": "free-running, beside the twin",
+}
+STEPPED = ("loss", "gradients", "optimizer", "statistics", "parameters", "evaluation")
+Report = Callable[[str], None]
+
+
+class Pair:
+    """Both frameworks at work, each in its own process, with a directory for the files between them.
+
+    Args:
+        dtype: ``float64`` or ``float32``.
+        load: makes what answers in the PyTorch process (tests put a mutant there).
+    """
+
+    def __init__(self, dtype: str, load: Load = subject.load) -> None:
+        self.dtype, self.load = dtype, load
+
+    def __enter__(self) -> Pair:
+        with ExitStack() as stack:
+            self.folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="compare-parity-")))
+            self.keras = self._worker("keras", subject.load, stack)
+            self.torch = self._worker("torch", self.load, stack)
+            self.stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.stack.close()
+
+    def _worker(self, framework: str, load: Load, stack: ExitStack) -> Worker:
+        log = self.folder / f"{framework}.log"
+        worker = Worker(framework, self.dtype, max(1, engine.cores() // 2), log, load)
+        stack.callback(worker.stop)
+        return worker
+
+    def both(self, request: str, *arguments: Any) -> tuple[Any, Any]:
+        """Ask both for the same thing at the same time."""
+        self.keras.send(request, *arguments)
+        self.torch.send(request, *arguments)
+        return self.keras.receive(), self.torch.receive()
+
+    def file(self, name: str) -> str:
+        """The path of a file between the two."""
+        return str(self.folder / f"{name}.safetensors")
+
+
+def run(pair: Pair, check: Check, weights: str, report: Report = lambda stage: None) -> list[Stage]:
+    """Check one policy, stage by stage, in the order of the data.
+
+    Args:
+        pair: both frameworks, of the check's dtype.
+        weights: a file of the backbone's arrays.
+        report: is called with what is under way.
+    """
+    report("configuration")
+    pair.both("start", check, weights)
+    stages = [_configuration(*pair.both("configuration"))]
+    for training in (False, True):
+        report(STAGES["forward-batch" if training else "forward"])
+        stages += _forward(pair, training)
+    rows, keras = _stepped(pair, check, report)
+    for name in STEPPED:
+        if name in rows:
+            stages.append(judge(Stage(name, rows=worst_by_name(rows[name])), backwards=name == "gradients"))
+    report("free-running")
+    free, twin = (pair.torch.ask("run_free", pair.file("state0"), moved) for moved in (False, True))
+    stages.append(_free(check, keras, free, twin))
+    return follow(stages)
+
+
+def follow(stages: list[Stage]) -> list[Stage]:
+    """Name each error once: what differs after the first stage that does follows from that one."""
+    first = next((stage for stage in stages if stage.verdict == "differs"), None)
+    for stage in stages:
+        if stage.verdict == "differs" and stage is not first:
+            stage.verdict = "follows"
+    return stages
+
+
+def _configuration(keras: dict, torch: dict) -> Stage:
+    """Compare constants, layer by layer, in the reference's order."""
+    stage = Stage("configuration")
+    for layer in [*keras, *(name for name in torch if name not in keras)]:
+        ours, theirs = keras.get(layer, {}), torch.get(layer, {})
+        for fact in dict.fromkeys([*ours, *theirs]):
+            if not _equal(ours.get(fact), theirs.get(fact)):
+                stage.place = stage.place or layer
+                stage.verdict = "differs"
+                stage.notes.append(
+                    f"{layer}: {fact} is {ours.get(fact)} in Keras and {theirs.get(fact)} in PyTorch"
+                )
+    return stage
+
+
+def _equal(a: Any, b: Any) -> bool:
+    if isinstance(a, (float, int)) and isinstance(b, (float, int)):
+        return bool(np.isclose(a, b, rtol=1e-6, atol=0))  # a float32 learning rate is not what was typed
+    if isinstance(a, list) and isinstance(b, list) and len(a) == len(b):
+        return all(_equal(x, y) for x, y in zip(a, b, strict=True))
+    return a == b
+
+
+def _forward(pair: Pair, training: bool) -> list[Stage]:
+    """Compare every layer's output; the images that went in are a stage of their own."""
+    path = pair.file("forward")
+    pair.keras.ask("forward", training, path)
+    accumulated, alone = pair.torch.ask("compare_forward", training, path)
+    for row, single in zip(accumulated, alone, strict=True):
+        row.introduced = not single.same
+        row.note = f"{single.relative:.1e} on the reference's input"
+    images, *layers = accumulated
+    images.bar = 0.0
+    stages = [] if training else [judge(Stage("preprocessing", rows=[images]))]
+    return [*stages, judge(Stage("forward-batch" if training else "forward", rows=layers))]
+
+
+def _stepped(pair: Pair, check: Check, report: Report) -> tuple[dict[str, list[Row]], list]:
+    """Take the steps in Keras, and each again in PyTorch from the state that Keras was in before it.
+
+    Returns:
+        The rows of all steps by stage, and what Keras evaluated to after each.
+    """
+    rows: dict[str, list[Row]] = {}
+    evaluations = []
+    pair.keras.ask("save", pair.file("state0"))
+    if check.facts.reestimate == "before-fit":
+        rows["statistics"] = pair.torch.ask("compare_statistics", pair.file("state0"))
+    report(f"step 1 of {check.steps} (Keras traces its graph first)")
+    pair.keras.ask("step", 0, pair.file("state1"))
+    for number in range(check.steps):
+        before, after = pair.file(f"state{number}"), pair.file(f"state{number + 1}")
+        pair.torch.send("compare_step", number, before, after)
+        if number + 1 < check.steps:
+            report(f"step {number + 2} of {check.steps}")
+            pair.keras.ask("step", number + 1, pair.file(f"state{number + 2}"))
+        for stage, found in pair.torch.receive().items():
+            rows.setdefault(stage, []).extend(found)
+        evaluations.append(_evaluation(after))
+        if number:
+            Path(before).unlink()  # the first is where the free run starts
+    return rows, evaluations
+
+
+def _evaluation(path: str) -> tuple[float, np.ndarray]:
+    from safetensors import safe_open
+
+    with safe_open(path, "numpy") as file:
+        return float(file.get_tensor("evaluation/loss")), file.get_tensor("evaluation/outputs")
+
+
+def _free(check: Check, keras: list, torch: list, twin: list) -> Stage:
+    """Compare the frameworks' distance with that of a twin that started one rounding away, step by step."""
+    stage = Stage("free")
+    floor = TWIN_FLOOR * rounding(check.dtype)
+    for number, (k, t, w) in enumerate(zip(keras, torch, twin, strict=True), 1):
+        distance, apart = _distance(t, k), _distance(w, t)
+        bar = TWIN_FACTOR * max(apart, floor / TWIN_FACTOR)
+        ulp = distance / rounding(check.dtype)
+        note = f"twin {apart:.1e}"
+        row = Row(f"step {number}", distance, distance, distance, 1.0, 1.0, bar, ulp, step=number, note=note)
+        stage.rows.append(row)
+    return judge(stage)
+
+
+def _distance(a: tuple[float, np.ndarray], b: tuple[float, np.ndarray]) -> float:
+    """The larger of the relative distances of losses and of probabilities."""
+    losses = abs(a[0] - b[0]) / abs(b[0])
+    return float(max(losses, np.abs(a[1] - b[1]).max() / np.abs(b[1]).max()))

@@ -1,0 +1,256 @@
+"""One framework's model under check, in its own process: it computes, and compares itself with the other's files."""
+
+from __future__ import annotations
+
+import copy
+import resource
+import sys
+from dataclasses import replace
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import load_file, save_file
+
+from compare.cell import head_arrays
+from compare.parity.check import EVALUATED, Check
+from compare.parity.figures import Row, compare
+from compare.parity.tolerances import TOLERANCES, rounding
+
+MODULES = ("transfer", "bn_policy", "optimizers", "tracing", "weights")
+Arrays = dict[str, np.ndarray]
+
+
+def load(framework: str, dtype: str, threads: int) -> Subject:
+    """Import a framework, set its floating-point type, and make it compute the same bytes every time."""
+    import compare.worker
+
+    compare.worker.load(framework, threads)
+    if framework == "keras":
+        import keras
+
+        keras.config.set_floatx(dtype)
+    else:
+        import torch
+
+        torch.set_default_dtype(getattr(torch, dtype))
+    return Subject(framework)
+
+
+class Subject:
+    """A transfer model of one framework with its policy, optimizer and training."""
+
+    def __init__(self, framework: str) -> None:
+        self.framework = framework
+        for module in MODULES:
+            setattr(self, module, import_module(f"{framework}_impl.{module}"))
+        self.built: Any = None
+
+    def start(self, check: Check, weights: str) -> None:
+        """Build the model and its training; a Keras one that is compiled already is taken again.
+
+        Args:
+            weights: file of the backbone's arrays.
+        """
+        self.check = check
+        key = replace(check, seed=0, steps=0, weights="", image_size=0, preprocessing="")
+        if self.framework == "torch" or self.built != key:
+            self.model = self.build(check)
+            policy = check.facts.facts
+            self.bn_policy.apply(self.model, self.bn_policy.Policy(**policy))
+            self.optimizer = self.make_optimizer(check)
+            self.training = self.tracing.Training(self.model, self.optimizer)
+            self.built = key
+        head = self.transfer.parts(self.model)[1]
+        heads = head_arrays(self.weights.to_arrays(head), check.seed)
+        state = {f"weights/{name}": array for name, array in {**load_file(weights), **heads}.items()}
+        self.set_state({**state, "optimizer/step": np.array(0), "counter": np.array(0)})
+        if check.facts.reestimate == "before-fit":
+            self.statistics().recalibrate(self.model, [(check.images(0), check.labels())])
+
+    def build(self, check: Check) -> Any:
+        """Build the model. In native numerics PyTorch's backbone is, but both draw the same dropout masks."""
+        build, torch = self.transfer.build, self.framework == "torch"
+        numerics = "matched" if self.framework == "keras" else check.numerics
+        model = build(check.backbone, check.variant, check.width, numerics=numerics, seed=check.seed)
+        if torch and numerics == "native":
+            model.head = self.transfer.head(model.backbone.channels, "matched", seed=check.seed)
+        return model
+
+    def make_optimizer(self, check: Check) -> Any:
+        """Make the optimizer."""
+        return self.optimizers.make(
+            check.optimizer,
+            self.model,
+            check.learning_rate,
+            check.numerics,
+            momentum=check.momentum,
+            weight_decay=check.weight_decay,
+        )
+
+    def statistics(self) -> Any:
+        """The module of the two policies that measure the population's statistics."""
+        return import_module(f"{self.framework}_impl.statistics")
+
+    def set_state(self, arrays: Arrays) -> None:
+        """Set weights, moving statistics, the optimizer's slots and the dropout counter."""
+        self.training.from_arrays(arrays)
+
+    def configuration(self) -> dict:
+        """Facts by layer, the optimizer's among them."""
+        optimizer = self.optimizers.configuration(self.model, self.optimizer)
+        return {**self.tracing.configuration(self.model), "optimizer": optimizer}
+
+    def images(self) -> np.ndarray:
+        """A batch's images as the model is given them."""
+        return self.check.images(0)
+
+    def forward(self, training: bool, path: str) -> None:
+        """Write what goes into the model and every layer's output."""
+        save_file(self.tracing.forward(self.model, self.images(), training), path)
+
+    def compare_forward(self, training: bool, path: str) -> tuple[list[Row], list[Row]]:
+        """Compare every layer with the reference's: each model on its own, then each layer on its input."""
+        reference, dtype = load_file(path), self.check.dtype
+        images = self.images()
+        own = self.tracing.forward(self.model, images, training)
+        single = self.tracing.forward(self.model, images, training, reference)
+        bar = TOLERANCES["forward-batch" if training else "forward"].bar(dtype)
+        accumulated = [compare(layer, array, reference[layer], bar) for layer, array in own.items()]
+        alone = [compare(layer, array, reference[layer], bar) for layer, array in single.items()]
+        if dtype == "float32":
+            _against_truth(accumulated, self._float64(training), own, reference)
+        return accumulated, alone
+
+    def step(self, number: int, path: str) -> None:
+        """Take a step on batch ``number`` and write everything it changed and gave."""
+        loss, outputs = self.training.step(self.check.images(number), self.check.labels())
+        save_file({**self._results(loss, outputs), **self.training.to_arrays()}, path)
+
+    def compare_step(self, number: int, before: str, after: str) -> dict[str, list[Row]]:
+        """Take the same step from the reference's state and compare everything, stage by stage."""
+        self.set_state(_state(load_file(before)))
+        loss, outputs = self.training.step(self.check.images(number), self.check.labels())
+        own = {**self.training.to_arrays(), **self._results(loss, outputs)}
+        return compare_results(self.check, own, load_file(after), number + 1)
+
+    def save(self, path: str) -> None:
+        """Write the state as it is."""
+        save_file(self.training.to_arrays(), path)
+
+    def compare_statistics(self, path: str) -> list[Row]:
+        """Compare the moving statistics with the reference's, before any step."""
+        bar = TOLERANCES["statistics"].bar(self.check.dtype)
+        own = self.training.to_arrays()
+        names = [name for name in own if "/moving_" in name]
+        reference = load_file(path)
+        return [compare(name.removeprefix("weights/"), own[name], reference[name], bar) for name in names]
+
+    def run_free(self, before: str, twin: bool) -> list[tuple[float, np.ndarray]]:
+        """Take all steps on its own and evaluate after each.
+
+        Args:
+            before: the state to start from.
+            twin: move the first convolution's kernel by one rounding, up or down, beforehand.
+        """
+        state = _state(load_file(before))
+        if twin:
+            name = next(
+                name
+                for name in (f"weights/{c}/kernel" for c in ("conv1_conv", "block1_conv1"))
+                if name in state
+            )
+            state[name] = _one_rounding_away(state[name], self.check.seed)
+        self.set_state(state)
+        evaluations = []
+        for number in range(self.check.steps):
+            self.training.step(self.check.images(number), self.check.labels())
+            evaluations.append(self.evaluate())
+        return evaluations
+
+    def evaluate(self) -> tuple[float, np.ndarray]:
+        """Evaluate the batch that no step trains on, as the policy has it: loss, probabilities."""
+        images, labels = self.check.images(EVALUATED), self.check.labels()
+        if self.check.facts.reestimate != "before-evaluate":
+            return self.training.evaluate(images, labels)
+        statistics = self.statistics()
+        population = statistics.population(self.model, [(images, labels)])
+        with statistics.substituted(self.model, population):
+            return self.training.evaluate(images, labels)
+
+    def peak_memory(self) -> int:
+        """Bytes that the process has had in memory at most (Linux counts in KiB, macOS in bytes)."""
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak if sys.platform == "darwin" else peak * 1024
+
+    def versions(self) -> dict[str, str]:
+        """Versions of what computes."""
+        packages = {"keras": ("keras", "tensorflow"), "torch": ("torch",)}[self.framework]
+        return {name: import_module(name).__version__ for name in packages}
+
+    def _results(self, loss: float, outputs: np.ndarray) -> Arrays:
+        """What a step gave besides the new state, the evaluation after it included."""
+        evaluated, probabilities = self.evaluate()
+        arrays = {f"gradients/{name}": array for name, array in self.training.gradients().items()}
+        arrays |= {"loss/loss": np.array(loss), "loss/outputs": np.array(outputs)}
+        return {
+            **arrays,
+            "evaluation/loss": np.array(evaluated),
+            "evaluation/outputs": np.array(probabilities),
+        }
+
+    def _float64(self, training: bool) -> Arrays:
+        """Every layer's output computed in float64 from the same weights."""
+        model = copy.deepcopy(self.model).double()
+        return self.tracing.forward(model, self.images(), training)
+
+
+def compare_results(check: Check, own: Arrays, reference: Arrays, step: int) -> dict[str, list[Row]]:
+    """Compare what a step gave and left behind; stage -> rows."""
+    gradients = [np.abs(array).max() for name, array in reference.items() if name.startswith("gradients/")]
+    largest = float(max(gradients, default=0.0))
+    stages: dict[str, list[Row]] = {}
+    for name, array in sorted(reference.items()):
+        part, _, rest = name.partition("/")
+        if not rest or rest == "step":
+            continue
+        stage, tolerance, scale = _place(check, part, rest, largest)
+        bar = TOLERANCES[tolerance].bar(check.dtype)
+        stages.setdefault(stage, []).append(compare(rest, own[name], array, bar, scale, step))
+    return stages
+
+
+def _place(check: Check, part: str, name: str, largest: float) -> tuple[str, str, float | None]:
+    """The stage that an array belongs to, its tolerance, and the scale if it isn't the array's own."""
+    zero = check.no_gradient(name)
+    if part == "weights":
+        if "/moving_" in name:
+            return "statistics", "statistics", None
+        if zero and check.dtype == "float32":
+            return "parameters", "zero-parameters", check.learning_rate
+        return "parameters", "parameters", None
+    if part == "gradients":
+        return "gradients", "zero-gradients" if zero else "gradients", largest if zero else None
+    if part == "optimizer":
+        squared = name.startswith("velocity/")
+        return "optimizer", "optimizer", (largest**2 if squared else largest) if zero else None
+    return part, part, None
+
+
+def _state(arrays: Arrays) -> Arrays:
+    return {n: array for n, array in arrays.items() if n.startswith(("weights/", "optimizer/", "counter"))}
+
+
+def _one_rounding_away(array: np.ndarray, seed: int) -> np.ndarray:
+    up = np.random.default_rng([seed, 2]).random(array.shape) < 0.5
+    return np.nextafter(array, np.where(up, np.inf, -np.inf).astype(array.dtype))
+
+
+def _against_truth(rows: list[Row], truth: Arrays, torch: Arrays, keras: Arrays) -> None:
+    """Add both frameworks' distances from the float64 run, in units of float32's rounding."""
+    for row in rows:
+        exact = truth[row.name]
+        unit = rounding("float32") * float(np.abs(exact).max())
+        if unit:
+            row.keras_ulp = float(np.abs(keras[row.name] - exact).max()) / unit
+            row.torch_ulp = float(np.abs(torch[row.name] - exact).max()) / unit

@@ -1,0 +1,80 @@
+"""Every tolerance of the parity check, each with its reason. Relative ones are to the reference's largest value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """A bar: ``value`` of whatever ``of`` names, in float64 and in float32."""
+
+    float64: float
+    float32: float
+    of: str
+    reason: str
+
+    def bar(self, dtype: str) -> float:
+        """The bar for ``float64`` or ``float32``."""
+        return self.float64 if dtype == "float64" else self.float32
+
+
+_MAX = "the array's largest value"
+
+TOLERANCES = {
+    "configuration": Tolerance(0, 0, "each fact", "constants are equal or they are not"),
+    "preprocessing": Tolerance(0, 0, _MAX, "one function makes the images, both models must get its bytes"),
+    "forward": Tolerance(
+        1e-13, 2e-6, _MAX,
+        "some 50 layers, each of sums of up to 4608 products: a few hundred roundings of 2e-16; 16 of 1e-7 were"
+        " measured at 224 px in float32",
+    ),
+    "forward-batch": Tolerance(
+        1e-13, 5e-5, _MAX,
+        "as in inference mode; batch statistics divide by a spread that may be small, which magnifies roundings"
+        " more in float32, where a mean over a batch is itself off by hundreds of them",
+    ),
+    "loss": Tolerance(1e-13, 5e-5, _MAX, "a mean over the batch of what the forward pass gives"),
+    "gradients": Tolerance(
+        1e-11, 5e-3, _MAX, "twice as many layers as forward; in float32 the bar grows with the rounding, 5e8-fold"
+    ),
+    "zero-gradients": Tolerance(
+        1e-11, 5e-3, "the model's largest gradient",
+        "batch statistics take a convolution's bias out again: its true gradient is zero and what is computed is"
+        " rounding alone, so it has no size of its own to be compared with",
+    ),
+    "statistics": Tolerance(1e-11, 5e-5, _MAX, "a mean and a variance of what the forward pass gives"),
+    "optimizer": Tolerance(1e-11, 5e-3, _MAX, "a weighted sum of gradients (or their squares) that agree"),
+    "parameters": Tolerance(
+        1e-11, 2e-2, _MAX,
+        "Adam divides a gradient by its own size: one near epsilon turns its rounding error into a part of a step",
+    ),
+    "zero-parameters": Tolerance(
+        1e-11, 10, "the array's largest value in float64, the learning rate in float32",
+        "where the true gradient is zero float32's noise is as large as Adam's epsilon, and Adam makes full steps"
+        " of it: at most a few learning rates",
+    ),
+    "evaluation": Tolerance(1e-11, 2e-2, _MAX, "a forward pass with parameters that agree as far as those do"),
+    "native": Tolerance(
+        1e-9, 1e-2, _MAX,
+        "what is left when the defaults' terms are taken out; recovering a batch's statistics from moving ones"
+        " divides by 1 - decay = 0.01",
+    ),
+}  # fmt: skip
+
+TWIN_FACTOR = 10.0  # frameworks round at every operation, the twin was moved once
+TWIN_FLOOR = 64.0  # roundings below which a distance is none: the twin may happen not to move at all
+
+
+def rounding(dtype: str) -> float:
+    """The distance from 1 to the next number."""
+    return float(np.finfo(dtype).eps)
+
+
+def as_dict(dtype: str) -> dict[str, dict]:
+    """The bars for a dtype with their reasons, as a certificate holds them."""
+    return {
+        name: {"bar": t.bar(dtype), "relative_to": t.of, "reason": t.reason} for name, t in TOLERANCES.items()
+    }

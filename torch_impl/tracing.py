@@ -1,0 +1,290 @@
+"""What a PyTorch model computes, laid open: its configuration, every layer's output, every step of training.
+
+Layers have their neutral names, arrays their neutral layout: images and feature maps are ``(N, H, W, C)``.
+"""
+
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from . import bn_policy, optimizers, weights
+from .layers import CounterDropout
+
+_RELUS = ("1_relu", "2_relu", "out")  # what a bottleneck's one relu module is in turn
+
+
+def configuration(model):
+    """Read off a transfer model, layer by layer, what its outputs can't show.
+
+    Returns:
+        layer -> fact -> value: ``kind``, sizes, ``stride``, ``padding`` as (top, bottom, left, right), ``bias``,
+        ``activation``, ``epsilon``, ``decay``, ``variance`` (``biased`` or ``unbiased``: what moves the moving
+        one), ``rate``, and what the policy does: ``trains``, ``fit_statistics``, ``updates``,
+        ``evaluate_statistics``.
+    """
+    audit = {row["name"]: row for row in bn_policy.audit(model)}
+    facts = {}
+    for path, module, following in _leaves(model):
+        described = None if _in_dense(path, module) else _describe(module, following)
+        if described is None:
+            continue
+        if path in audit:
+            described |= {key: value for key, value in audit[path].items() if key != "name"}
+        elif next(module.parameters(), None) is not None:
+            described["trains"] = all(parameter.requires_grad for parameter in module.parameters())
+        facts |= dict.fromkeys(_names_of(path, module), described)
+    return facts
+
+
+def forward(model, images, training=False, reference=None):
+    """Run a transfer model and record what goes into it and every layer's output; leave the model as it was.
+
+    Args:
+        model: the policy already set.
+        images: ``(N, H, W, 3)``, preprocessed.
+        training: whether layers behave as in ``fit`` (as the policy has it) or as in ``evaluate``.
+        reference: outputs of another model. Each layer then gets those of the layers before it as its input,
+            so that an error shows where it arises and not further on.
+
+    Returns:
+        layer -> array, in the order of the data; ``images`` is the first.
+    """
+    outputs = {}
+
+    def record(name, tensor):
+        outputs[name] = _array(tensor)
+        return tensor if reference is None else _tensor(reference[name], tensor)
+
+    with _kept(model), _recorded(model, record), torch.no_grad():
+        model.train(training)
+        bn_policy.hold(model)
+        model(_images(images, model))
+    return outputs
+
+
+class Training:
+    """Training and evaluation one batch at a time, computed as `training.fit` and `training.evaluate` do.
+
+    Args:
+        model: a transfer model with the policy already set.
+        optimizer: of its trainable parameters (`optimizers.make`).
+    """
+
+    def __init__(self, model, optimizer):
+        self.model = model
+        self.optimizer = optimizer
+
+    def step(self, images, labels):
+        """Take one step.
+
+        Args:
+            images, labels: ``(N, H, W, 3)``, preprocessed, and ``(N, 1)``, 0 or 1.
+
+        Returns:
+            The loss before the step (Keras's coupled weight decay is part of it) and the probabilities ``(N, 1)``.
+        """
+        model = self.model
+        model.train()
+        bn_policy.hold(model)
+        self.optimizer.zero_grad()
+        logits = model.logits(_images(images, model))
+        loss = F.binary_cross_entropy_with_logits(logits, torch.from_numpy(labels).to(logits.dtype))
+        loss.backward()
+        total = loss.item() + _penalty(self.optimizer)
+        self.optimizer.step()
+        return total, logits.detach().sigmoid().numpy()
+
+    def gradients(self):
+        """Copy the gradients that the last step took: neutral name -> array.
+
+        DIFFERS: Keras's hold coupled weight decay, and so do `optimizers.KerasSGD`'s; PyTorch's SGD's don't.
+        """
+        names = weights._names(self.model.state_dict())
+        parameters = self.model.named_parameters()
+        return {names[key]: weights._to_array(p.grad, key) for key, p in parameters if p.requires_grad}
+
+    @torch.no_grad()
+    def evaluate(self, images, labels):
+        """Return loss and probabilities in inference mode; arguments as in `step`."""
+        model = self.model
+        model.eval()
+        bn_policy.hold(model)
+        logits = model.logits(_images(images, model))
+        loss = F.binary_cross_entropy_with_logits(logits, torch.from_numpy(labels).to(logits.dtype))
+        return loss.item() + _penalty(self.optimizer), logits.sigmoid().numpy()
+
+    def to_arrays(self):
+        """Copy all that training changes: ``weights/...``, ``optimizer/...`` and the dropout layers' ``counter``."""
+        arrays = {f"weights/{name}": array for name, array in weights.to_arrays(self.model).items()}
+        slots = optimizers.to_arrays(self.model, self.optimizer)
+        arrays |= {f"optimizer/{name}": array for name, array in slots.items()}
+        return {
+            **arrays,
+            "counter": np.array(max((int(layer.step) for layer in _dropouts(self.model)), default=0)),
+        }
+
+    def from_arrays(self, arrays):
+        """Set the state to copies of what `to_arrays` of either framework returned."""
+        parts = {"weights": {}, "optimizer": {}}
+        for name, array in arrays.items():
+            part, _, rest = name.partition("/")
+            if rest:
+                parts[part][rest] = array
+        weights.from_arrays(self.model, parts["weights"])
+        optimizers.from_arrays(self.model, self.optimizer, parts["optimizer"])
+        for layer in _dropouts(self.model):
+            layer.step.fill_(int(arrays["counter"]))
+
+
+def _penalty(optimizer):
+    """What coupled weight decay adds to Keras's loss: half of it times the sum of the kernels' squares."""
+    if not isinstance(optimizer, optimizers.KerasSGD):
+        return 0.0
+    return sum(
+        float(np.float32(group["weight_decay"])) / 2 * parameter.detach().square().sum().item()
+        for group in optimizer.param_groups
+        for parameter in group["params"]
+        if group["weight_decay"]
+    )
+
+
+def _leaves(model):
+    """Yield path, module and the module behind it of all that has no parts, and of the pooling before the head."""
+    modules = [(path, module) for path, module in model.named_modules() if _is_leaf(path, module)]
+    followers = [module for _, module in modules[1:]] + [None]
+    for (path, module), following in zip(modules, followers, strict=True):
+        yield path, module, following
+
+
+def _is_leaf(path, module):
+    return path == "pool" or (not path.startswith("pool.") and next(module.children(), None) is None)
+
+
+def _names_of(path, module):
+    """The neutral names that a module's outputs have, call after call."""
+    own = path.removeprefix("backbone.").removeprefix("head.")
+    block, _, part = own.rpartition(".")
+    if part == "relu":
+        return [f"{block}_{name}" for name in _RELUS]
+    return [weights._MODULES.get(own, own)]
+
+
+def _describe(module, following):
+    """The facts of one module; None for what Keras has no layer for."""
+    if isinstance(module, nn.Conv2d):
+        return {
+            "kind": "convolution",
+            "channels": module.out_channels,
+            "kernel": list(module.kernel_size),
+            "stride": list(module.stride),
+            "padding": [module.padding[0]] * 2 + [module.padding[1]] * 2,
+            "bias": module.bias is not None,
+        }
+    if isinstance(module, bn_policy.BATCH_NORM):
+        variance = getattr(module, "variance", "unbiased")
+        # momentum is 1 - decay, and the subtraction rounds
+        return {
+            "kind": "batch norm",
+            "epsilon": module.eps,
+            "decay": round(1 - module.momentum, 12),
+            "variance": variance,
+        }
+    if isinstance(module, nn.Linear):
+        activation = type(following).__name__.lower()
+        return {
+            "kind": "dense",
+            "units": module.out_features,
+            "bias": module.bias is not None,
+            "activation": activation,
+        }
+    if isinstance(module, nn.MaxPool2d):
+        facts = {"kind": "max pool", "window": [module.kernel_size] * 2, "stride": [module.stride] * 2}
+        return {**facts, "padding": [module.padding] * 4}
+    if isinstance(module, CounterDropout):
+        return {"kind": "dropout", "rate": module.rate, "seed": module.seed}
+    if isinstance(module, nn.Sequential):
+        return {"kind": "average pool"}
+    return {"kind": "relu"} if isinstance(module, nn.ReLU) else None
+
+
+@contextmanager
+def _recorded(model, record):
+    """Call ``record`` with each layer's name and output; what it returns takes the output's place."""
+    handles = []
+    for path, module, _ in _leaves(model):
+        names = _names_of(path, module)
+        if isinstance(module, nn.Linear):
+            continue  # recorded after its activation, as Keras has it
+        if _in_dense(path, module):
+            names = [_dense_before(path)]
+        handles.append(module.register_forward_hook(_after(names, record)))
+        if len(names) > 1:
+            handles.append(module.register_forward_pre_hook(_before_sum(names, record)))
+    handles.append(model.register_forward_pre_hook(lambda _, inputs: (record("images", inputs[0]),)))
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _after(names, record):
+    calls = iter(names)
+    return lambda module, inputs, output: record(next(calls), output)
+
+
+def _before_sum(names, record):
+    """Record the sum of shortcut and block, which goes into the last of a bottleneck's three relus."""
+    calls = iter(names)
+
+    def hook(module, inputs):
+        name = next(calls)
+        return (record(f"{name.removesuffix('_out')}_add", inputs[0]),) if name.endswith("_out") else None
+
+    return hook
+
+
+def _in_dense(path, module):
+    """Whether this is an activation that Keras makes a part of a dense layer."""
+    return path.startswith("head.") and isinstance(module, (nn.ReLU, nn.Sigmoid))
+
+
+def _dense_before(path):
+    """The dense layer whose activation this is: ``head_relu_1`` is ``head_dense_1``'s."""
+    name = path.removeprefix("head.")
+    return "head_output" if name == "head_sigmoid" else name.replace("relu", "dense")
+
+
+@contextmanager
+def _kept(model):
+    """Put moving statistics, counters and modes back at the end."""
+    buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
+    modes = [(module, module.training) for module in model.modules()]
+    try:
+        yield
+    finally:
+        for buffer, value in buffers:
+            buffer.copy_(value)
+        for module, training in modes:
+            module.training = training
+
+
+def _dropouts(model):
+    return [module for module in model.modules() if isinstance(module, CounterDropout)]
+
+
+def _images(images, model):
+    return torch.from_numpy(images).to(next(model.parameters()).dtype).permute(0, 3, 1, 2)
+
+
+def _array(tensor):
+    array = tensor.detach().numpy()
+    return np.array(array.transpose(0, 2, 3, 1) if array.ndim == 4 else array, order="C")
+
+
+def _tensor(array, like):
+    tensor = torch.from_numpy(np.array(array)).to(like.dtype)
+    return tensor.permute(0, 3, 1, 2) if tensor.ndim == 4 else tensor
