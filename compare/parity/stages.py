@@ -14,6 +14,7 @@ from compare import engine
 from compare.parity import subject
 from compare.parity.check import Check
 from compare.parity.figures import Row, Stage, judge, worst_by_name
+from compare.parity.native import EXPLAINED, explained
 from compare.parity.tolerances import TWIN_FACTOR, TWIN_FLOOR, rounding
 from compare.parity.worker import Load, Worker
 
@@ -81,16 +82,20 @@ def run(pair: Pair, check: Check, weights: str, report: Report = lambda stage: N
         weights: a file of the backbone's arrays.
         report: is called with what is under way.
     """
-    report("configuration")
+    report(f"{check.policy}: configuration")
     pair.both("start", check, weights)
-    stages = [_configuration(*pair.both("configuration"))]
+    keras_facts, torch_facts = pair.both("configuration")
+    stages = [configuration(keras_facts, torch_facts, check.numerics == "native")]
     for training in (False, True):
         report(STAGES["forward-batch" if training else "forward"])
         stages += _forward(pair, training)
-    rows, keras = _stepped(pair, check, report)
+    native_facts = keras_facts if check.numerics == "native" else None
+    rows, keras = _stepped(pair, check, report, native_facts)
     for name in STEPPED:
         if name in rows:
             stages.append(judge(Stage(name, rows=worst_by_name(rows[name])), backwards=name == "gradients"))
+    if native_facts:  # free-running, the defaults' differences feed on themselves: that no twin can measure
+        return follow(stages)
     report("free-running")
     free, twin = (pair.torch.ask("run_free", pair.file("state0"), moved) for moved in (False, True))
     stages.append(_free(check, keras, free, twin))
@@ -106,18 +111,30 @@ def follow(stages: list[Stage]) -> list[Stage]:
     return stages
 
 
-def _configuration(keras: dict, torch: dict) -> Stage:
-    """Compare constants, layer by layer, in the reference's order."""
+def configuration(keras: dict, torch: dict, native: bool = False) -> Stage:
+    """Compare constants, layer by layer, in the reference's order.
+
+    Args:
+        native: differences that the frameworks' defaults explain don't count, but are named.
+    """
     stage = Stage("configuration")
+    defaults: dict[str, int] = {}
     for layer in [*keras, *(name for name in torch if name not in keras)]:
         ours, theirs = keras.get(layer, {}), torch.get(layer, {})
         for fact in dict.fromkeys([*ours, *theirs]):
-            if not _equal(ours.get(fact), theirs.get(fact)):
-                stage.place = stage.place or layer
-                stage.verdict = "differs"
-                stage.notes.append(
-                    f"{layer}: {fact} is {ours.get(fact)} in Keras and {theirs.get(fact)} in PyTorch"
-                )
+            if _equal(ours.get(fact), theirs.get(fact)):
+                continue
+            if native and explained(layer, fact):
+                defaults[fact] = defaults.get(fact, 0) + 1
+                continue
+            stage.verdict, stage.place = "differs", stage.place or layer
+            note = f"{layer}: {fact} is {ours.get(fact)} in Keras and {theirs.get(fact)} in PyTorch"
+            stage.notes.append(note)
+    for fact, places in defaults.items():
+        what, code = EXPLAINED[fact]
+        stage.notes.append(f"{what} ({places} {'layers' if places > 1 else 'place'}). Equal with: {code}")
+    if defaults and stage.verdict == "same":
+        stage.verdict = "explained"
     return stage
 
 
@@ -143,8 +160,13 @@ def _forward(pair: Pair, training: bool) -> list[Stage]:
     return [*stages, judge(Stage("forward-batch" if training else "forward", rows=layers))]
 
 
-def _stepped(pair: Pair, check: Check, report: Report) -> tuple[dict[str, list[Row]], list]:
+def _stepped(
+    pair: Pair, check: Check, report: Report, native: dict | None
+) -> tuple[dict[str, list[Row]], list]:
     """Take the steps in Keras, and each again in PyTorch from the state that Keras was in before it.
+
+    Args:
+        native: Keras's configuration where the defaults' differences are to be taken out.
 
     Returns:
         The rows of all steps by stage, and what Keras evaluated to after each.
@@ -158,16 +180,28 @@ def _stepped(pair: Pair, check: Check, report: Report) -> tuple[dict[str, list[R
     pair.keras.ask("step", 0, pair.file("state1"))
     for number in range(check.steps):
         before, after = pair.file(f"state{number}"), pair.file(f"state{number + 1}")
-        pair.torch.send("compare_step", number, before, after)
+        if native:
+            found = _native_step(pair, number, before, after, native)
+        else:
+            pair.torch.send("compare_step", number, before, after)
         if number + 1 < check.steps:
             report(f"step {number + 2} of {check.steps}")
             pair.keras.ask("step", number + 1, pair.file(f"state{number + 2}"))
-        for stage, found in pair.torch.receive().items():
-            rows.setdefault(stage, []).extend(found)
+        for stage, compared in (found if native else pair.torch.receive()).items():
+            rows.setdefault(stage, []).extend(compared)
         evaluations.append(_evaluation(after))
         if number:
             Path(before).unlink()  # the first is where the free run starts
     return rows, evaluations
+
+
+def _native_step(pair: Pair, number: int, before: str, after: str, keras: dict) -> dict[str, list[Row]]:
+    """Compare a step with what the defaults predict; Keras evaluates the state they predict."""
+    predicted = pair.file("predicted")
+    rows = pair.torch.ask("compare_native_step", number, before, after, keras, predicted)
+    loss, outputs = pair.keras.ask("evaluate_at", predicted, after)
+    rows["evaluation"] = pair.torch.ask("compare_evaluation", number, loss, outputs, after)
+    return rows
 
 
 def _evaluation(path: str) -> tuple[float, np.ndarray]:

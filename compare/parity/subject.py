@@ -13,6 +13,7 @@ import numpy as np
 from safetensors.numpy import load_file, save_file
 
 from compare.cell import head_arrays
+from compare.parity import native
 from compare.parity.check import EVALUATED, Check
 from compare.parity.figures import Row, compare
 from compare.parity.tolerances import TOLERANCES, rounding
@@ -42,8 +43,8 @@ class Subject:
 
     def __init__(self, framework: str) -> None:
         self.framework = framework
-        for module in MODULES:
-            setattr(self, module, import_module(f"{framework}_impl.{module}"))
+        modules: list[Any] = [import_module(f"{framework}_impl.{module}") for module in MODULES]
+        self.transfer, self.bn_policy, self.optimizers, self.tracing, self.weights = modules
         self.built: Any = None
 
     def start(self, check: Check, weights: str) -> None:
@@ -118,6 +119,7 @@ class Subject:
         bar = TOLERANCES["forward-batch" if training else "forward"].bar(dtype)
         accumulated = [compare(layer, array, reference[layer], bar) for layer, array in own.items()]
         alone = [compare(layer, array, reference[layer], bar) for layer, array in single.items()]
+        self.counts = {layer: array[..., 0].size for layer, array in own.items() if layer.endswith("_bn")}
         if dtype == "float32":
             _against_truth(accumulated, self._float64(training), own, reference)
         return accumulated, alone
@@ -129,10 +131,62 @@ class Subject:
 
     def compare_step(self, number: int, before: str, after: str) -> dict[str, list[Row]]:
         """Take the same step from the reference's state and compare everything, stage by stage."""
+        return compare_results(self.check, self._same_step(number, before), load_file(after), number + 1)
+
+    def compare_native_step(
+        self, number: int, before: str, after: str, keras: dict, out: str
+    ) -> dict[str, list[Row]]:
+        """The same with what the defaults explain taken out: the rows are of what is left.
+
+        Args:
+            keras: the reference's configuration.
+            out: where the state is written that the defaults predict; its evaluation is for the reference to do.
+        """
+        own, reference = self._same_step(number, before), load_file(after)
+        predicted = native.predict(
+            self.check, load_file(before), reference, keras, self.configuration(), self.counts
+        )
+        expected = {**reference, **predicted}
+        save_file(_state(expected), out)
+        self.evaluation = own["evaluation/loss"], own["evaluation/outputs"]
+        plain = compare_results(self.check, own, reference, number + 1)
+        rows = compare_results(self.check, own, expected, number + 1)
+        for stage in rows:
+            for row, bare in zip(rows[stage], plain[stage], strict=True):
+                layer = row.name.rpartition("/")[0]
+                row.difference = bare.relative
+                if layer in self.counts and stage == "statistics":
+                    row.note = f"n = {self.counts[layer]}"
+                if f"weights/{row.name}" in predicted or f"optimizer/{row.name}" in predicted:
+                    row.bar = TOLERANCES["native"].bar(self.check.dtype)
+        return rows
+
+    def compare_evaluation(self, number: int, loss: float, outputs: np.ndarray, plain: str) -> list[Row]:
+        """Compare the last step's evaluation with the reference's at the predicted state.
+
+        Args:
+            plain: file of the reference's own results.
+        """
+        bar, (own_loss, own_outputs) = TOLERANCES["native"].bar(self.check.dtype), self.evaluation
+        reference, rows = load_file(plain), []
+        for name, own, expected in (("loss", own_loss, np.array(loss)), ("outputs", own_outputs, outputs)):
+            row = compare(name, own, expected, bar, step=number + 1)
+            row.difference = compare(name, own, reference[f"evaluation/{name}"], bar).relative
+            rows.append(row)
+        return rows
+
+    def evaluate_at(self, path: str, back: str) -> tuple[float, np.ndarray]:
+        """Evaluate in another state, and go back to the one in the file ``back``."""
+        self.set_state(_state(load_file(path)))
+        try:
+            return self.evaluate()
+        finally:
+            self.set_state(_state(load_file(back)))
+
+    def _same_step(self, number: int, before: str) -> Arrays:
         self.set_state(_state(load_file(before)))
         loss, outputs = self.training.step(self.check.images(number), self.check.labels())
-        own = {**self.training.to_arrays(), **self._results(loss, outputs)}
-        return compare_results(self.check, own, load_file(after), number + 1)
+        return {**self.training.to_arrays(), **self._results(loss, outputs)}
 
     def save(self, path: str) -> None:
         """Write the state as it is."""

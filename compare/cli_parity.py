@@ -1,0 +1,205 @@
+"""The command `compare parity`."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+from typer import Argument, Option
+
+from compare.spec import BACKBONES, NUMERICS, POLICIES, InputError, choose
+
+OPTIMIZERS = ("adam", "adamw", "rmsprop", "sgd")
+DTYPES = ("float64", "float32")
+DEFAULT = ("fine-tune", "frozen")
+
+
+def parity(
+    a: Annotated[
+        Path | None, Argument(metavar="[A", help="A file of weights, or a directory of dumps.")
+    ] = None,
+    b: Annotated[Path | None, Argument(metavar="B]", help="What A is compared with.")] = None,
+    backbone: Annotated[str | None, Option(metavar="NAME", help=f"{' or '.join(BACKBONES)}.")] = None,
+    variant: Annotated[str, Option(metavar="v1|v1.5", help="Of the ResNet50, for random weights.")] = "v1",
+    width: Annotated[float, Option(metavar="X", help="Factor on all channels, for random weights.")] = 1.0,
+    policy: Annotated[
+        list[str], Option(metavar="NAME", help=f"A BN policy, repeatable: {', '.join(POLICIES)} or all.")
+    ] = list(DEFAULT),  # noqa: B006
+    dtype: Annotated[str, Option(metavar="|".join(DTYPES), help="What both compute in.")] = "float64",
+    steps: Annotated[int, Option(min=1, metavar="N", help="From the same state, and running free.")] = 10,
+    weights: Annotated[
+        str, Option(metavar="NAME|FILE", help="random (where every array matters), or as in compare run.")
+    ] = "random",
+    numerics: Annotated[
+        str,
+        Option(
+            metavar="matched|native", help="native: predicts what the defaults change, and checks the rest."
+        ),
+    ] = "matched",
+    optimizer: Annotated[str, Option(metavar="NAME", help=f"{', '.join(OPTIMIZERS)}.")] = "adam",
+    learning_rate: Annotated[float, Option(metavar="X", help="Step size.")] = 1e-3,
+    momentum: Annotated[float, Option(metavar="X", help="Of sgd.")] = 0.0,
+    weight_decay: Annotated[
+        float, Option(metavar="X", help="Of adamw, or of sgd (coupled, on kernels).")
+    ] = 0.0,
+    image_size: Annotated[int, Option(min=32, metavar="N", help="Pixels a side.")] = 64,
+    batch_size: Annotated[int, Option(min=2, metavar="N", help="Images a batch.")] = 4,
+    seed: Annotated[int, Option(min=0, metavar="N", help="Of weights, images and dropout masks.")] = 0,
+    out: Annotated[
+        Path | None, Option(metavar="DIR", help="Write parity.html and certificate.json there.")
+    ] = None,
+    check: Annotated[
+        Path | None, Option(metavar="FILE", help="A certificate.json: do its check again and compare.")
+    ] = None,
+    as_json: Annotated[bool, Option("--json", help="Print the certificate instead of the tree.")] = False,
+) -> int:
+    """Prove that Keras and PyTorch compute and train the same function, stage by stage; or name where they part.
+
+    \b
+    With A and B, compares two files of weights, or two directories of .npy and .npz, array by array.
+    Exit 0: same, 1: different, 2: bad input.
+
+    \b
+    Examples:
+      compare parity --backbone resnet50
+      compare parity --backbone vgg16 --policy all --steps 20
+      compare parity --backbone resnet50 --numerics native --steps 1
+      compare parity --backbone resnet50 --dtype float32 --image-size 224 --out parity
+      compare parity --check parity/certificate.json
+      compare parity model.keras model.pth
+    """
+    if a is not None or b is not None:
+        return _files(a, b, as_json)
+    from compare.parity import certificate
+    from compare.parity.check import Check
+
+    started = time.monotonic()
+    if check is not None:
+        return _again(check)
+    if backbone is None:
+        raise InputError("parity: of what? Give --backbone, two files, or --check certificate.json")
+    for kind, value, allowed in (
+        ("backbone", backbone, BACKBONES),
+        ("variant", variant, ("v1", "v1.5")),
+        ("dtype", dtype, DTYPES),
+        ("numerics", numerics, NUMERICS),
+        ("optimizer", optimizer, OPTIMIZERS),
+        *(("policy", name, (*POLICIES, "all")) for name in policy),
+    ):
+        choose(kind, value, allowed)
+    if momentum and optimizer != "sgd":
+        raise InputError(f"--momentum {momentum}: only sgd has one, not {optimizer}")
+    if weight_decay and optimizer not in ("sgd", "adamw"):
+        raise InputError(f"--weight-decay {weight_decay}: only sgd and adamw have one, not {optimizer}")
+    if not 0 < learning_rate < float("inf"):
+        raise InputError(f"--learning-rate {learning_rate}: must be a number above zero")
+    asked = Check(
+        backbone=backbone,
+        variant=variant,
+        width=width,
+        weights=weights,
+        optimizer=optimizer,
+        learning_rate=learning_rate,
+        momentum=momentum,
+        weight_decay=weight_decay,
+        numerics=numerics,
+        dtype=dtype,
+        image_size=image_size,
+        batch_size=batch_size,
+        steps=steps,
+        seed=seed,
+    )
+    policies = tuple(POLICIES) if "all" in policy else tuple(dict.fromkeys(policy))
+    _room(out)
+    result = _with_progress(asked, policies)
+    if out is not None:
+        _write(out, result)
+    if as_json:
+        print(json.dumps(certificate.as_json(result), indent=1))
+    else:
+        _print(result, out, time.monotonic() - started)
+    return 0 if result.same else 1
+
+
+def _files(a: Path | None, b: Path | None, as_json: bool) -> int:
+    if a is None or b is None:
+        raise InputError("parity: two files are needed, or --backbone")
+    from compare.parity.files import compare_files
+
+    stage = compare_files(a, b)
+    if as_json:
+        print(json.dumps(stage.as_dict(), indent=1))
+    else:
+        from rich.console import Console
+
+        from compare.parity.terminal import print_files
+
+        print_files(stage, Console())
+    return 0 if stage.verdict == "same" else 1
+
+
+def _again(path: Path) -> int:
+    """Do a certificate's check again."""
+    from compare.parity import certificate
+
+    old = certificate.read(path)
+    new = certificate.as_json(_with_progress(*certificate.check_of(old)))
+    lines = certificate.differences(old, new)
+    for line in lines:
+        print(line)
+    if not lines:
+        exact = (
+            "every figure to the last digit"
+            if certificate.same_figures(old, new)
+            else "figures within their bars"
+        )
+        print(f"reproduced: the same inputs, the same verdicts, {exact}")
+    return 1 if lines else 0
+
+
+def _with_progress(asked: Any, policies: tuple[str, ...]) -> Any:
+    from rich.console import Console
+
+    from compare.parity.certificate import check_parity
+
+    console = Console(stderr=True)
+    with console.status("starting Keras and PyTorch") as status:
+        return check_parity(asked, policies, lambda line: status.update(line))
+
+
+def _print(result: Any, out: Path | None, seconds: float) -> None:
+    from rich.console import Console
+
+    from compare.parity.terminal import print_result
+
+    console = Console()
+    print_result(result, console)
+    console.print(f"took {seconds:.0f} s and at most {result.peak_memory / 2**30:.1f} GiB", highlight=False)
+    if out is not None:
+        console.print(f"report: {out / 'parity.html'}", highlight=False)
+
+
+def _room(out: Path | None) -> None:
+    """Refuse a directory that holds something else before hours of work, not after."""
+    if out is None or not out.exists():
+        return
+    own = {"parity.html", "certificate.json"}
+    if not out.is_dir() or any(path.name not in own for path in out.iterdir()):
+        raise InputError(f"--out {out} holds something else; give a new directory")
+
+
+def _write(out: Path, result: Any) -> None:
+    """Write both files, each under a temporary name first."""
+    from compare.parity import certificate, page
+
+    out.mkdir(parents=True, exist_ok=True)
+    content = json.dumps(certificate.as_json(result), indent=1) + "\n"
+    for name, text in (("certificate.json", content), ("parity.html", page.render(result))):
+        unfinished = out / f"{name}.unfinished"
+        try:
+            unfinished.write_text(text, encoding="utf-8")
+            unfinished.replace(out / name)
+        finally:
+            unfinished.unlink(missing_ok=True)

@@ -1,0 +1,156 @@
+"""The certificate: all that a parity check did and found, such that it can be done again and compared."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from dataclasses import asdict, dataclass, replace
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import save_file
+
+from compare.parity import inputs
+from compare.parity.check import Check
+from compare.parity.figures import Stage
+from compare.parity.stages import Pair, Report, run
+from compare.parity.tolerances import TWIN_FACTOR, TWIN_FLOOR, as_dict
+from compare.spec import InputError
+
+FORMAT = 1
+
+
+@dataclass
+class Result:
+    """What a check came to: a list of stages for each policy, and what it was done with."""
+
+    check: Check
+    stages: dict[str, list[Stage]]
+    hashes: dict[str, str]
+    versions: dict[str, str]
+    peak_memory: int
+
+    @property
+    def same(self) -> bool:
+        """Whether both frameworks compute the same function, or differ only as their defaults explain."""
+        return all(
+            stage.verdict in ("same", "explained") for stages in self.stages.values() for stage in stages
+        )
+
+
+def check_parity(check: Check, policies: tuple[str, ...], report: Report = lambda line: None) -> Result:
+    """Check a model under each of the policies, in two processes.
+
+    Args:
+        check: the model and how it is run; its policy is replaced by each of ``policies``.
+        report: is called with what is under way.
+
+    Raises:
+        InputError: the weights can't be had, or don't fit what was asked for.
+    """
+    with Pair(check.dtype) as pair:
+        weights = pair.file("weights")
+        check = prepare(check, Path(weights))
+        stages = {}
+        for policy in policies:
+            own = replace(check, policy=policy)
+            stages[policy] = run(pair, own, weights, report)
+        versions = {**pair.keras.ask("versions"), **pair.torch.ask("versions"), "numpy": np.__version__}
+        peak = sum(pair.both("peak_memory"))
+        hashes = {
+            "weights": _sha256(Path(weights).read_bytes()),
+            "images": _sha256(check.pixels(0).tobytes()),
+        }
+    return Result(check, stages, hashes, {"python": platform.python_version(), **versions}, peak)
+
+
+def prepare(check: Check, path: Path) -> Check:
+    """Write the backbone's arrays to a file, and return the check as these weights have it."""
+    if check.weights == "random":
+        save_file(inputs.random_arrays(check.backbone, check.variant, check.width, check.seed), path)
+        return check
+    from compare.sources import resolve
+
+    facts = resolve(check.weights, check.backbone, path, check.seed)
+    return replace(
+        check, variant=facts["variant"], width=float(facts["width"]), preprocessing=facts["preprocessing"]
+    )
+
+
+def as_json(result: Result) -> dict[str, Any]:
+    """The certificate of a result."""
+    check = result.check.as_dict()
+    del check["policy"]
+    return {
+        "format": FORMAT,
+        "verdict": "same" if result.same else "different",
+        "check": check,
+        "versions": result.versions,
+        "hashes": result.hashes,
+        "tolerances": as_dict(result.check.dtype),
+        "twin": {"factor": TWIN_FACTOR, "roundings_that_are_no_distance": TWIN_FLOOR},
+        "policies": {name: [_stage(stage) for stage in stages] for name, stages in result.stages.items()},
+    }
+
+
+def _stage(stage: Stage) -> dict:
+    rows = [{key: _number(value) for key, value in asdict(row).items()} for row in stage.rows]
+    return {**stage.as_dict(), "rows": rows}
+
+
+def _number(value: Any) -> Any:
+    """JSON has no NaN and no infinity."""
+    return str(value) if isinstance(value, float) and not isfinite(value) else value
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Read a certificate.
+
+    Raises:
+        InputError: it isn't there or isn't one.
+    """
+    try:
+        content = json.loads(path.read_text())
+        if content["format"] != FORMAT:
+            raise InputError(f"{path} has format {content['format']}; this version reads {FORMAT}")
+        check_of(content)
+        return content
+    except OSError as error:
+        raise InputError(f"{path} can't be read: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path} is no certificate of compare parity") from error
+
+
+def check_of(certificate: dict) -> tuple[Check, tuple[str, ...]]:
+    """The check that a certificate is of, and its policies."""
+    return Check(**certificate["check"]), tuple(certificate["policies"])
+
+
+def differences(old: dict, new: dict) -> list[str]:
+    """Say what a repeated check did not reproduce: hashes, verdicts, places. Figures may move within their bars."""
+    lines = []
+    for name, digest in old["hashes"].items():
+        if new["hashes"].get(name) != digest:
+            lines.append(f"other {name}: sha256 {new['hashes'].get(name)}, was {digest}")
+    for policy, stages in old["policies"].items():
+        again = {stage["name"]: stage for stage in new["policies"].get(policy, [])}
+        for stage in stages:
+            found = again.get(stage["name"], {"verdict": "missing", "place": ""})
+            if (found["verdict"], found["place"]) != (stage["verdict"], stage["place"]):
+                was, now = (f"{s['verdict']} {s['place']}".strip() for s in (stage, found))
+                lines.append(f"{policy}, {stage['name']}: {now}, was {was}")
+    return lines
+
+
+def same_figures(old: dict, new: dict) -> bool:
+    """Whether every figure is the same to the last digit, as it is on the same machine with the same versions."""
+    return old["policies"] == new["policies"]
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
