@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 from typer import Option
 
+from compare import cli_parity, cli_port
 from compare.spec import (
     BACKBONES,
     DEFAULT_POLICIES,
@@ -86,6 +87,7 @@ def root() -> None:
     Examples:
       compare run --backbone resnet50
       compare policies
+      compare port model.keras model.pth
     """
 
 
@@ -204,6 +206,10 @@ def policies(
 
     console = Console()
     console.print(facts(), spellings())
+
+
+app.command()(cli_port.port)
+app.command()(cli_parity.parity)
 
 
 def _absolute(value: str, names: tuple[str, ...]) -> str:

@@ -13,6 +13,13 @@ import safetensors.numpy
 
 _DAMAGED = (OSError, KeyError, TypeError, RuntimeError, zipfile.BadZipFile, safetensors.SafetensorError)
 _PREPROCESSING = ("caffe", "torch", "pretext")
+_FACTS = "facts"  # where what the names don't say is kept
+OLD_EPSILON = 1e-3  # of Keras's ResNet50 as long as it had the old names
+_POOLINGS = {"GlobalAveragePooling2D": "avg", "GlobalMaxPooling2D": "max", "Flatten": "flatten"}
+_STRUCTURE = (
+    *("InputLayer", "ZeroPadding2D", "Conv2D", "MaxPooling2D", "Add", "Activation", "ReLU"),
+    *("Functional", "Sequential", "Model"),
+)
 _KINDS = {
     **{kind: kind for kind in ("kernel", "bias", "gamma", "beta", "moving_mean", "moving_variance")},
     **{"W": "kernel", "b": "bias", "running_mean": "moving_mean", "running_std": "moving_variance"},
@@ -29,7 +36,9 @@ def read(path):
     Returns:
         ``arrays``, classifier and head included, and ``facts`` about them: ``backbone``, ``variant``,
         ``width`` and ``preprocessing`` (``caffe``, ``torch`` or ``pretext``: what the images must have gone
-        through; a ``.safetensors`` may say it, else it is ``torch`` for v1.5 and ``caffe`` for v1).
+        through; a ``.safetensors`` may say it, else it is ``torch`` for v1.5 and ``caffe`` for v1), ``format`` in
+        words, ``left`` (what of the file is no weight), ``told`` (facts that the file itself names), and what else the file says: ``epsilon``, ``decay``,
+        ``pooling`` and ``top`` as in `networks.build`.
 
     Raises:
         ValueError: the file is missing, truncated, of another format or architecture, or holds code.
@@ -43,11 +52,11 @@ def read(path):
         with path.open("rb") as file:
             start = file.read(9)
         if start.startswith(b"\x89HDF"):
-            arrays, preprocessing = _read_hdf5(path), None
+            arrays, said = _read_hdf5(path)
         elif start.startswith(b"PK"):
-            arrays, preprocessing = _read_keras(path), None
+            arrays, said = _read_keras(path)
         elif start[8:] == b"{":
-            arrays, preprocessing = _read_safetensors(path)
+            arrays, said = _read_safetensors(path)
         else:
             raise ValueError("it is none of .weights.h5, .keras, .h5 and .safetensors")
     except ValueError as error:
@@ -56,7 +65,7 @@ def read(path):
         raise ValueError(
             f"{path} can't be read, it may be truncated: {' '.join(str(error).split())}"
         ) from error
-    return arrays, _facts(arrays, preprocessing, path)
+    return arrays, _facts(arrays, said, path)
 
 
 def _old_layers():
@@ -76,22 +85,11 @@ _OLD_LAYERS = _old_layers()
 
 
 def _read_keras(path):
-    """Read a ``.keras`` archive's weights; nothing in its configuration is built."""
+    """Read a ``.keras`` archive's weights and what its configuration says; nothing in it is built."""
     with zipfile.ZipFile(path) as archive:
-        if "Lambda" in _class_names(json.loads(archive.read("config.json"))):
-            raise ValueError(
-                "it holds a Lambda layer, which is code; save the weights alone with save_weights"
-            )
-        return _read_hdf5(io.BytesIO(archive.read("model.weights.h5")))
-
-
-def _class_names(config):
-    """Collect the ``class_name`` of everything in a configuration."""
-    if isinstance(config, list):
-        return {name for item in config for name in _class_names(item)}
-    if isinstance(config, dict):
-        return {str(config.get("class_name"))} | _class_names(list(config.values()))
-    return set()
+        said = _configured(json.loads(archive.read("config.json")))
+        arrays, weights_said = _read_hdf5(io.BytesIO(archive.read("model.weights.h5")))
+    return arrays, {**said, "left": said["left"] + weights_said["left"], "format": "Keras .keras"}
 
 
 def _read_hdf5(file):
@@ -103,14 +101,81 @@ def _read_hdf5(file):
         )
         if any(item.external or item.is_virtual for item in datasets.values()):
             raise ValueError("it refers to other files")
-        named = _legacy if "layer_names" in root.get("model_weights", root).attrs else _numbered
+        legacy = "layer_names" in root.get("model_weights", root).attrs
+        said = _legacy_said(root) if legacy else {"left": [], "format": "Keras .weights.h5"}
+        if {"optimizer", "optimizer_weights"} & root.keys():
+            said["left"] = [*said["left"], "optimizer"]
         found = [
-            (name, item) for name, item in named(root, datasets) if np.issubdtype(item.dtype, np.floating)
+            (name, item)
+            for name, item in (_legacy if legacy else _numbered)(root, datasets)
+            if np.issubdtype(item.dtype, np.floating)
         ]
         arrays = {name: item[()] for name, item in found}
     if len(arrays) < len(found):
         raise ValueError("two of its layers have the same name")
-    return arrays
+    return arrays, said
+
+
+def _legacy_said(root):
+    """What a legacy file says besides: its configuration, or that its names are those of Keras 1 and 2."""
+    old = "bn_conv1" in root.get("model_weights", root)
+    said = {"left": [], "format": f"Keras legacy .h5, {'old' if old else 'new'} names"}
+    if "model_config" in root.attrs:
+        return {**said, **_configured(json.loads(root.attrs["model_config"]))}
+    return {**said, "epsilon": OLD_EPSILON} if old else said
+
+
+def _configured(config):
+    """Read facts off a model's configuration: what the weights alone can't say.
+
+    Raises:
+        ValueError: it holds code, or its BN layers differ.
+    """
+    if "Lambda" in _class_names(config):
+        raise ValueError("it holds a Lambda layer, which is code; save the weights alone with save_weights")
+    said, epsilons, top, dropout, left = {}, set(), [], 0.0, []
+    for kind, name, layer in _layers(config):
+        if kind in ("BatchNormalization", "BatchNorm"):
+            epsilons.add((layer["epsilon"], layer.get("decay", layer["momentum"])))
+        elif name in ("conv3_block1_1_conv", "res3a_branch2a"):
+            said["variant"] = "v1" if layer["strides"][0] == 2 else "v1.5"
+        elif kind in _POOLINGS:
+            said.setdefault("pooling", _POOLINGS[kind])
+        elif kind == "Dense":
+            units, bias = layer["units"], layer["use_bias"]
+            dense = {"name": _OLD_LAYERS.get(name, name), "units": units, "bias": bias, "dropout": dropout}
+            top.append({**dense, "activation": layer["activation"]})
+            dropout = 0.0
+        elif kind in ("Dropout", "CounterDropout"):
+            dropout = layer["rate"]
+        elif kind in ("Activation", "ReLU", "Softmax") and top:
+            top[-1]["activation"] = layer.get("activation", kind.lower())
+        elif kind not in _STRUCTURE:
+            left.append(f"layer {name} ({kind})")
+    if len(epsilons) > 1:
+        found = ", ".join(f"{epsilon:g} and {decay:g}" for epsilon, decay in sorted(epsilons))
+        raise ValueError(f"its BN layers have several epsilons and momentums: {found}")
+    for epsilon, decay in epsilons:
+        said |= {"epsilon": epsilon, "decay": decay}
+    return {**said, "top": top, "left": left}
+
+
+def _class_names(config):
+    """Collect the ``class_name`` of everything in a configuration."""
+    if isinstance(config, list):
+        return {name for item in config for name in _class_names(item)}
+    if isinstance(config, dict):
+        return {str(config.get("class_name"))} | _class_names(list(config.values()))
+    return set()
+
+
+def _layers(config):
+    """Yield class, name and arguments of every layer of a configuration, in order, those of inner models too."""
+    arguments = config["config"]
+    if "layers" not in arguments:
+        yield config["class_name"], arguments.get("name"), arguments
+    for layer in arguments.get("layers", ()):
+        yield from _layers(layer)
 
 
 def _numbered(root, datasets):
@@ -145,13 +210,16 @@ def _legacy(root, datasets):
 
 
 def _read_safetensors(path):
-    """Read named arrays, and what their metadata says the images must have gone through."""
+    """Read named arrays, and what the metadata says."""
     with safetensors.safe_open(path, "numpy") as file:
         arrays = {name: np.array(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118
-        return arrays, (file.metadata() or {}).get("preprocessing")
+        metadata = file.metadata() or {}
+    said = {key: metadata[key] for key in ("variant", "preprocessing") if key in metadata}
+    said |= json.loads(metadata.get(_FACTS, "{}"))
+    return arrays, {**said, "left": [], "format": "named arrays, .safetensors"}
 
 
-def _facts(arrays, preprocessing, path):
+def _facts(arrays, said, path):
     """Infer which network the arrays are of."""
     first = {"resnet50": "conv1_conv/kernel", "vgg16": "block1_conv1/kernel"}
     backbone = next((name for name, kernel in first.items() if np.ndim(arrays.get(kernel)) == 4), None)
@@ -160,11 +228,13 @@ def _facts(arrays, preprocessing, path):
             f"{path} holds neither ResNet50's weights nor VGG16's; missing: {' or '.join(first.values())}; "
             f"unexpected: {', '.join(sorted(arrays)) or 'nothing'}"
         )
-    variant = "v1.5" if backbone == "resnet50" and "conv1_conv/bias" not in arrays else "v1"
-    preprocessing = preprocessing or ("torch" if variant == "v1.5" else "caffe")
-    if preprocessing not in _PREPROCESSING:
-        raise ValueError(
-            f"{path} says its preprocessing is {preprocessing!r}; it can be {', '.join(_PREPROCESSING)}"
-        )
+    biased = backbone == "vgg16" or "conv1_conv/bias" in arrays
     width = arrays[first[backbone]].shape[-1] / 64
-    return {"backbone": backbone, "variant": variant, "width": width, "preprocessing": preprocessing}
+    facts = {"variant": "v1" if biased else "v1.5", **said, "backbone": backbone, "width": width}
+    facts["told"] = sorted({"variant", "epsilon", "decay"} & said.keys())
+    facts.setdefault("preprocessing", "torch" if facts["variant"] == "v1.5" else "caffe")
+    if facts["preprocessing"] not in _PREPROCESSING:
+        raise ValueError(
+            f"{path} says its preprocessing is {facts['preprocessing']!r}; it can be {', '.join(_PREPROCESSING)}"
+        )
+    return facts

@@ -26,22 +26,26 @@ _BATCH_NORM = {
 }
 
 
-def _torchvision_layers():
-    """Map torchvision's module names to layers, for both backbones with their classifiers."""
+def _torchvision_resnet50():
+    """Map the names of torchvision's modules to layers."""
     layers = {"conv1": "conv1_conv", "bn1": "conv1_bn", "fc": "predictions"}
     for stage, block in _BLOCKS:
         module, name = f"layer{stage - 1}.{block - 1}", f"conv{stage}_block{block}"
         layers |= {f"{module}.downsample.0": f"{name}_0_conv", f"{module}.downsample.1": f"{name}_0_bn"}
         for n in (1, 2, 3):
             layers |= {f"{module}.conv{n}": f"{name}_{n}_conv", f"{module}.bn{n}": f"{name}_{n}_bn"}
-    index = 0
+    return layers
+
+
+def _torchvision_vgg16():
+    layers, index = {}, 0
     for block, convs in vgg16.CONVS.items():
         layers |= {f"features.{index + 2 * n}": f"block{block}_conv{n + 1}" for n in range(convs)}
         index += 2 * convs + 1  # a relu follows each convolution, a pooling the block
     return layers | {"classifier.0": "fc1", "classifier.3": "fc2", "classifier.6": "predictions"}
 
 
-_TORCHVISION = _torchvision_layers()
+_TORCHVISION = {"resnet50": _torchvision_resnet50(), "vgg16": _torchvision_vgg16()}
 
 
 def to_arrays(model):
@@ -102,20 +106,17 @@ def check(arrays, shapes):
         raise ValueError(f"the arrays are not this model's: {found}")
 
 
-def _names(state):
-    """Map the floating-point keys of a state dict to neutral names."""
-    torchvision = _is_torchvision(state)
+def _names(state, kept=()):
+    """Map the floating-point keys of a state dict to neutral names; modules in ``kept`` are layers themselves."""
+    torchvision = _torchvision(state)
     names = {}
     for key, tensor in state.items():
         if not tensor.is_floating_point():
             continue
         module, _, kind = key.rpartition(".")
         batch_norm = f"{module}.running_mean" in state or state.get(f"{module}.weight", tensor).ndim == 1
-        if torchvision:
-            layer = _TORCHVISION.get(module, module)
-        else:
-            own = module.removeprefix("backbone.").removeprefix("head.")
-            layer = _MODULES.get(own, own)
+        own = module if torchvision else module.removeprefix("backbone.").removeprefix("head.")
+        layer = own if own in kept else (torchvision or _MODULES).get(own, own)
         names[key] = f"{layer}/{(_BATCH_NORM if batch_norm else _CONV_OR_DENSE).get(kind, kind)}"
     if len(set(names.values())) < len(names):
         twice = sorted({name for name in names.values() if list(names.values()).count(name) > 1})
@@ -123,8 +124,11 @@ def _names(state):
     return names
 
 
-def _is_torchvision(state):
-    return "layer1.0.conv1.weight" in state or "features.0.weight" in state
+def _torchvision(state):
+    """The table of torchvision's module names, if the state dict has them."""
+    if "layer1.0.conv1.weight" in state:
+        return _TORCHVISION["resnet50"]
+    return _TORCHVISION["vgg16"] if "features.0.weight" in state else None
 
 
 def _to_array(tensor, key):

@@ -1,0 +1,92 @@
+"""The proof of a port: both frameworks compute with what each holds, layer by layer, and a record of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from compare.data.preprocess import preprocess
+from compare.parity.inputs import random_images
+from compare.porting import processes
+from compare.porting.facts import Arrays, Network
+from compare.porting.processes import Framework
+
+IMAGES, SIZE, SEED = 4, 64, 0
+DTYPES = ("float64", "float32")
+
+Held = tuple[Arrays, Network]  # what one of the two files holds
+
+
+def prove(
+    keras: Framework,
+    torch: Framework,
+    in_keras: Held,
+    in_torch: Held,
+    folded: bool,
+    report: Callable[[str], None],
+) -> list:
+    """Run what the one file holds in Keras and what the other holds in PyTorch, and compare all layers.
+
+    Args:
+        folded: one of the two has its convolutions' biases in the moving means.
+
+    Returns:
+        Stages (`compare.parity.figures.Stage`): inference and training mode, in float64 and float32.
+    """
+    images = _images(in_keras[1])
+    stages = []
+    with tempfile.TemporaryDirectory() as folder:
+        for dtype in DTYPES:
+            report(f"computing with both, {dtype}")
+            path = Path(folder) / dtype
+            keras.call(processes.trace, *in_keras, images, dtype, path)
+            stages += torch.call(processes.compare_trace, *in_torch, images, dtype, path, folded)
+            path.unlink()
+    return stages
+
+
+def certify(stages: list, network: Network, record: dict, versions: dict) -> dict[str, Any]:
+    """Put together what was compared, with what, and how far apart it was, as JSON can hold it."""
+    from compare.parity import tolerances
+
+    images = _images(network)
+    return {
+        "verdict": "same function" if all(stage.verdict == "same" for stage in stages) else "differs",
+        **record,
+        "network": network.as_dict(),
+        "versions": versions,
+        "inputs": {
+            "images": list(images.shape),
+            "seed": SEED,
+            "preprocessing": network.preprocessing,
+            "sha256": hashlib.sha256(images.tobytes()).hexdigest(),
+        },
+        "tolerances": {dtype: _tolerances(tolerances.as_dict(dtype)) for dtype in DTYPES},
+        "stages": [stage.as_dict() for stage in stages],
+    }
+
+
+def write(path: Path, certificate: dict) -> None:
+    """Write a certificate as JSON."""
+    path.write_text(json.dumps(certificate, indent=1, sort_keys=True) + "\n")
+
+
+def sha256(path: Path) -> str:
+    """Hash of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _tolerances(table: dict) -> dict:
+    return {stage: table[stage] for stage in processes.MODES}
+
+
+def _images(network: Network) -> np.ndarray:
+    """Preprocessed random images, of the only size that a flattened map allows."""
+    return preprocess(random_images(IMAGES, 32 * network.side or SIZE, SEED), network.preprocessing)
