@@ -1,0 +1,118 @@
+"""Forward passes of many batches in lockstep: all stop at a layer, pool what they brought, and go on.
+
+The same text in both implementations; it knows no framework.
+"""
+
+import threading
+
+import numpy as np
+
+_here = threading.local()  # `current` is the pass that the thread is
+
+
+def run(forwards, put):
+    """Run forward passes, one at a time, from layer to layer, each in a thread of its own.
+
+    Args:
+        forwards: functions without arguments, which call `stop` at each layer.
+        put: called with a layer's name and its pooled mean and variance before the passes go on from there.
+
+    Returns:
+        name -> (mean, variance), float64 ``(C,)``, in the order in which the data pass.
+
+    Raises:
+        ValueError: the passes stop twice at a layer, or not all at the same layers in the same order.
+        BaseException: whatever a pass raises; the other passes end then.
+    """
+    passes = [_Pass(forward) for forward in forwards]
+    statistics: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+    try:
+        while True:
+            stops = [one.advance() for one in passes]  # (layer, moments), or None at the end
+            reached = {stop[0] if stop else "the end" for stop in stops}
+            if len(reached) > 1:
+                raise ValueError(f"batches pass the layers in different orders: {', '.join(sorted(reached))}")
+            if stops[0] is None:
+                return statistics
+            name = reached.pop()
+            if name in statistics:
+                raise ValueError(f"layer {name} is used twice in a forward pass: it has no single population")
+            statistics[name] = pool([piece for _, moments in stops for piece in moments])
+            put(name, *statistics[name])
+    finally:
+        for one in passes:
+            one.abandon()
+
+
+def stop(name, moments):
+    """Wait, inside a forward pass, until all passes have reached the layer and its statistics are put.
+
+    Args:
+        name: the layer's.
+        moments: of the layer's input, a list as `pool` takes it.
+    """
+    _here.current.stop((name, moments))
+
+
+def pool(moments):
+    """Join the moments of pieces to those of the whole by the law of total variance.
+
+    Args:
+        moments: for each piece its count, mean and sum of squared deviations from it, float64 ``(C,)``.
+
+    Returns:
+        Mean and biased variance.
+    """
+    counts, means, squares = (np.array(values) for values in zip(*moments, strict=True))
+    mean = counts @ means / counts.sum()
+    return mean, (squares.sum(0) + counts @ (means - mean) ** 2) / counts.sum()
+
+
+class _Abandoned(BaseException):
+    """Unwinds a pass that nobody waits for any longer."""
+
+
+class _Pass(threading.Thread):
+    """A forward pass that runs only between `advance` and its next `stop`."""
+
+    def __init__(self, forward):
+        super().__init__(daemon=True)
+        self.forward = forward
+        self.at, self.error, self.abandoned = None, None, False
+        self.resumed, self.stopped = threading.Semaphore(0), threading.Semaphore(0)
+
+    def advance(self):
+        """Run on to the next stop and return what it is at; None at the end."""
+        if self.ident is None:
+            self.start()
+        self.resumed.release()
+        self.stopped.acquire()
+        if self.error is not None:
+            raise self.error
+        return self.at
+
+    def stop(self, at):
+        self.at = at
+        self.stopped.release()
+        self.resumed.acquire()
+        if self.abandoned:
+            raise _Abandoned
+
+    def abandon(self):
+        """End the thread, wherever the pass is."""
+        self.abandoned = True
+        self.resumed.release()
+        if self.ident is not None:
+            self.join()
+
+    def run(self):
+        _here.current = self
+        self.resumed.acquire()
+        try:
+            self.forward()
+        except _Abandoned:
+            pass
+        except BaseException as error:
+            self.error = error
+        self.at = None
+        self.stopped.release()

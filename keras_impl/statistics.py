@@ -1,0 +1,199 @@
+"""Batch-normalisation statistics of any Keras model: read them, measure them on data, put them in place.
+
+Statistics are ``name -> (mean, variance)``, float64 arrays ``(C,)``. A layer's name is its own where no other
+has it, and else the path to it (``encoder/conv1_bn``).
+"""
+
+from collections import Counter
+from contextlib import ExitStack, contextmanager
+
+import keras
+import numpy as np
+
+from . import lockstep
+
+BATCH_NORM = keras.layers.BatchNormalization
+_PIECE = 2**16  # values that become float64 at a time: they stay in the processor's cache
+
+
+def batch_norms(model):
+    """Find the batch-normalisation layers of a model, however deeply nested: name -> layer.
+
+    Raises:
+        ValueError: a layer isn't built yet.
+    """
+    found = {layer: path for path, layer in _walk(model) if isinstance(layer, BATCH_NORM)}
+    count = Counter(layer.name for layer in found)
+    layers = {path if count[layer.name] > 1 else layer.name: layer for layer, path in found.items()}
+    for name, layer in layers.items():
+        if not layer.built:
+            raise ValueError(f"layer {name} isn't built yet; call the model once on a batch")
+    return layers
+
+
+def moving(model):
+    """Copy the moving statistics of every layer.
+
+    DIFFERS: training feeds the moving variance with biased batch variances (divided by n); PyTorch with
+    unbiased ones (n - 1).
+    """
+    return {
+        name: tuple(np.array(variable.numpy(), np.float64) for variable in _moving(layer))
+        for name, layer in batch_norms(model).items()
+    }
+
+
+def population(model, batches):
+    """Measure mean and biased variance of each layer's input over all samples and positions.
+
+    Every layer before it normalises with its own population statistics, and dropout is off: the result is
+    what one single batch of all samples would give in training mode, however they are split. In one pass over
+    the network all batches advance together from layer to layer, where their moments are pooled exactly (law
+    of total variance, float64); PreciseBN normalises each batch with its own and averages the moments. What
+    the network holds alive at a layer (input, shortcut, images) is in memory for all batches at once. The
+    model is left as it was, whatever happens.
+
+    Args:
+        model: any built model that runs eagerly.
+        batches: a sequence of float32 images ``(N, H, W, C)``, or of tuples (images, labels).
+
+    Raises:
+        ValueError: there are no batches; or the data reach a layer never, twice, or not in every batch.
+
+    Source: Wu and Johnson 2021, https://arxiv.org/abs/2105.07576, section 3
+    """
+    if not len(batches):
+        raise ValueError("batches is empty; population statistics need at least one batch")
+    layers = batch_norms(model)
+    forwards = [lambda i=i: _forward(model, batches[i]) for i in range(len(batches))]
+    # the layers are in inference mode and get their population statistics as moving ones, until the end
+    with substituted(model, {}), ExitStack() as stack:
+        for layer in model._flatten_layers():
+            if hasattr(layer, "_run_through_graph"):  # a functional model
+                stack.enter_context(_replaced(layer, _run_through_graph=_forgetful(layer)))
+        for name, layer in layers.items():
+            stack.enter_context(_stopping(layer, name))
+        statistics = lockstep.run(forwards, lambda name, *pair: _put(layers, {name: pair}))
+    unreached = layers.keys() - statistics.keys()
+    if unreached:
+        raise ValueError(f"the data never reach layer {', '.join(sorted(unreached))}")
+    return statistics
+
+
+def recalibrate(model, batches):
+    """Replace the moving statistics by the `population`'s: the cure where they are stale or foreign."""
+    _put(batch_norms(model), population(model, batches))
+
+
+@contextmanager
+def substituted(model, statistics):
+    """Put statistics in place of the moving ones, and those back, bit by bit, at the end.
+
+    The statistics may be those of all layers or of some.
+
+    Raises:
+        ValueError: a name that no layer has, or another number of channels than the layer's.
+    """
+    layers = batch_norms(model)
+    kept = [
+        (variable, np.array(variable.numpy())) for layer in layers.values() for variable in _moving(layer)
+    ]
+    try:
+        _put(layers, statistics)
+        yield
+    finally:
+        for variable, values in kept:
+            variable.assign(values)
+
+
+def _moving(layer):
+    return layer.moving_mean, layer.moving_variance
+
+
+def _put(layers, statistics):
+    for name, pair in statistics.items():
+        if name not in layers:
+            raise ValueError(f"statistics has layer {name!r}; the model's are {', '.join(layers) or 'none'}")
+        for variable, values in zip(_moving(layers[name]), pair, strict=True):
+            if np.shape(values) != tuple(variable.shape):
+                raise ValueError(
+                    f"statistics of {name} are {np.shape(values)}; its are {tuple(variable.shape)}"
+                )
+            variable.assign(np.asarray(values, variable.dtype))
+
+
+def _walk(layer, path=""):
+    """Yield (path, layer) for all layers inside a layer."""
+    for child in layer._flatten_layers(include_self=False, recursive=False):
+        yield path + child.name, child
+        yield from _walk(child, f"{path}{child.name}/")
+
+
+@contextmanager
+def _stopping(layer, name):
+    """Make every forward pass stop before the layer, which then normalises in inference mode."""
+    call = layer.call
+
+    def stop_and_call(inputs, training=None, **options):
+        lockstep.stop(name, _moments(inputs, layer.axis, options.get("mask")))
+        return call(inputs, training=False, **options)
+
+    with _replaced(
+        layer, call=stop_and_call, evaluates_with="moving"
+    ):  # the latter for this project's layers
+        yield
+
+
+@contextmanager
+def _replaced(target, **values):
+    """Give an object other attributes for a while, past Keras's tracking of attributes."""
+    attributes = vars(target)
+    before = {name: attributes[name] for name in values if name in attributes}
+    attributes.update(values)
+    try:
+        yield
+    finally:
+        for name in values:
+            del attributes[name]
+        attributes.update(before)
+
+
+def _forgetful(model):
+    """Make a functional model's graph run that drops tensors after their last use; Keras's keeps them all."""
+    depths = sorted(model._nodes_by_depth, reverse=True)
+    nodes = [node for depth in depths for node in model._nodes_by_depth[depth] if not node.is_input]
+    inputs_of = {node: {id(tensor) for tensor in node.input_tensors} for node in nodes}
+    last = {key: node for node in nodes for key in inputs_of[node]} | {id(x): None for x in model.outputs}
+
+    def run_through_graph(inputs, operation_fn):
+        values = dict(zip(map(id, model.inputs), keras.tree.flatten(inputs), strict=True))
+        for node in nodes:
+            args, options = node.arguments.fill_in(values)
+            for key in (key for key in inputs_of[node] if last[key] is node):
+                del values[key]
+            outputs = operation_fn(node.operation)(*args, **options)
+            values.update(zip(map(id, node.outputs), keras.tree.flatten(outputs), strict=True))
+            del args, options, outputs
+        return keras.tree.pack_sequence_as(model._outputs_struct, [values[id(x)] for x in model.outputs])
+
+    return run_through_graph
+
+
+def _forward(model, batch):
+    model(batch[0] if isinstance(batch, tuple) else batch, training=False)
+
+
+def _moments(x, axis, mask):
+    """Count, mean and sum of squared deviations of every channel, piece by piece."""
+    rows = np.moveaxis(keras.ops.convert_to_numpy(x), axis, -1)
+    if mask is not None:
+        rows = rows[keras.ops.convert_to_numpy(mask)]
+    rows = rows.reshape(-1, rows.shape[-1])
+    step = max(1, _PIECE // rows.shape[1])
+    moments = []
+    for start in range(0, len(rows), step):
+        piece = rows[start : start + step].astype(np.float64)
+        mean = piece.mean(0)
+        piece -= mean
+        moments.append((len(piece), mean, np.einsum("nc,nc->c", piece, piece)))
+    return moments

@@ -1,0 +1,169 @@
+"""Batch-normalisation statistics of any PyTorch model: read them, measure them on data, put them in place.
+
+Statistics are ``name -> (mean, variance)``, float64 arrays ``(C,)``. A layer's name is the neutral one in
+this project's models (``conv2_block1_0_bn``), the module's path in others.
+"""
+
+from contextlib import ExitStack, contextmanager
+
+import numpy as np
+import torch
+from torch import nn
+
+from . import lockstep
+from .weights import _MODULES
+
+BATCH_NORM = nn.modules.batchnorm._BatchNorm
+_NAMES = {"conv1_bn": "conv1_bn", **_MODULES}
+_PIECE = 2**16  # values that become float64 at a time: they stay in the processor's cache
+
+
+def batch_norms(model):
+    """Find the batch-normalisation layers of a model, however deeply nested: name -> layer.
+
+    Raises:
+        ValueError: a layer keeps no moving statistics.
+    """
+    layers = {
+        _NAMES.get(path.removeprefix("backbone."), path): module
+        for path, module in model.named_modules()
+        if isinstance(module, BATCH_NORM)
+    }
+    for name, layer in layers.items():
+        if layer.running_mean is None:
+            raise ValueError(
+                f"layer {name} keeps no moving statistics; make it with track_running_stats=True"
+            )
+    return layers
+
+
+def moving(model):
+    """Copy the moving statistics of every layer.
+
+    DIFFERS: training feeds the moving variance with unbiased batch variances (divided by n - 1); Keras with
+    biased ones (n).
+    """
+    return {
+        name: tuple(tensor.to("cpu", torch.float64, copy=True).numpy() for tensor in _moving(layer))
+        for name, layer in batch_norms(model).items()
+    }
+
+
+def population(model, batches):
+    """Measure mean and biased variance of each layer's input over all samples and positions.
+
+    Every layer before it normalises with its own population statistics, and dropout is off: the result is
+    what one single batch of all samples would give in training mode, however they are split. In one pass over
+    the network all batches advance together from layer to layer, where their moments are pooled exactly (law
+    of total variance, float64); PreciseBN normalises each batch with its own and averages the moments. What
+    the network holds alive at a layer (input, shortcut, images) is in memory for all batches at once. The
+    model is left as it was, whatever happens.
+
+    Args:
+        model: any module; images reach it as ``(N, C, H, W)``, arrays of another rank as they are.
+        batches: a sequence of float32 images ``(N, H, W, C)``, or of tuples (images, labels).
+
+    Raises:
+        ValueError: there are no batches; or the data reach a layer never, twice, or not in every batch.
+
+    Source: Wu and Johnson 2021, https://arxiv.org/abs/2105.07576, section 3
+    """
+    if not len(batches):
+        raise ValueError("batches is empty; population statistics need at least one batch")
+    layers = batch_norms(model)
+    forwards = [lambda i=i: _forward(model, batches[i]) for i in range(len(batches))]
+    # the layers are in inference mode and get their population statistics as moving ones, until the end
+    with substituted(model, {}), _inference_mode(model), ExitStack() as stack:
+        for name, layer in layers.items():
+            stack.enter_context(_stopping(layer, name))
+        statistics = lockstep.run(forwards, lambda name, *pair: _put(layers, {name: pair}))
+    unreached = layers.keys() - statistics.keys()
+    if unreached:
+        raise ValueError(f"the data never reach layer {', '.join(sorted(unreached))}")
+    return statistics
+
+
+def recalibrate(model, batches):
+    """Replace the moving statistics by the `population`'s: the cure where they are stale or foreign."""
+    _put(batch_norms(model), population(model, batches))
+
+
+@contextmanager
+def substituted(model, statistics):
+    """Put statistics in place of the moving ones, and those back, bit by bit, at the end.
+
+    The statistics may be those of all layers or of some.
+
+    Raises:
+        ValueError: a name that no layer has, or another number of channels than the layer's.
+    """
+    layers = batch_norms(model)
+    kept = [(tensor, tensor.clone()) for layer in layers.values() for tensor in _moving(layer)]
+    try:
+        _put(layers, statistics)
+        yield
+    finally:
+        for tensor, values in kept:
+            tensor.copy_(values)
+
+
+def _moving(layer):
+    return layer.running_mean, layer.running_var
+
+
+def _put(layers, statistics):
+    for name, pair in statistics.items():
+        if name not in layers:
+            raise ValueError(f"statistics has layer {name!r}; the model's are {', '.join(layers) or 'none'}")
+        for tensor, values in zip(_moving(layers[name]), pair, strict=True):
+            if np.shape(values) != tuple(tensor.shape):
+                raise ValueError(
+                    f"statistics of {name} are {np.shape(values)}; its are {tuple(tensor.shape)}"
+                )
+            tensor.copy_(torch.as_tensor(values))
+
+
+@contextmanager
+def _inference_mode(model):
+    """Put every module into inference mode, even where a user's own ``train`` wouldn't."""
+    modes = [(module, module.training) for module in model.modules()]
+    try:
+        for module, _ in modes:
+            module.training = False
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
+
+
+@contextmanager
+def _stopping(layer, name):
+    """Make every forward pass stop before the layer."""
+
+    def hook(layer, args, kwargs):
+        lockstep.stop(name, _moments(args[0] if args else kwargs["input"]))
+
+    handle = layer.register_forward_pre_hook(hook, with_kwargs=True)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+@torch.no_grad()  # the grad mode belongs to the thread
+def _forward(model, batch):
+    x = torch.from_numpy(batch[0] if isinstance(batch, tuple) else batch)
+    like = next(model.parameters(), next(model.buffers()))
+    x = x.to(like.device, like.dtype)
+    model(x.permute(0, 3, 1, 2) if x.ndim == 4 else x)
+
+
+def _moments(x):
+    """Count, mean and sum of squared deviations of every channel, piece by piece."""
+    rows = x.movedim(1, -1).flatten(0, -2)
+    moments = []
+    for piece in rows.split(max(1, _PIECE // rows.shape[1])):
+        values = piece.to("cpu", torch.float64, copy=True)
+        mean = values.mean(0)
+        moments.append((len(values), mean.numpy(), values.sub_(mean).square_().sum(0).numpy()))
+    return moments
