@@ -175,9 +175,9 @@ class Settings:
     positive: str | None = None
     weights: str = "auto"
     images: int | None = 640
-    image_size: int = 96
+    image_size: int = 64
     batch_size: int = 32
-    epochs: int = 8
+    epochs: int = 12
     learning_rate: float = 1e-3
     patience: int = 5
     reduce_lr: bool = False

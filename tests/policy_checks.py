@@ -21,17 +21,23 @@ def batches():
     ]
 
 
-def train(side, policy_name, numerics="native", epochs=1):
-    """Train a small ResNet50 under a policy; return the model and its arrays before and after."""
+def train(side, policy_name, numerics="native", first_losses=None):
+    """Train a small ResNet50 without dropout under a policy; return it, and its arrays before and after.
+
+    The loss of the first batch, which is computed from the arrays before, goes to ``first_losses[policy_name]``.
+    """
+
+    def keep_first(epoch, step, loss):
+        if first_losses is not None and step == 0:
+            first_losses[policy_name] = loss
+
     side.training.start(0)
-    model = side.transfer.build("resnet50", "v1", 0.0625, numerics=numerics, seed=0)
+    model = side.transfer.build("resnet50", "v1", 0.0625, numerics=numerics, dropout=0.0)
     before = random_arrays(side.weights.to_arrays(model))
     side.weights.from_arrays(model, before)
-    policy = POLICIES[policy_name]
-    side.bn_policy.apply(model, side.bn_policy.Policy(**policy.facts))
-    side.training.fit(
-        model, side.optimizers.adam(model, 1e-3, numerics), lambda epoch: batches(), epochs=epochs
-    )
+    side.bn_policy.apply(model, side.bn_policy.Policy(**POLICIES[policy_name].facts))
+    optimizer = side.optimizers.adam(model, 1e-3, numerics)
+    side.training.fit(model, optimizer, lambda epoch: batches(), epochs=1, after_step=keep_first)
     return model, before, side.weights.to_arrays(model)
 
 

@@ -1,0 +1,105 @@
+"""`compare run` itself, both frameworks, on a folder of JPEGs that isn't ELPV."""
+
+import csv
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+SMALL = ["--weights", "pretext", "--images", "16", "--image-size", "32", "--batch-size", "8", "--epochs", "2"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Forty JPEGs of two classes: stripes that run one way or the other, of different sizes."""
+    root, rng = tmp_path_factory.mktemp("stripes"), np.random.default_rng(0)
+    for name, count in (("across", 25), ("down", 15)):
+        (root / name).mkdir()
+        for number in range(count):
+            height, width = rng.integers(40, 90, 2)
+            wave = 127 * np.sin(np.arange(height)[:, None] / rng.uniform(2, 5)) + rng.normal(
+                0, 20, (height, width)
+            )
+            pixels = np.clip(wave + 128, 0, 255).astype(np.uint8)
+            Image.fromarray(pixels.T if name == "down" else pixels).save(root / name / f"{number}.jpg")
+    return root
+
+
+def _run(folder, out, *options):
+    command = [
+        sys.executable,
+        "-m",
+        "compare",
+        "run",
+        "--data",
+        str(folder),
+        "--out",
+        str(out),
+        *SMALL,
+        *options,
+    ]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+@pytest.fixture(scope="module")
+def twice(folder, tmp_path_factory):
+    """The same command, twice."""
+    outs = [tmp_path_factory.mktemp("runs") / "run" for _ in range(2)]
+    options = ["--backbone", "resnet50", "--policy", "frozen-batch-stats", "--policy", "frozen"]
+    return [(out, _run(folder, out, *options)) for out in outs]
+
+
+def test_ends_in_a_table_and_a_report(twice):
+    for out, run in twice:
+        assert run.returncode == 0, run.stderr
+        assert "frozen-batch-stats" in run.stdout
+        assert "Keras" in run.stdout
+        assert "PyTorch" in run.stdout
+        assert (out / "report.html").stat().st_size > 10_000
+        rows = list(csv.DictReader((out / "results.csv").open()))
+        assert [(row["framework"], row["policy"], row["status"]) for row in rows] == [
+            (framework, policy, "finished")
+            for framework in ("keras", "torch")
+            for policy in ("frozen-batch-stats", "frozen")
+        ]
+
+
+@pytest.mark.parametrize("table", ["results.csv", "history.csv"])
+def test_the_same_command_gives_the_same_bytes(twice, table):
+    first, second = ((out / table).read_bytes() for out, _ in twice)
+    assert first == second
+
+
+def test_the_gap_is_evaluate_minus_fit_on_the_same_samples(twice):
+    out, _ = twice[0]
+    last = {row["policy"]: row for row in csv.DictReader((out / "history.csv").open()) if row["epoch"] == "2"}
+    for row in csv.DictReader((out / "results.csv").open()):
+        for metric in ("loss", "accuracy"):
+            difference = float(row[f"evaluate_{metric}"]) - float(row[f"fit_{metric}"])
+            assert float(row[f"gap_{metric}"]) == pytest.approx(difference, abs=1e-7)
+    for row in last.values():  # the same samples: as many positives and negatives in both
+        for positive, negative in (("tp", "fn"), ("tn", "fp")):
+            fit, evaluate = (
+                float(row[f"{p}_{positive}"]) + float(row[f"{p}_{negative}"]) for p in ("fit", "evaluate")
+            )
+            assert fit == evaluate
+
+
+def test_vgg16_has_no_bn_gap_and_says_why(folder, tmp_path):
+    options = [
+        "--backbone",
+        "vgg16",
+        "--framework",
+        "torch",
+        "--policy",
+        "frozen",
+        "--policy",
+        "frozen-batch-stats",
+    ]
+    run = _run(folder, tmp_path / "run", *options)
+    assert run.returncode == 0, run.stderr
+    assert "vgg16 has no BN layers, so policies that differ only in BN are one training" in run.stderr
+    assert "no BN" in run.stdout
+    assert len(list(csv.DictReader((tmp_path / "run" / "results.csv").open()))) == 1
