@@ -1,0 +1,105 @@
+"""A run's results as a table for the terminal, a row a policy and the frameworks side by side."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.console import Group as Lines
+from rich.table import Table
+from rich.text import Text
+
+from compare.report import verdict
+from compare.report.answer import answer
+from compare.report.summary import Figures, Group, Metric, groups
+from compare.report.verdict import GAP, NAMES, signed
+from compare.spec import POLICIES
+
+# Below this width (a policy's name, two frameworks, some 20 columns of words) the sentences stand under the table.
+WIDE = 100
+
+
+def print_results(config: dict, cells: list[dict], console: Console) -> None:
+    """Print a table for each backbone and numerics among the cells, and what it comes to.
+
+    Args:
+        config: the run's ``config.json``.
+        cells: the ``cell.json`` of each cell.
+        console: its width decides whether the sentences stand in the table or under it.
+    """
+    for group in groups(config, cells):
+        console.print(_table(group, console))
+        if console.width < WIDE:
+            console.print(_sentences(group))
+        console.print()
+        for line in answer(group):
+            console.print(Text(line))
+
+
+def _table(group: Group, console: Console) -> Table:
+    """Build the table; in a framework's column: loss, then accuracy in percent, then a failure."""
+    arrow = "→" if console.encoding.startswith("utf") else "->"
+    table = Table(title=_title(group), caption=_caption(group), title_justify="left", caption_justify="left")
+    table.add_column("policy", no_wrap=True)
+    for framework in group.frameworks:
+        own = [row[framework] for row in group.rows.values() if framework in row]
+        width = max(line.cell_len for figures in own for line in [_head(arrow), *_lines(figures, arrow)])
+        table.add_column(Text(f"{NAMES[framework]}\n").append_text(_head(arrow)), width=width)
+    if console.width >= WIDE:
+        table.add_column("in words", ratio=1)
+    for name, row in group.rows.items():
+        line = [Text(name), *(_figures(row.get(framework), arrow) for framework in group.frameworks)]
+        if console.width >= WIDE:
+            line.append(_words(group, name))
+        table.add_row(*line, end_section=True)
+    return table
+
+
+def _title(group: Group) -> Text:
+    return Text(f"{NAMES[group.backbone]}, {group.numerics} numerics: loss, and accuracy in percent")
+
+
+def _caption(group: Group) -> Text:
+    seeds = f"averages of {group.seeds} seeds; " if group.seeds > 1 else ""
+    return Text(f"{seeds}gap: evaluate minus fit on the same samples, last epoch; mean: over the epochs")
+
+
+def _figures(figures: Figures | None, arrow: str):
+    if figures is None:
+        return Text("not run", style="dim")
+    failure = [Text(figures.failure, style="red")] if figures.failure else []
+    return Lines(*_lines(figures, arrow), *failure)
+
+
+def _head(arrow: str) -> Text:
+    return Text(f"{'fit':>4} {arrow} eval   gap  mean", style="not bold dim")
+
+
+def _lines(figures: Figures, arrow: str) -> list[Text]:
+    if not figures.finished:
+        return []
+    return [_line(figures, "loss", 1, "4.2f", 2, arrow), _line(figures, "accuracy", 100, "4.0f", 0, arrow)]
+
+
+def _line(figures: Figures, metric: Metric, unit: int, width: str, digits: int, arrow: str) -> Text:
+    fit, evaluate = unit * figures.last("fit", metric), unit * figures.last("evaluate", metric)
+    line = Text(f"{fit:{width}} {arrow} {evaluate:{width}}", no_wrap=True)
+    worse = 1 if metric == "loss" else -1
+    for gap in (figures.gap(metric), figures.mean_gap(metric)):
+        style = "bold red" if not worse * gap <= GAP else "green" if worse * gap < -GAP else ""
+        line.append(f" {signed(unit * gap, digits):>5}", style=style)
+    return line
+
+
+def _words(group: Group, policy: str) -> Text:
+    text = Text(verdict.sentence(POLICIES[policy], group))
+    text.highlight_regex(r"(?<!no )(?<!no BN )\b(hidden )?gap(?! measured)", "bold red")
+    text.highlight_regex(r"\bno (BN, no BN )?gap\b", "green")
+    return text
+
+
+def _sentences(group: Group) -> Table:
+    grid = Table.grid(padding=(0, 1))
+    grid.add_column(no_wrap=True)
+    grid.add_column(ratio=1)
+    for policy in group.rows:
+        grid.add_row(Text(f"{policy}:"), _words(group, policy))
+    return grid
