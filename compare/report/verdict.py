@@ -11,13 +11,14 @@ from compare.spec import POLICIES, Policy
 
 Finding = Literal["gap", "hidden", "none"]
 
-# Healthy training evaluates below fit, for dropout is off then: 0 would already be suspicious. 0.02 is the
-# standard error of a loss that scatters by 0.6 from sample to sample, over one epoch of the quick preset
-# (some 900 samples); averaged over epochs, what is above it isn't chance. For accuracy it is 2 points.
+# Healthy training evaluates below fit, for dropout is off then: 0 would already be suspicious. 0.02 leaves room
+# for chance: it is the standard error of a loss that scatters by 0.6 from sample to sample, over one epoch of the
+# quick preset (some 900 samples), and the gap is taken on the same samples and averaged over epochs.
+# For accuracy it is 2 points.
 GAP = 0.02
 
-# A gap can hide behind dropout's own effect. This much less below fit than a policy that normalises alike in fit
-# and evaluate is more than twice what two trainings of the same policy differ by on that scale.
+# A gap can hide behind dropout's own effect: evaluation is that much less below fit than under a policy that
+# normalises alike in both. A difference of two trainings is less sure than one on the same samples: hence wider.
 HIDDEN = 0.05
 
 NAMES = {"keras": "Keras", "torch": "PyTorch", "resnet50": "ResNet50", "vgg16": "VGG16"}
