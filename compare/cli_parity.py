@@ -18,9 +18,9 @@ DEFAULT = ("fine-tune", "frozen")
 
 def parity(
     a: Annotated[
-        Path | None, Argument(metavar="[A", help="A file of weights, or a directory of dumps.")
+        Path | None, Argument(metavar="A", help="A file of weights, or a directory of dumps.")
     ] = None,
-    b: Annotated[Path | None, Argument(metavar="B]", help="What A is compared with.")] = None,
+    b: Annotated[Path | None, Argument(metavar="B", help="What A is compared with.")] = None,
     backbone: Annotated[str | None, Option(metavar="NAME", help=f"{' or '.join(BACKBONES)}.")] = None,
     variant: Annotated[str, Option(metavar="v1|v1.5", help="Of the ResNet50, for random weights.")] = "v1",
     width: Annotated[float, Option(metavar="X", help="Factor on all channels, for random weights.")] = 1.0,

@@ -83,12 +83,13 @@ def from_arrays(model, optimizer, arrays):
     """Set an optimizer's state to copies of what `to_arrays` of either framework returned.
 
     Raises:
-        KeyError: a parameter has no such array.
+        KeyError: a parameter has no such array, though steps were taken.
     """
     optimizer.build(model.trainable_variables)
     optimizer.iterations.assign(int(arrays["step"]))
     for name, slot in _slots(model, optimizer).items():
-        slot.assign(arrays[name] if int(arrays["step"]) else np.zeros(slot.shape, slot.dtype))
+        fresh = not int(arrays["step"]) and name not in arrays
+        slot.assign(np.zeros(slot.shape, slot.dtype) if fresh else arrays[name])
 
 
 def _check(name, momentum, weight_decay):

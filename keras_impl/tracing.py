@@ -37,7 +37,7 @@ def configuration(model):
             continue
         if layer.name in audit:
             described |= {key: value for key, value in audit[layer.name].items() if key != "name"}
-        elif layer.weights:
+        elif described["kind"] in ("convolution", "dense"):
             described["trains"] = all(weight.trainable for weight in layer.weights) and layer.trainable
         facts[layer.name] = described
     return facts

@@ -99,20 +99,20 @@ def from_arrays(model, optimizer, arrays):
     """Set an optimizer's state to copies of what `to_arrays` of either framework returned.
 
     Raises:
-        KeyError: a parameter has no such array.
+        KeyError: a parameter has no such array, though steps were taken.
     """
     optimizer.state.clear()
-    if not int(arrays["step"]):
-        return
+    steps = int(arrays["step"])
     for group in optimizer.param_groups:
         for name, key, parameter in _parameters(model, group):
+            if not steps and not any(f"{kind}/{name}" in arrays for _, kind in _slots_of(optimizer, group)):
+                continue
             state = {
                 slot: _to_tensor(arrays[f"{kind}/{name}"], key) for slot, kind in _slots_of(optimizer, group)
             }
             if "momentum_buffer" in state:
                 state["momentum_buffer"] /= -group["lr"]
             if not isinstance(optimizer, torch.optim.SGD):
-                steps = int(arrays["step"])
                 state["step"] = steps if isinstance(optimizer, _Keras) else torch.tensor(float(steps))
             optimizer.state[parameter] = state
 
