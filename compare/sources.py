@@ -191,9 +191,10 @@ def _torch_download(url: str, path: Path) -> None:
 
 def _read(weights: str, path: Path) -> Loaded:
     try:
-        return _in_worker(_torch_read, path) if _is_pickle(path) else keras_impl.files.read(path)
+        arrays, facts = _in_worker(_torch_read, path) if _is_pickle(path) else keras_impl.files.read(path)
     except ValueError as error:
         raise InputError(f"--weights {weights + ': ' if weights in SOURCES else ''}{error}") from error
+    return arrays, {name: facts[name] for name in ("backbone", "variant", "width", "preprocessing")}
 
 
 def _is_pickle(path: Path) -> bool:

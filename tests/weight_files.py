@@ -45,3 +45,27 @@ def old_resnet50_layer(layer):
     stage, block, n, kind = layer.removeprefix("conv").replace("_block", "_").split("_")
     branch = {"0": "1", "1": "2a", "2": "2b", "3": "2c"}[n]
     return f"{'res' if kind == 'conv' else 'bn'}{stage}{' abcdef'[int(block)]}_branch{branch}"
+
+
+def facts_of(backbone, variant="v1", width=0.25, top=(), **others):
+    """The facts of a network; ``top``: a tuple of name, units, activation and whether there's a bias, each."""
+    layers = [
+        {"name": name, "units": units, "bias": bias, "activation": activation, "dropout": 0.0}
+        for name, units, activation, bias in top
+    ]
+    facts = {
+        "backbone": backbone,
+        "variant": variant,
+        "width": width,
+        "preprocessing": "caffe",
+        "top": layers,
+    }
+    constants = {"epsilon": 1.001e-5 if variant == "v1" else 1e-5, "decay": 0.99, "bias": variant == "v1"}
+    return {**facts, **constants, "pooling": "avg", "side": 0, **others}
+
+
+HEAD = [
+    ("head_dense_1", 64, "relu", True),
+    ("head_dense_2", 64, "relu", True),
+    ("head_output", 1, "sigmoid", True),
+]

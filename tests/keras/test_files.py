@@ -18,6 +18,10 @@ pytestmark = pytest.mark.filterwarnings(
 )
 
 
+def network_of(facts):
+    return {name: facts[name] for name in ("backbone", "variant", "width", "preprocessing")}
+
+
 def assert_equal(arrays, expected):
     assert arrays.keys() == expected.keys()
     for name, array in arrays.items():
@@ -43,7 +47,7 @@ def test_files_of_a_compiled_transfer_model(tmp_path, variant):
         arrays, facts = files.read(tmp_path / name)
         assert_equal(arrays, expected)
         preprocessing = "caffe" if variant == "v1" else "torch"
-        assert facts == {
+        assert network_of(facts) == {
             "backbone": "resnet50",
             "variant": variant,
             "width": 0.25,
@@ -58,7 +62,12 @@ def test_weights_of_a_backbone_alone(tmp_path):
     model.save_weights(tmp_path / "a.weights.h5")
     arrays, facts = files.read(tmp_path / "a.weights.h5")
     assert_equal(arrays, weights.to_arrays(model))
-    assert facts == {"backbone": "vgg16", "variant": "v1", "width": 0.25, "preprocessing": "caffe"}
+    assert network_of(facts) == {
+        "backbone": "vgg16",
+        "variant": "v1",
+        "width": 0.25,
+        "preprocessing": "caffe",
+    }
 
 
 def test_keras_applications_resnet50_with_its_classifier(tmp_path):

@@ -1,0 +1,168 @@
+"""keras_impl.saving: named arrays in files that Keras and keras.applications' own models load."""
+
+import json
+import subprocess
+import sys
+
+import h5py
+import keras
+import numpy as np
+import pytest
+
+from keras_impl import files, networks, saving, transfer, weights
+from tests.keras_models import randomise, small
+from tests.weight_files import HEAD, arrays_of, facts_of, old_resnet50_layer
+
+# Keras 3.15's own way of reading a TensorFlow variable, whenever it saves one
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"
+)
+
+LOAD = """
+import json, sys
+import keras, numpy as np
+model = keras.models.load_model(sys.argv[1])
+np.save(sys.argv[3], model(np.load(sys.argv[2]), training=False))
+def leaves(model):
+    for layer in model.layers:
+        yield from leaves(layer) if hasattr(layer, "layers") else [layer]
+norms = [layer for layer in leaves(model) if type(layer) is keras.layers.BatchNormalization]
+print(json.dumps({
+    "modules": sorted({type(layer).__module__.split(".")[0] for layer in leaves(model)}),
+    "bn": sorted({(layer.epsilon, layer.momentum) for layer in norms}),
+    "count": len(norms),
+    "ours": [name for name in ("keras_impl", "compare") if name in sys.modules],
+}))
+"""
+
+
+@pytest.mark.parametrize("layout", ["applications", "project"])
+def test_plain_keras_loads_the_model_without_this_package(tmp_path, layout):
+    model = small(variant="v1.5")
+    facts = facts_of("resnet50", "v1.5", top=HEAD, epsilon=1e-3, decay=0.75)
+    saving.write(tmp_path / "a.keras", weights.to_arrays(model), facts, layout)
+    images = np.random.default_rng(0).random((2, 64, 64, 3), "float32")
+    np.save(tmp_path / "x.npy", images)
+    paths = [str(tmp_path / name) for name in ("a.keras", "x.npy", "y.npy")]
+    command = [sys.executable, "-I", "-c", LOAD, *paths]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout.splitlines()[-1])
+    assert said == {"modules": ["keras"], "bn": [[1e-3, 0.75]], "count": 53, "ours": []}
+    for layer in transfer.parts(model)[0].layers:
+        if hasattr(layer, "epsilon"):
+            layer.epsilon = 1e-3
+    np.testing.assert_allclose(np.load(tmp_path / "y.npy"), model(images, training=False), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(("backbone", "variant"), [("resnet50", "v1"), ("resnet50", "v1.5"), ("vgg16", "v1")])
+@pytest.mark.parametrize("top", [HEAD, []])
+def test_this_projects_model_loads_its_weights(tmp_path, backbone, variant, top):
+    model, other = small(backbone, variant), small(backbone, variant, seed=1)
+    if not top:
+        model, other = transfer.parts(model)[0], transfer.parts(other)[0]
+    facts = facts_of(backbone, variant, top=[(*layer[:3], True) for layer in top])
+    for number, _ in enumerate(facts["top"][1:], 1):
+        facts["top"][number]["dropout"] = 0.5
+    saving.write(tmp_path / "a.weights.h5", weights.to_arrays(model), facts, "project")
+    other.load_weights(tmp_path / "a.weights.h5")
+    for name, array in weights.to_arrays(model).items():
+        np.testing.assert_array_equal(weights.to_arrays(other)[name], array, name)
+
+
+@pytest.fixture(scope="module")
+def original():
+    """keras.applications' ResNet50 with a small classifier."""
+    return randomise(keras.applications.ResNet50(weights=None, classes=3))
+
+
+@pytest.mark.parametrize("suffix", [".weights.h5", ".h5"])
+def test_keras_applications_loads_it_by_position(tmp_path, original, suffix):
+    expected = weights.to_arrays(randomise(original))
+    path = tmp_path / f"a{suffix}"
+    facts = facts_of("resnet50", "v1", 1.0, top=[("predictions", 3, "softmax", True)])
+    saving.write(path, expected, facts, "applications")
+    randomise(original, 1).load_weights(path)
+    for name, array in weights.to_arrays(original).items():
+        np.testing.assert_array_equal(array, expected[name], name)
+
+
+def test_old_names_stand_in_the_old_order(tmp_path):
+    arrays = arrays_of("resnet50") | {"predictions/kernel": np.ones((512, 3), "float32")}
+    facts = facts_of("resnet50", epsilon=1e-3, top=[("predictions", 3, "softmax", False)])
+    saving.write(tmp_path / "a.h5", arrays, facts, "applications-old")
+    with h5py.File(tmp_path / "a.h5") as file:
+        names = [str(name) for name in file["model_weights"].attrs["layer_names"].astype(str)]
+    assert {name for name in names if "branch" in name or name in ("conv1", "bn_conv1", "fc1000")} == {
+        old_resnet50_layer(name.split("/")[0]) for name in arrays
+    }
+    for a, b in [
+        ("res2a_branch2c", "res2a_branch1"),
+        ("bn5a_branch2c", "bn5a_branch1"),
+        ("conv1", "bn_conv1"),
+    ]:
+        assert names.index(a) < names.index(b)
+    again, said = files.read(tmp_path / "a.h5")
+    assert again.keys() == arrays.keys()
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(again[name], array, name)
+    assert said["epsilon"] == 1e-3
+
+
+def test_what_a_models_configuration_says(tmp_path):
+    facts = facts_of("resnet50", "v1.5", 0.0625, epsilon=2e-4, decay=0.5, bias=True)
+    body = networks._backbone(facts)
+    x = keras.layers.GlobalMaxPooling2D()(body.output)
+    x = keras.layers.Dropout(0.25)(keras.layers.Rescaling(2.0, name="twice")(x))
+    x = keras.layers.Activation("tanh")(keras.layers.Dense(5, name="mine")(x))
+    x = keras.layers.Dense(2, use_bias=False, activation="softmax", name="last")(x)
+    model = randomise(keras.Model(body.inputs, x))
+    model.compile("adam", "categorical_crossentropy")
+    model.optimizer.build(model.trainable_variables)
+    model.save(tmp_path / "a.keras")
+    model.save(tmp_path / "a.h5")
+    for name in ("a.keras", "a.h5"):
+        arrays, said = files.read(tmp_path / name)
+        assert arrays.keys() == weights.to_arrays(model).keys()
+        assert said["left"] == ["layer twice (Rescaling)", "optimizer"]
+        assert (said["epsilon"], said["decay"], said["variant"], said["pooling"]) == (
+            2e-4,
+            0.5,
+            "v1.5",
+            "max",
+        )
+        assert said["top"] == [
+            {"name": "mine", "units": 5, "bias": True, "activation": "tanh", "dropout": 0.25},
+            {"name": "last", "units": 2, "bias": False, "activation": "softmax", "dropout": 0.0},
+        ]
+
+
+def test_bn_layers_that_differ_are_refused(tmp_path):
+    body = networks._backbone(facts_of("resnet50", width=0.0625))
+    outputs = keras.layers.BatchNormalization(epsilon=0.5, momentum=0.25)(body.output)
+    keras.Model(body.inputs, outputs).save(tmp_path / "a.keras")
+    with pytest.raises(ValueError, match=r"several epsilons and momentums: 1.001e-05 and 0.99, 0.5 and 0.25"):
+        files.read(tmp_path / "a.keras")
+
+
+def test_a_flattened_map_is_channels_last(tmp_path):
+    facts = facts_of("vgg16", width=0.0625, top=[("mine", 3, "relu", True)], pooling="flatten", side=2)
+    arrays = arrays_of("vgg16", width=0.0625)
+    arrays |= {
+        "mine/kernel": np.random.default_rng(0).random((128, 3), "float32"),
+        "mine/bias": np.ones(3, "float32"),
+    }
+    saving.write(tmp_path / "a.keras", arrays, facts, "applications")
+    model = keras.models.load_model(tmp_path / "a.keras")
+    features = keras.Model(model.inputs, model.get_layer("pool").input)
+    images = np.random.default_rng(1).random((2, 64, 64, 3), "float32")
+    expected = np.array(features(images)).reshape(2, -1) @ arrays["mine/kernel"] + 1
+    np.testing.assert_allclose(model(images), expected, rtol=1e-5)
+
+
+def test_float64_stays(tmp_path):
+    arrays = {name: array.astype("float64") / 3 for name, array in arrays_of("vgg16", width=0.0625).items()}
+    saving.write(tmp_path / "a.weights.h5", arrays, facts_of("vgg16", width=0.0625), "applications")
+    for name, array in files.read(tmp_path / "a.weights.h5")[0].items():
+        np.testing.assert_array_equal(array, arrays[name])
+    assert keras.config.floatx() == "float32"
