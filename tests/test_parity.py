@@ -102,8 +102,11 @@ def test_a_free_run_is_measured_against_its_twin():
     def runs(offset):
         return [(1.0 + offset * step, np.array([[0.5]])) for step in (1, 2, 3)]
 
-    base = runs(0.0)
-    near = stages._free(SMALL, base, runs(5e-12), runs(1e-12))
-    assert near.verdict == "differs" or all(row.same for row in near.rows)
-    far = stages._free(SMALL, base, runs(5e-11), runs(4e-12))
-    assert (far.verdict, far.place) == ("differs", "step 1")
+    def verdict_of(torch, twin):
+        stage = stages._free(SMALL, runs(0.0), runs(torch), runs(twin))
+        return stage.verdict, stage.place
+
+    assert verdict_of(torch=5e-12, twin=6e-12) == ("same", "")  # five times as far as the twin
+    assert verdict_of(torch=5e-11, twin=5.1e-11) == ("differs", "step 1")  # fifty times
+    assert verdict_of(torch=1e-15, twin=1e-15) == ("same", "")  # a twin that didn't move, and one rounding
+    assert verdict_of(torch=float("nan"), twin=1e-12) == ("differs", "step 1")
