@@ -37,7 +37,8 @@ def read(path):
         ``arrays``, classifier and head included, and ``facts`` about them: ``backbone``, ``variant``,
         ``width`` and ``preprocessing`` (``caffe``, ``torch`` or ``pretext``: what the images must have gone
         through; a ``.safetensors`` may say it, else it is ``torch`` for v1.5 and ``caffe`` for v1), ``format`` in
-        words, ``left`` (what of the file is no weight), ``told`` (facts that the file itself names), and what else the file says: ``epsilon``, ``decay``,
+        words, ``left`` (what of the file is no weight), ``told`` (facts that the file itself names), and what
+        else the file says: ``epsilon``, ``decay``,
         ``pooling`` and ``top`` as in `networks.build`.
 
     Raises:
