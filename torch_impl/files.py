@@ -33,7 +33,8 @@ def read(path):
         ``width`` and ``preprocessing`` (``caffe``, ``torch`` or ``pretext``: what the images must have gone
         through; torchvision's names say ``torch``, a ``.safetensors`` may say it, else it is ``torch`` for
         v1.5 and ``caffe`` for v1), ``format`` in words, ``left`` (what of the file is no weight), ``told``
-        (facts that the file itself names), and what else the file says: ``epsilon``, ``decay``, ``pooling`` and ``top`` as in `networks.build`.
+        (facts that the file itself names), and what else the file says: ``epsilon``, ``decay``,
+        ``pooling`` and ``top`` as in `networks.build`.
 
     Raises:
         ValueError: the file is missing, truncated, of another format or architecture, or holds code.
