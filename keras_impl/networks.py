@@ -42,7 +42,7 @@ def _flat(body, facts):
     if not facts["top"]:
         return body
     outputs = _dense(_pool(facts["pooling"])(body.output), facts, True)
-    return keras.Model(body.inputs, outputs, name=facts["backbone"])
+    return keras.Model(body.input, outputs, name=facts["backbone"])
 
 
 def _backbone(facts, names=()):

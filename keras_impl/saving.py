@@ -5,6 +5,7 @@ configuration, in a ``.safetensors`` as metadata; a ``.weights.h5`` has no place
 """
 
 import json
+from contextlib import contextmanager
 from pathlib import Path
 
 import h5py
@@ -37,18 +38,27 @@ def write(path, arrays, facts, layout):
     if path.suffix == ".safetensors":
         safetensors.numpy.save_file(arrays, path, {_FACTS: json.dumps(facts, sort_keys=True)})
         return
-    floatx = keras.config.floatx()
-    keras.config.set_floatx(str(next(iter(arrays.values())).dtype))
-    try:
+    with _dtype(str(next(iter(arrays.values())).dtype)):
         model = _model(arrays, facts, layout, path)
-    finally:
-        keras.config.set_floatx(floatx)
     if path.name.endswith(".weights.h5"):
         model.save_weights(path)
         return
     model.save(path)
     if layout == "applications-old":
         _order_as_of_old(path)
+
+
+@contextmanager
+def _dtype(name):
+    """Make layers of a dtype; Keras keeps a policy beside floatx, made from it once."""
+    floatx, policy = keras.config.floatx(), keras.config.dtype_policy()
+    keras.config.set_floatx(name)
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_floatx(floatx)
+        keras.config.set_dtype_policy(policy)
 
 
 def _model(arrays, facts, layout, path):

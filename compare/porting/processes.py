@@ -126,6 +126,7 @@ def _forward(framework: str, arrays: Arrays, network: Network, images: np.ndarra
         import keras
 
         keras.config.set_floatx(dtype)
+        keras.config.set_dtype_policy(dtype)  # made from floatx once, and kept
     else:
         import torch
 

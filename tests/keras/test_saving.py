@@ -19,7 +19,8 @@ pytestmark = pytest.mark.filterwarnings(
 )
 
 LOAD = """
-import json, sys
+import json, sys, warnings
+warnings.simplefilter("error", UserWarning)
 import keras, numpy as np
 model = keras.models.load_model(sys.argv[1])
 np.save(sys.argv[3], model(np.load(sys.argv[2]), training=False))
@@ -116,7 +117,7 @@ def test_what_a_models_configuration_says(tmp_path):
     x = keras.layers.Dropout(0.25)(keras.layers.Rescaling(2.0, name="twice")(x))
     x = keras.layers.Activation("tanh")(keras.layers.Dense(5, name="mine")(x))
     x = keras.layers.Dense(2, use_bias=False, activation="softmax", name="last")(x)
-    model = randomise(keras.Model(body.inputs, x))
+    model = randomise(keras.Model(body.input, x))
     model.compile("adam", "categorical_crossentropy")
     model.optimizer.build(model.trainable_variables)
     model.save(tmp_path / "a.keras")
@@ -140,7 +141,7 @@ def test_what_a_models_configuration_says(tmp_path):
 def test_bn_layers_that_differ_are_refused(tmp_path):
     body = networks._backbone(facts_of("resnet50", width=0.0625))
     outputs = keras.layers.BatchNormalization(epsilon=0.5, momentum=0.25)(body.output)
-    keras.Model(body.inputs, outputs).save(tmp_path / "a.keras")
+    keras.Model(body.input, outputs).save(tmp_path / "a.keras")
     with pytest.raises(ValueError, match=r"several epsilons and momentums: 1.001e-05 and 0.99, 0.5 and 0.25"):
         files.read(tmp_path / "a.keras")
 
@@ -154,7 +155,7 @@ def test_a_flattened_map_is_channels_last(tmp_path):
     }
     saving.write(tmp_path / "a.keras", arrays, facts, "applications")
     model = keras.models.load_model(tmp_path / "a.keras")
-    features = keras.Model(model.inputs, model.get_layer("pool").input)
+    features = keras.Model(model.input, model.get_layer("pool").input)
     images = np.random.default_rng(1).random((2, 64, 64, 3), "float32")
     expected = np.array(features(images)).reshape(2, -1) @ arrays["mine/kernel"] + 1
     np.testing.assert_allclose(model(images), expected, rtol=1e-5)
@@ -165,4 +166,4 @@ def test_float64_stays(tmp_path):
     saving.write(tmp_path / "a.weights.h5", arrays, facts_of("vgg16", width=0.0625), "applications")
     for name, array in files.read(tmp_path / "a.weights.h5")[0].items():
         np.testing.assert_array_equal(array, arrays[name])
-    assert keras.config.floatx() == "float32"
+    assert (keras.config.floatx(), keras.config.dtype_policy().name) == ("float32", "float32")
