@@ -88,7 +88,9 @@ def port(
         )
         held = {of_source: (arrays, network), _other(of_source): (again, written)}
         folded = network.bias and not written.bias
-        stages = certificate.prove(*frameworks.values(), held["keras"], held["torch"], folded, say)
+        stages = certificate.prove(
+            frameworks["keras"], frameworks["torch"], held["keras"], held["torch"], folded, say
+        )
         versions = {k: v for f in frameworks.values() for k, v in f.call(processes.versions).items()}
         files = {"source": _file(source, said["format"]), "dest": _file(folder / dest.name, target.layout)}
         proof = certificate.certify(stages, written, {**files, **notes}, versions)

@@ -175,7 +175,7 @@ class Settings:
     positive: str | None = None
     weights: str = "auto"
     images: int | None = 640
-    image_size: int = 80
+    image_size: int = 72
     batch_size: int = 32
     epochs: int = 12
     learning_rate: float = 1e-3

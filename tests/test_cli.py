@@ -58,7 +58,7 @@ def start(*arguments, **misbehave):
 
 
 def finish(process):
-    stdout, stderr = process.communicate(timeout=60)
+    stdout, stderr = process.communicate(timeout=300)
     return process.returncode, stdout, stderr
 
 

@@ -120,7 +120,7 @@ def from_arrays(model, optimizer, arrays):
 class _Keras(torch.optim.Optimizer):
     """What the three have in common: a step over all parameters that have a gradient."""
 
-    slots = ()
+    slots: tuple[str, ...] = ()
 
     @torch.no_grad()
     def step(self, closure=None):
