@@ -10,10 +10,12 @@ from tests.optimizer_steps import CASES, RATE, expected, gradients
 
 @pytest.fixture
 def float64():
-    before = keras.config.floatx()
+    before = keras.config.floatx(), keras.config.dtype_policy()  # Keras makes the policy from floatx once
     keras.config.set_floatx("float64")
+    keras.config.set_dtype_policy("float64")
     yield
-    keras.config.set_floatx(before)
+    keras.config.set_floatx(before[0])
+    keras.config.set_dtype_policy(before[1])
 
 
 def dense(seed=3):
