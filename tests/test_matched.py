@@ -52,5 +52,5 @@ def test_the_curves_are_not_trivial(results):
         curves = {
             name: [row["fit"]["loss"] for row in result["history"]] for name, result in policies.items()
         }
-        assert all(abs(curve[0] - curve[-1]) > 1e-2 for curve in curves.values())
+        assert all(max(curve) - min(curve) > 1e-2 for curve in curves.values())
         assert curves["frozen"] != curves["frozen-batch-stats"] != curves["adapted"]

@@ -27,6 +27,10 @@ def folder(tmp_path_factory):
     return root
 
 
+def _rows(path):
+    return list(csv.DictReader(path.read_text().splitlines()))
+
+
 def _run(folder, out, *options):
     command = [
         sys.executable,
@@ -58,7 +62,7 @@ def test_ends_in_a_table_and_a_report(twice):
         assert "Keras" in run.stdout
         assert "PyTorch" in run.stdout
         assert (out / "report.html").stat().st_size > 10_000
-        rows = list(csv.DictReader((out / "results.csv").open()))
+        rows = _rows(out / "results.csv")
         assert [(row["framework"], row["policy"], row["status"]) for row in rows] == [
             (framework, policy, "finished")
             for framework in ("keras", "torch")
@@ -74,8 +78,8 @@ def test_the_same_command_gives_the_same_bytes(twice, table):
 
 def test_the_gap_is_evaluate_minus_fit_on_the_same_samples(twice):
     out, _ = twice[0]
-    last = {row["policy"]: row for row in csv.DictReader((out / "history.csv").open()) if row["epoch"] == "2"}
-    for row in csv.DictReader((out / "results.csv").open()):
+    last = {row["policy"]: row for row in _rows(out / "history.csv") if row["epoch"] == "2"}
+    for row in _rows(out / "results.csv"):
         for metric in ("loss", "accuracy"):
             difference = float(row[f"evaluate_{metric}"]) - float(row[f"fit_{metric}"])
             assert float(row[f"gap_{metric}"]) == pytest.approx(difference, abs=1e-7)
@@ -102,4 +106,4 @@ def test_vgg16_has_no_bn_gap_and_says_why(folder, tmp_path):
     assert run.returncode == 0, run.stderr
     assert "vgg16 has no BN layers, so policies that differ only in BN are one training" in run.stderr
     assert "no BN" in run.stdout
-    assert len(list(csv.DictReader((tmp_path / "run" / "results.csv").open()))) == 1
+    assert len(_rows(tmp_path / "run" / "results.csv")) == 1

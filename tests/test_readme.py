@@ -1,0 +1,44 @@
+"""What the README tells people to type exists."""
+
+import re
+import shlex
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+COMMANDS = sorted(set(re.findall(r"^compare .*$", README, re.MULTILINE)))
+
+
+@cache
+def _help(command):
+    run = subprocess.run([sys.executable, "-m", "compare", command, "--help"], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    return run.stdout
+
+
+@pytest.mark.parametrize("line", COMMANDS)
+def test_commands_and_options_exist(line):
+    words = shlex.split(line, comments=True)
+    for option in (word for word in words[2:] if word.startswith("--")):
+        assert re.search(rf"{option}\b", _help(words[1])), option
+
+
+def test_the_two_commands_are_in_the_makefile():
+    makefile = (ROOT / "Makefile").read_text()
+    for target in re.findall(r"^make (\S+)", README, re.MULTILINE):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+    assert "compare run --backbone resnet50" in makefile
+
+
+def test_links_and_pictures_are_there():
+    for target in re.findall(r"\]\((?!http)([^)]+)\)", README):
+        assert (ROOT / target).is_file(), target
+
+
+def test_the_gate_calls_the_readmes_test_command():
+    assert (ROOT / ".ci" / "run").read_text().rstrip().endswith("make test")
