@@ -68,6 +68,11 @@ def certify(stages: list, network: Network, record: dict, versions: dict) -> dic
             "sha256": hashlib.sha256(images.tobytes()).hexdigest(),
         },
         "tolerances": {dtype: _tolerances(tolerances.as_dict(dtype)) for dtype in DTYPES},
+        "twin": {
+            "factor": tolerances.TWIN_FACTOR,
+            "reason": "a network that magnifies one rounding in the images this far magnifies the frameworks'"
+            " roundings too; the bar of a layer is this many times the twin's distance where that is more",
+        },
         "stages": [stage.as_dict() for stage in stages],
     }
 
