@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -54,7 +55,9 @@ def start(*arguments, **misbehave):
     }
     command = [sys.executable, "-m", "tests.fake_cells", *arguments]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen(command, env=environment, start_new_session=True, **pipes)
+    # a background job's children ignore Ctrl-C, and so would this command where the tests run in the background
+    listen = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    return subprocess.Popen(command, env=environment, start_new_session=True, preexec_fn=listen, **pipes)
 
 
 def finish(process):
