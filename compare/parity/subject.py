@@ -5,11 +5,13 @@ from __future__ import annotations
 import copy
 import resource
 import sys
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
 import numpy as np
+from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 from compare.cell import head_arrays
@@ -131,7 +133,7 @@ class Subject:
 
     def compare_step(self, number: int, before: str, after: str) -> dict[str, list[Row]]:
         """Take the same step from the reference's state and compare everything, stage by stage."""
-        return compare_results(self.check, self._same_step(number, before), load_file(after), number + 1)
+        return compare_results(self.check, self._same_step(number, before), _File(after), number + 1)
 
     def compare_native_step(
         self, number: int, before: str, after: str, keras: dict, out: str
@@ -259,18 +261,39 @@ class Subject:
         return self.tracing.forward(model, self.images(), training)
 
 
-def compare_results(check: Check, own: Arrays, reference: Arrays, step: int) -> dict[str, list[Row]]:
+class _File(Mapping):
+    """A file's arrays, each read when it is asked for: a state with Adam's slots is a gigabyte."""
+
+    def __init__(self, path: str) -> None:
+        with safe_open(path, "numpy") as file:
+            self.names = sorted(file.keys())
+        self.path = path
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        with safe_open(self.path, "numpy") as file:
+            return file.get_tensor(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+def compare_results(
+    check: Check, own: Arrays, reference: Mapping[str, np.ndarray], step: int
+) -> dict[str, list[Row]]:
     """Compare what a step gave and left behind; stage -> rows."""
-    gradients = [np.abs(array).max() for name, array in reference.items() if name.startswith("gradients/")]
+    gradients = [np.abs(reference[name]).max() for name in reference if name.startswith("gradients/")]
     largest = float(max(gradients, default=0.0))
     stages: dict[str, list[Row]] = {}
-    for name, array in sorted(reference.items()):
+    for name in sorted(reference):
         part, _, rest = name.partition("/")
         if not rest or rest == "step":
             continue
         stage, tolerance, scale = _place(check, part, rest, largest)
         bar = TOLERANCES[tolerance].bar(check.dtype)
-        stages.setdefault(stage, []).append(compare(rest, own[name], array, bar, scale, step))
+        stages.setdefault(stage, []).append(compare(rest, own[name], reference[name], bar, scale, step))
     return stages
 
 
