@@ -12,7 +12,7 @@ import safetensors
 import safetensors.numpy
 
 _DAMAGED = (OSError, KeyError, TypeError, RuntimeError, zipfile.BadZipFile, safetensors.SafetensorError)
-_PREPROCESSING = ("caffe", "torch", "pretext")
+_PREPROCESSING = ("caffe", "torch")
 _FACTS = "facts"  # where what the names don't say is kept
 OLD_EPSILON = 1e-3  # of Keras's ResNet50 as long as it had the old names
 _POOLINGS = {"GlobalAveragePooling2D": "avg", "GlobalMaxPooling2D": "max", "Flatten": "flatten"}
@@ -35,7 +35,7 @@ def read(path):
 
     Returns:
         ``arrays``, classifier and head included, and ``facts`` about them: ``backbone``, ``variant``,
-        ``width`` and ``preprocessing`` (``caffe``, ``torch`` or ``pretext``: what the images must have gone
+        ``width`` and ``preprocessing`` (``caffe`` or ``torch``: what the images must have gone
         through; a ``.safetensors`` may say it, else it is ``torch`` for v1.5 and ``caffe`` for v1), ``format`` in
         words, ``left`` (what of the file is no weight), ``told`` (facts that the file itself names), and what
         else the file says: ``epsilon``, ``decay``,

@@ -44,7 +44,7 @@ def offline(monkeypatch):
 def pretext(tmp_path):
     arrays = arrays_of("resnet50")
     half = {name: array.astype("float16") for name, array in arrays.items()}
-    safetensors.numpy.save_file(half, tmp_path / "resnet50.safetensors", {"preprocessing": "pretext"})
+    safetensors.numpy.save_file(half, tmp_path / "resnet50.safetensors", {"preprocessing": "caffe"})
     return {name: array.astype("float32") for name, array in half.items()}
 
 
@@ -164,7 +164,7 @@ def test_auto_is_pretext_where_nothing_can_be_downloaded(tmp_path, offline, pret
     facts = sources.resolve("auto", "resnet50", tmp_path / "out")
     assert time.monotonic() - start < 5
     assert_equal(loaded(tmp_path / "out")[0], pretext)
-    assert (facts["source"], facts["preprocessing"]) == ("pretext", "pretext")
+    assert (facts["source"], facts["preprocessing"]) == ("pretext", "caffe")
     assert facts["why"].startswith("weights: pretext (auto: no imagenet, ")
     assert "storage.googleapis.com does not answer ([Errno 111] Connection refused)" in facts["why"]
 

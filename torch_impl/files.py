@@ -15,7 +15,7 @@ import torch
 from .weights import _names, _to_array, _torchvision
 
 _DAMAGED = (OSError, KeyError, TypeError, RuntimeError, EOFError, safetensors.SafetensorError)
-_PREPROCESSING = ("caffe", "torch", "pretext")
+_PREPROCESSING = ("caffe", "torch")
 _STATE_DICTS = ("state_dict", "model_state_dict", "model")  # what a checkpoint calls its state dict
 _TO_KERAS, _TO_TORCH = (1, 2, 0, 3), (2, 0, 1, 3)  # axes of a dense kernel's rows, taken apart
 _FACTS = "facts"  # where what the names don't say is kept
@@ -30,7 +30,7 @@ def read(path):
 
     Returns:
         ``arrays``, classifier and head included, and ``facts`` about them: ``backbone``, ``variant``,
-        ``width`` and ``preprocessing`` (``caffe``, ``torch`` or ``pretext``: what the images must have gone
+        ``width`` and ``preprocessing`` (``caffe`` or ``torch``: what the images must have gone
         through; torchvision's names say ``torch``, a ``.safetensors`` may say it, else it is ``torch`` for
         v1.5 and ``caffe`` for v1), ``format`` in words, ``left`` (what of the file is no weight), ``told``
         (facts that the file itself names), and what else the file says: ``epsilon``, ``decay``,

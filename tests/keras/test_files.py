@@ -104,7 +104,7 @@ def test_old_names(tmp_path, backbone, layout):
 
 def test_safetensors_say_what_the_preprocessing_was(tmp_path):
     expected = arrays_of("resnet50", "v1.5")
-    for metadata in ("pretext", "caffe", None):
+    for metadata in ("caffe", "torch", None):
         path = tmp_path / "a"
         safetensors.numpy.save_file(expected, path, metadata and {"preprocessing": metadata})
         arrays, facts = files.read(path)
