@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from rich.table import Table
 
-from compare.spec import POLICIES
-
-TRAINS = {"head": "head", "bn": "head, gamma, beta", "all": "everything", "all-but-bn": "all but gamma, beta"}
+from compare.spec import NAMES, POLICIES, TRAINS
 
 
 def facts() -> Table:
@@ -36,7 +34,7 @@ def spellings() -> Table:
     table.add_column("framework", no_wrap=True)
     table.add_column("spelling", overflow="fold")
     for policy in POLICIES.values():
-        table.add_row(policy.name, "Keras", policy.keras)
-        table.add_row("", "PyTorch", policy.torch)
+        table.add_row(policy.name, NAMES["keras"], policy.keras)
+        table.add_row("", NAMES["torch"], policy.torch)
         table.add_row("", "who", policy.who, end_section=True)
     return table

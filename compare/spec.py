@@ -11,6 +11,11 @@ Statistics = Literal["batch", "moving"]
 FRAMEWORKS = ("keras", "torch")
 BACKBONES = ("resnet50", "vgg16")
 NUMERICS = ("native", "matched")
+# what people call them
+NAMES = {"keras": "Keras", "torch": "PyTorch", "resnet50": "ResNet50", "vgg16": "VGG16"}
+TRAINS = {"head": "head", "bn": "head, gamma, beta", "all": "everything", "all-but-bn": "all but gamma, beta"}
+# share of the old moving statistics that a step keeps
+DECAY = {"native": {"keras": 0.99, "torch": 0.9}, "matched": {"keras": 0.99, "torch": 0.99}}
 
 
 class InputError(ValueError):

@@ -6,6 +6,7 @@ has it, and else the path to it (``encoder/conv1_bn``).
 
 from collections import Counter
 from contextlib import ExitStack, contextmanager
+from functools import partial
 
 import keras
 import numpy as np
@@ -43,7 +44,7 @@ def moving(model):
     }
 
 
-def population(model, batches):
+def population(model, batches, weights=None, take=None):
     """Measure mean and biased variance of each layer's input over all samples and positions.
 
     Every layer before it normalises with its own population statistics, and dropout is off: the result is
@@ -56,16 +57,25 @@ def population(model, batches):
     Args:
         model: any built model that runs eagerly.
         batches: a sequence of float32 images ``(N, H, W, C)``, or of tuples (images, labels).
+        weights: for each batch how often each of its samples counts, ``(N,)``; None counts each once.
+        take: called with a batch's number and what the model makes of it under the population's statistics.
 
     Raises:
-        ValueError: there are no batches; or the data reach a layer never, twice, or not in every batch.
+        ValueError: there are no batches; the data reach a layer never, twice, or not in every batch; or
+            samples have weights and a layer's input doesn't have them along its first axis.
 
     Source: Wu and Johnson 2021, https://arxiv.org/abs/2105.07576, section 3
     """
     if not len(batches):
         raise ValueError("batches is empty; population statistics need at least one batch")
     layers = batch_norms(model)
-    forwards = [lambda i=i: _forward(model, batches[i]) for i in range(len(batches))]
+
+    def forward(i):
+        outputs = _forward(model, batches[i])
+        if take is not None:
+            take(i, outputs)
+
+    forwards = [partial(forward, i) for i in range(len(batches))]
     # the layers are in inference mode and get their population statistics as moving ones, until the end
     with substituted(model, {}), ExitStack() as stack:
         for layer in model._flatten_layers():
@@ -73,7 +83,7 @@ def population(model, batches):
                 stack.enter_context(_replaced(layer, _run_through_graph=_forgetful(layer)))
         for name, layer in layers.items():
             stack.enter_context(_stopping(layer, name))
-        statistics = lockstep.run(forwards, lambda name, *pair: _put(layers, {name: pair}))
+        statistics = lockstep.run(forwards, lambda name, *pair: _put(layers, {name: pair}), weights)
     unreached = layers.keys() - statistics.keys()
     if unreached:
         raise ValueError(f"the data never reach layer {', '.join(sorted(unreached))}")
@@ -180,20 +190,22 @@ def _forgetful(model):
 
 
 def _forward(model, batch):
-    model(batch[0] if isinstance(batch, tuple) else batch, training=False)
+    return model(batch[0] if isinstance(batch, tuple) else batch, training=False)
 
 
 def _moments(x, axis, mask):
-    """Count, mean and sum of squared deviations of every channel, piece by piece."""
+    """Weight, mean and weighted sum of squared deviations of every channel, piece by piece."""
     rows = np.moveaxis(keras.ops.convert_to_numpy(x), axis, -1)
+    counts = lockstep.counts(rows.size // rows.shape[-1])
     if mask is not None:
-        rows = rows[keras.ops.convert_to_numpy(mask)]
+        kept = keras.ops.convert_to_numpy(mask)
+        rows, counts = rows[kept], counts[kept.ravel()]
     rows = rows.reshape(-1, rows.shape[-1])
     step = max(1, _PIECE // rows.shape[1])
     moments = []
     for start in range(0, len(rows), step):
-        piece = rows[start : start + step].astype(np.float64)
-        mean = piece.mean(0)
-        piece -= mean
-        moments.append((len(piece), mean, np.einsum("nc,nc->c", piece, piece)))
+        values, count = rows[start : start + step].astype(np.float64), counts[start : start + step]
+        mean = count @ values / count.sum()
+        values -= mean
+        moments.append((count.sum(), mean, count @ np.square(values, out=values)))
     return moments

@@ -51,3 +51,8 @@ def parts(model):
     """Return a transfer model's backbone and head."""
     body = next(layer for layer in model.layers if layer.name in ("resnet50", "vgg16"))
     return body, model.get_layer("head")
+
+
+def body(model):
+    """Return what of a transfer model comes before the head: images to pooled features, the same layers."""
+    return keras.Model(model.inputs, model.get_layer("pool").output)

@@ -4,7 +4,6 @@ Images are ``(N, C, H, W)``, channels last in memory; kernels are ``(out, in, he
 """
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 DECAY = 0.9  # DIFFERS: Keras's default keeps 0.99 of the old moving value (PyTorch calls 1 - decay momentum)
@@ -27,13 +26,17 @@ class BatchNorm(nn.BatchNorm2d):
 
     def forward(self, x):
         """Normalise ``(N, C, H, W)`` over all axes but the second."""
-        if self.variance == "unbiased" or not (self.training and self.track_running_stats):
+        if self.variance == "unbiased" or not self.training:
             return super().forward(x)
-        with torch.no_grad():
-            variance, mean = torch.var_mean(x, dim=(0, 2, 3), correction=0)
-            self.running_mean.add_((mean - self.running_mean) * (1 - self.decay))
-            self.running_var.add_((variance - self.running_var) * (1 - self.decay))
-        return F.batch_norm(x, None, None, self.weight, self.bias, training=True, eps=self.eps)
+        # as Keras computes it: a fused kernel rounds its gradients another way, and Adam makes steps of that
+        mean = x.mean((0, 2, 3))
+        variance = (x - mean.detach()[:, None, None]).square().mean((0, 2, 3))
+        if self.track_running_stats:
+            with torch.no_grad():
+                self.running_mean.add_((mean - self.running_mean) * (1 - self.decay))
+                self.running_var.add_((variance - self.running_var) * (1 - self.decay))
+        scale = torch.rsqrt(variance + self.eps) * self.weight
+        return x * scale[:, None, None] + (self.bias - mean * scale)[:, None, None]
 
 
 class CounterDropout(nn.Module):

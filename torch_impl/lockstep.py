@@ -10,12 +10,13 @@ import numpy as np
 _here = threading.local()  # `current` is the pass that the thread is
 
 
-def run(forwards, put):
+def run(forwards, put, weights=None):
     """Run forward passes, one at a time, from layer to layer, each in a thread of its own.
 
     Args:
         forwards: functions without arguments, which call `stop` at each layer.
         put: called with a layer's name and its pooled mean and variance before the passes go on from there.
+        weights: for each pass how often each of its samples counts; None counts each once.
 
     Returns:
         name -> (mean, variance), float64 ``(C,)``, in the order in which the data pass.
@@ -24,7 +25,8 @@ def run(forwards, put):
         ValueError: the passes stop twice at a layer, or not all at the same layers in the same order.
         BaseException: whatever a pass raises; the other passes end then.
     """
-    passes = [_Pass(forward) for forward in forwards]
+    weights = [None] * len(forwards) if weights is None else weights
+    passes = [_Pass(forward, weight) for forward, weight in zip(forwards, weights, strict=True)]
     statistics: dict[str, tuple[np.ndarray, np.ndarray]] = {}
     try:
         while True:
@@ -54,11 +56,28 @@ def stop(name, moments):
     _here.current.stop((name, moments))
 
 
+def counts(rows):
+    """Say, inside a forward pass, how often each of a layer's ``rows`` input vectors counts: as its sample does.
+
+    Returns:
+        float64 ``(rows,)``.
+
+    Raises:
+        ValueError: the rows aren't a whole number for each sample that has a weight.
+    """
+    weights = _here.current.weights
+    if weights is None:
+        return np.ones(rows)
+    if rows % len(weights):
+        raise ValueError(f"weights are of {len(weights)} samples; a layer sees {rows} vectors of them")
+    return np.repeat(np.asarray(weights, np.float64), rows // len(weights))
+
+
 def pool(moments):
     """Join the moments of pieces to those of the whole by the law of total variance.
 
     Args:
-        moments: for each piece its count, mean and sum of squared deviations from it, float64 ``(C,)``.
+        moments: for each piece its weight, mean and weighted sum of squared deviations, float64 ``(C,)``.
 
     Returns:
         Mean and biased variance.
@@ -75,9 +94,9 @@ class _Abandoned(BaseException):
 class _Pass(threading.Thread):
     """A forward pass that runs only between `advance` and its next `stop`."""
 
-    def __init__(self, forward):
+    def __init__(self, forward, weights):
         super().__init__(daemon=True)
-        self.forward = forward
+        self.forward, self.weights = forward, weights
         self.at, self.error, self.abandoned = None, None, False
         self.resumed, self.stopped = threading.Semaphore(0), threading.Semaphore(0)
 

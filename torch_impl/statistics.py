@@ -5,6 +5,7 @@ this project's models (``conv2_block1_0_bn``), the module's path in others.
 """
 
 from contextlib import ExitStack, contextmanager
+from functools import partial
 
 import numpy as np
 import torch
@@ -49,7 +50,7 @@ def moving(model):
     }
 
 
-def population(model, batches):
+def population(model, batches, weights=None, take=None):
     """Measure mean and biased variance of each layer's input over all samples and positions.
 
     Every layer before it normalises with its own population statistics, and dropout is off: the result is
@@ -62,21 +63,30 @@ def population(model, batches):
     Args:
         model: any module; images reach it as ``(N, C, H, W)``, arrays of another rank as they are.
         batches: a sequence of float32 images ``(N, H, W, C)``, or of tuples (images, labels).
+        weights: for each batch how often each of its samples counts, ``(N,)``; None counts each once.
+        take: called with a batch's number and what the model makes of it under the population's statistics.
 
     Raises:
-        ValueError: there are no batches; or the data reach a layer never, twice, or not in every batch.
+        ValueError: there are no batches; the data reach a layer never, twice, or not in every batch; or
+            samples have weights and a layer's input doesn't have them along its first axis.
 
     Source: Wu and Johnson 2021, https://arxiv.org/abs/2105.07576, section 3
     """
     if not len(batches):
         raise ValueError("batches is empty; population statistics need at least one batch")
     layers = batch_norms(model)
-    forwards = [lambda i=i: _forward(model, batches[i]) for i in range(len(batches))]
+
+    def forward(i):
+        outputs = _forward(model, batches[i])
+        if take is not None:
+            take(i, outputs)
+
+    forwards = [partial(forward, i) for i in range(len(batches))]
     # the layers are in inference mode and get their population statistics as moving ones, until the end
     with substituted(model, {}), _inference_mode(model), ExitStack() as stack:
         for name, layer in layers.items():
             stack.enter_context(_stopping(layer, name))
-        statistics = lockstep.run(forwards, lambda name, *pair: _put(layers, {name: pair}))
+        statistics = lockstep.run(forwards, lambda name, *pair: _put(layers, {name: pair}), weights)
     unreached = layers.keys() - statistics.keys()
     if unreached:
         raise ValueError(f"the data never reach layer {', '.join(sorted(unreached))}")
@@ -155,15 +165,19 @@ def _forward(model, batch):
     x = torch.from_numpy(batch[0] if isinstance(batch, tuple) else batch)
     like = next(model.parameters(), next(model.buffers()))
     x = x.to(like.device, like.dtype)
-    model(x.permute(0, 3, 1, 2) if x.ndim == 4 else x)
+    return model(x.permute(0, 3, 1, 2) if x.ndim == 4 else x)
 
 
 def _moments(x):
-    """Count, mean and sum of squared deviations of every channel, piece by piece."""
+    """Weight, mean and weighted sum of squared deviations of every channel, piece by piece."""
     rows = x.movedim(1, -1).flatten(0, -2)
+    counts = lockstep.counts(len(rows))
+    step = max(1, _PIECE // rows.shape[1])
     moments = []
-    for piece in rows.split(max(1, _PIECE // rows.shape[1])):
-        values = piece.to("cpu", torch.float64, copy=True)
-        mean = values.mean(0)
-        moments.append((len(values), mean.numpy(), values.sub_(mean).square_().sum(0).numpy()))
+    for start in range(0, len(rows), step):
+        values = rows[start : start + step].to("cpu", torch.float64, copy=True)
+        count = torch.from_numpy(counts[start : start + step])
+        mean = count @ values / count.sum()
+        squares = count @ values.sub_(mean).square_()
+        moments.append((count.sum().item(), mean.numpy(), squares.numpy()))
     return moments

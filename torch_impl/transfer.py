@@ -1,5 +1,7 @@
 """The transfer model in PyTorch: a backbone, global average pooling and a new head."""
 
+from collections import OrderedDict
+
 from torch import nn
 
 from . import layers
@@ -75,3 +77,8 @@ def head(channels, numerics="native", dropout=0.5, seed=0):
 def parts(model):
     """Return a transfer model's backbone and head."""
     return model.backbone, model.head
+
+
+def body(model):
+    """Return what of a transfer model comes before the head: images to pooled features, the same layers."""
+    return nn.Sequential(OrderedDict(backbone=model.backbone, pool=model.pool))
