@@ -12,7 +12,9 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 from .data import Stream, load, split
+from .evaluations import Split
 from .features import FeatureStream
+from .gap import Facts, explain
 from .implementation import Implementation, implementation
 from .spec import POLICIES, Cell, Policy, Settings
 
@@ -32,7 +34,8 @@ def run_cell(cell: Cell, settings: Settings, run_dir: Path, report: Callable[[di
         report: is called with the progress, step by step and epoch by epoch.
 
     Returns:
-        The cell's result: its coordinates, ``status``, ``epochs``, ``best_epoch``, ``history``, ``fresh``.
+        The cell's result: its coordinates, ``status``, ``epochs``, ``best_epoch``, ``history``, ``fresh``,
+        ``explanations``.
     """
     side, policy = implementation(cell.framework), POLICIES[cell.policy]
     weights = run_dir / "weights.safetensors"
@@ -52,6 +55,7 @@ def run_cell(cell: Cell, settings: Settings, run_dir: Path, report: Callable[[di
     except side.training.NonFiniteLossError as error:
         status = f"failed: {error}"
     fresh = training.evaluate(stream.fresh(FRESH_BATCHES)) if status == "finished" else {}
+    explanations = training.explanations(at_its_end=status == "finished")
     return {
         "framework": cell.framework,
         "backbone": cell.backbone,
@@ -63,6 +67,7 @@ def run_cell(cell: Cell, settings: Settings, run_dir: Path, report: Callable[[di
         "best_epoch": training.best_epoch,
         "history": training.history,
         "fresh": fresh,
+        "explanations": explanations,
     }
 
 
@@ -95,6 +100,8 @@ class _Training:
         self.side, self.policy, self.model, self.stream = side, policy, model, stream
         self.settings, self.weights, self.checkpoint, self.report = settings, weights, checkpoint, report
         self.history: list[dict] = []
+        self.random = [side.replay.random_state(model)]  # at each epoch's start
+        self.explained: dict[int, dict] = {}
         self.best_epoch, self.best_val_loss = 0, float("inf")
         self.features: FeatureStream | None = None
         if policy.fixed_in_fit or policy.fixed_in_evaluate:  # each image's features once, not once an epoch
@@ -122,6 +129,37 @@ class _Training:
             return self.side.training.evaluate(head, self.features.of(batches))
         return self.side.training.evaluate(self.model, batches)
 
+    def explanations(self, at_its_end: bool) -> list[dict]:
+        """Explain the gaps of the best and the last epoch, those that aren't yet.
+
+        Args:
+            at_its_end: whether the model is still as the last epoch left it. Afterwards it is the best one's.
+        """
+        best, last = self.best_epoch, len(self.history)
+        if self.settings.explain != "nothing" and last:
+            if at_its_end and last not in self.explained:
+                self._explain(last)
+            if best and best not in self.explained:
+                self.side.weights.from_arrays(self.model, load_file(self.checkpoint))
+                self._explain(best)
+        reasons = {last: "last", best: "best"} if best != last else {best: "best and last"}
+        return [
+            {"epoch": epoch, "reason": reasons.get(epoch, "asked"), **self.explained[epoch]}
+            for epoch in sorted(self.explained)
+        ]
+
+    def _explain(self, epoch: int) -> None:
+        policy, row, batches = self.policy, self.history[epoch - 1], self.stream.epoch(epoch - 1)
+        neighbours = policy.fit_statistics == "batch" and bool(self.side.statistics.batch_norms(self.model))
+        known = self.features.of(batches) if self.features is not None and policy.fixed_in_fit else None
+        trained = Split(
+            self.side, self.model, self.stream, batches, self.random[epoch - 1], neighbours, known
+        )
+        facts = Facts(
+            policy.fit_statistics, policy.evaluate_statistics, policy.updates, epoch * self.stream.steps
+        )
+        self.explained[epoch] = explain(trained, row["fit"], row["evaluate"], facts)
+
     def _after_step(self, epoch: int, step: int, loss: float) -> None:
         place = {
             "epoch": epoch + 1,
@@ -142,6 +180,9 @@ class _Training:
         if val["loss"] < self.best_val_loss:
             self.best_epoch, self.best_val_loss = epoch + 1, val["loss"]
             save_file(self.side.weights.to_arrays(self.model), self.checkpoint)
+        if self.settings.explain == "every-epoch":
+            self._explain(epoch + 1)
+        self.random.append(self.side.replay.random_state(self.model))
         losses = {"fit_loss": fit["loss"], "evaluate_loss": evaluate["loss"], "val_loss": val["loss"]}
         self.report({"event": "epoch", "epoch": epoch + 1, "epochs": self.settings.epochs, **losses})
         return val["loss"]

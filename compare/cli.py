@@ -16,6 +16,7 @@ from compare import cli_parity, cli_port
 from compare.spec import (
     BACKBONES,
     DEFAULT_POLICIES,
+    EXPLAIN,
     FRAMEWORKS,
     NUMERICS,
     POLICIES,
@@ -136,6 +137,9 @@ def run(
     skip_unreadable: Annotated[
         bool, Option("--skip-unreadable", help="Go on without images that can't be read.")
     ] = False,
+    explain: Annotated[
+        str, Option(metavar="NAME", help=f"Epochs whose gap is split into terms: {', '.join(EXPLAIN)}.")
+    ] = EXPLAIN[0],
     out: Annotated[
         Path | None, Option(metavar="DIR", help="Run directory. [default: runs/<backbone>-<n>]")
     ] = None,
@@ -164,6 +168,7 @@ def run(
     check("policy", policy, (*POLICIES, "all"))
     check("framework", framework, FRAMEWORKS)
     check("numerics", numerics, NUMERICS)
+    choose("--explain", explain, EXPLAIN)
     if resume and out is None:
         raise InputError("--resume: which run? Give its directory as --out")
     given: dict[str, Any] = {
@@ -180,6 +185,7 @@ def run(
         weights=_absolute(weights, SOURCES),
         reduce_lr=reduce_lr,
         skip_unreadable=skip_unreadable,
+        explain=explain,
         **{name: value for name, value in given.items() if value is not None},
     )
     cells = grid(backbone, framework, policy, numerics, seeds, settings.batch_size)

@@ -183,5 +183,12 @@ def _death(exitcode: int | None) -> str:
 
 def _failed(cell: Cell, error: str) -> dict:
     """Make the result of a cell that has none of its own."""
-    result = {"status": f"failed: {error}", "epochs": 0, "best_epoch": 0, "history": [], "fresh": {}}
+    result = {
+        "status": f"failed: {error}",
+        "epochs": 0,
+        "best_epoch": 0,
+        "history": [],
+        "fresh": {},
+        "explanations": [],
+    }
     return asdict(cell) | result

@@ -31,14 +31,20 @@ class FeatureStream:
 
     def of(self, batches) -> FeatureBatches:
         """The features of any batches of the stream."""
-        return FeatureBatches(self, batches)
+        return FeatureBatches(self.rows, self.stream.data.labels, batches)
 
 
 class FeatureBatches(Sequence):
-    """Batches of ``(features (N, C) float32, labels (N, 1) float32)``."""
+    """Batches of ``(features (N, C) float32, labels (N, 1) float32)``.
 
-    def __init__(self, stream: FeatureStream, batches):
-        self.stream, self.batches = stream, batches
+    Args:
+        rows: an image's index -> its features.
+        labels: by an image's index.
+        batches: whose images these are.
+    """
+
+    def __init__(self, rows: dict[int, np.ndarray], labels: np.ndarray, batches):
+        self.rows, self.labels, self.batches = rows, labels, batches
 
     def __len__(self) -> int:
         """The number of batches."""
@@ -47,6 +53,5 @@ class FeatureBatches(Sequence):
     def __getitem__(self, step):
         """One batch."""
         indices = self.batches.indices(step)
-        features = np.stack([self.stream.rows[index] for index in indices.tolist()])
-        labels = self.stream.stream.data.labels[indices].astype(np.float32)[:, None]
-        return features, labels
+        features = np.stack([self.rows[index] for index in indices.tolist()])
+        return features, self.labels[indices].astype(np.float32)[:, None]

@@ -6,17 +6,18 @@ from importlib import import_module
 from types import SimpleNamespace
 from typing import Any, Protocol
 
-MODULES = ("transfer", "bn_policy", "optimizers", "statistics", "training", "weights")
+MODULES = ("transfer", "bn_policy", "optimizers", "replay", "statistics", "training", "weights")
 
 
 class Implementation(Protocol):
     """The modules of ``keras_impl`` or ``torch_impl`` that drive a training.
 
     Attributes:
-        transfer: ``build``, ``parts``.
+        transfer: ``build``, ``parts``, ``body``.
         bn_policy: ``Policy``, ``apply``, ``audit``.
         optimizers: ``adam``.
-        statistics: ``population``, ``recalibrate``, ``substituted``.
+        replay: ``random_state``, ``replaying``, ``measure``, ``features``, ``penalty``.
+        statistics: ``batch_norms``, ``moving``, ``constants``, ``population``, ``recalibrate``, ``substituted``.
         training: ``start``, ``fit``, ``evaluate``, ``extract_features``, ``NonFiniteLossError``.
         weights: ``to_arrays``, ``from_arrays``.
     """
@@ -24,6 +25,7 @@ class Implementation(Protocol):
     transfer: Any
     bn_policy: Any
     optimizers: Any
+    replay: Any
     statistics: Any
     training: Any
     weights: Any

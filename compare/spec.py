@@ -11,6 +11,7 @@ Statistics = Literal["batch", "moving"]
 FRAMEWORKS = ("keras", "torch")
 BACKBONES = ("resnet50", "vgg16")
 NUMERICS = ("native", "matched")
+EXPLAIN = ("best-and-last", "every-epoch", "nothing")
 # what people call them
 NAMES = {"keras": "Keras", "torch": "PyTorch", "resnet50": "ResNet50", "vgg16": "VGG16"}
 TRAINS = {"head": "head", "bn": "head, gamma, beta", "all": "everything", "all-but-bn": "all but gamma, beta"}
@@ -174,6 +175,7 @@ class Settings:
         patience: epochs without a better val_loss before training stops.
         reduce_lr: multiply the learning rate by 0.1 after 5 epochs without a better val_loss.
         skip_unreadable: go on without the images that can't be read.
+        explain: which epochs' gaps are split into terms, one of `EXPLAIN`.
     """
 
     data: str = "elpv"
@@ -187,6 +189,7 @@ class Settings:
     patience: int = 10
     reduce_lr: bool = False
     skip_unreadable: bool = False
+    explain: str = "best-and-last"
 
     def as_dict(self) -> dict:
         """The settings as JSON can hold them."""

@@ -78,8 +78,8 @@ class Store:
             for cell in self.cells
             if cell.name in self.results and cell.name in self._timings
         ]
-        write(self.path / "results.csv", tables.results(self.ended))
-        write(self.path / "history.csv", tables.history(self.ended))
+        for table in (tables.results, tables.history, tables.gap, tables.layers, tables.stages):
+            write(self.path / f"{table.__name__}.csv", table(self.ended))
         write(self.path / "timing.csv", tables.timing(timings))
 
     def _kept(self, file: str) -> dict[str, dict]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from statistics import fmean
 
 METRICS = (
@@ -38,6 +38,15 @@ RESULTS = (
     "fresh_accuracy",
 )
 HISTORY = (*CELL, "epoch", "learning_rate", *(f"{part}_{metric}" for part in PARTS for metric in METRICS))
+GAP = (*CELL, "epoch", "metric", "term", "value", "uncertainty")
+DRIFTS, SUMMARY = ("mean_drift", "log_variance_ratio", "kl"), ("median", "p95", "max")
+LAYERS = (
+    *CELL,
+    *("epoch", "layer", "stage", "channels"),
+    *(f"{drift}_{part}" for drift in DRIFTS for part in SUMMARY),
+    *("decay", "steps", "steps_needed"),
+)
+STAGES = (*CELL, "epoch", "metric", "stage", "value")
 TIMING = ("cell", "worker", "started", "seconds", "peak_memory_mb")
 
 
@@ -49,6 +58,50 @@ def results(cells: Iterable[dict]) -> str:
 def history(cells: Iterable[dict]) -> str:
     """Make ``history.csv``: a row an epoch."""
     return _csv(HISTORY, (_epoch(cell, epoch) for cell in cells for epoch in cell["history"]))
+
+
+def gap(cells: Iterable[dict]) -> str:
+    """Make ``gap.csv``: a row a term of an explained epoch's gap."""
+    return _csv(
+        GAP,
+        (
+            place | {"metric": metric, "term": term} | figures
+            for place, explanation in _explanations(cells)
+            for metric, terms in explanation["terms"].items()
+            for term, figures in terms.items()
+        ),
+    )
+
+
+def layers(cells: Iterable[dict]) -> str:
+    """Make ``layers.csv``: a row a BN layer at an explained epoch."""
+    return _csv(
+        LAYERS,
+        (
+            place | layer | {f"{drift}_{part}": layer[drift][part] for drift in DRIFTS for part in SUMMARY}
+            for place, explanation in _explanations(cells)
+            for layer in explanation["layers"]
+        ),
+    )
+
+
+def stages(cells: Iterable[dict]) -> str:
+    """Make ``stages.csv``: a row a stage, with what population statistics in it alone take off the gap."""
+    return _csv(
+        STAGES,
+        (
+            place | {"metric": metric, "stage": stage, "value": value}
+            for place, explanation in _explanations(cells)
+            for stage, figures in explanation["stages"].items()
+            for metric, value in figures.items()
+        ),
+    )
+
+
+def _explanations(cells: Iterable[dict]) -> Iterator[tuple[dict, dict]]:
+    for cell in cells:
+        for explanation in cell.get("explanations", []):  # cells of earlier versions have none
+            yield {name: cell[name] for name in CELL} | {"epoch": explanation["epoch"]}, explanation
 
 
 def timing(rows: Iterable[dict]) -> str:

@@ -44,6 +44,14 @@ def moving(model):
     }
 
 
+def constants(model):
+    """Read off every layer its decay (the share of the old moving value that a step keeps) and its epsilon.
+
+    DIFFERS: Keras's ``momentum`` is the decay itself; PyTorch's is 1 - decay.
+    """
+    return {name: (layer.momentum, layer.epsilon) for name, layer in batch_norms(model).items()}
+
+
 def population(model, batches, weights=None, take=None):
     """Measure mean and biased variance of each layer's input over all samples and positions.
 

@@ -55,4 +55,4 @@ def parts(model):
 
 def body(model):
     """Return what of a transfer model comes before the head: images to pooled features, the same layers."""
-    return keras.Model(model.inputs, model.get_layer("pool").output)
+    return keras.Model(model.input, model.get_layer("pool").output)

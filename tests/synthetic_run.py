@@ -1,8 +1,10 @@
-"""A run directory with made-up histories, for the tests of what is shown of a run."""
+"""A run directory with made-up histories and explanations, for the tests of what is shown of a run."""
 
 import json
 import math
 import random
+
+from compare.spec import DECAY, POLICIES
 
 GAPS = {
     ("frozen-batch-stats", "keras"): (0.045, -0.06),
@@ -11,6 +13,8 @@ GAPS = {
     ("frozen-drifting", "keras"): (0.06, -0.03),
 }
 HEALTHY = (-0.07, 0.03)
+DROPOUT, MOVED, NOISE = (-0.08, 0.04), (-0.01, 0.002), (0.004, -0.001)
+BLOCKS = {"conv2": 3, "conv3": 4, "conv4": 6, "conv5": 3}
 DEFAULT = ("frozen-batch-stats", "frozen-drifting", "frozen", "bn-trainable", "features", "fine-tune")
 
 
@@ -30,6 +34,7 @@ def make_cell(
     epochs=8,
     gap=None,
     status="finished",
+    explained=True,
 ):
     """A cell whose loss falls from epoch to epoch and whose evaluation lies ``gap`` (loss, accuracy) above fit."""
     draw = random.Random(f"{policy} {framework} {numerics} {seed}")
@@ -49,6 +54,12 @@ def make_cell(
                 "val": figures(fit + 0.05 + max(gap_loss, 0) * swing, accuracy - 0.04),
             }
         )
+    best = max(1, epochs - 3)
+    explain = {"policy": policy, "backbone": backbone, "decay": DECAY[numerics][framework]}
+    entries = [
+        make_explanation(history[epoch - 1], reason, **explain)
+        for epoch, reason in ([(best, "best"), (epochs, "last")] if best < epochs else [(1, "best and last")])
+    ]
     return {
         "framework": framework,
         "backbone": backbone,
@@ -57,10 +68,69 @@ def make_cell(
         "seed": seed,
         "status": status,
         "epochs": epochs,
-        "best_epoch": epochs,
+        "best_epoch": best,
         "history": history,
         "fresh": figures(0.5, 0.7),
+    } | ({"explanations": entries} if explained else {})
+
+
+def make_explanation(row, reason, *, policy, backbone="resnet50", decay=0.99, terms=None):
+    """Explain an epoch's row of the history: ``terms`` (name -> loss, accuracy), or the gap made by the likeliest."""
+    alike = backbone == "vgg16" or policy in ("frozen", "features", "adapted", "fine-tune-bn-frozen", "batch-stats")
+    pairs = [[row[part][metric] for metric in ("loss", "accuracy")] for part in ("fit", "evaluate")]
+    total = [evaluate - fit for fit, evaluate in zip(*pairs, strict=True)]
+    own = {"weights-moved": MOVED, "dropout": DROPOUT, "batch-noise": NOISE}
+    if alike:
+        own |= {"batch-noise": (0.0, 0.0), "dropout": tuple(t - m for t, m in zip(total, MOVED, strict=True))}
+    rest = [t - sum(pair[i] for pair in own.values()) for i, t in enumerate(total)]
+    own["moving-statistics"] = (0.0, 0.0) if alike else tuple(rest)
+    own = terms or own
+    levels = {"A": pairs[0]}
+    for letter, pair in zip("BCDE", own.values(), strict=False):
+        levels[letter] = [a + b for a, b in zip(list(levels.values())[-1], pair, strict=True)]
+    levels["P"] = [b + d for b, d in zip(levels["B"], own["batch-noise"], strict=True)]
+    moving = own["moving-statistics"]
+    return {
+        "epoch": row["epoch"],
+        "reason": reason,
+        "evaluations": {name: {"loss": level[0], "accuracy": level[1]} for name, level in levels.items()},
+        "terms": {
+            metric: {name: {"value": pair[i], "uncertainty": 0.001} for name, pair in own.items()}
+            for i, metric in enumerate(("loss", "accuracy"))
+        },
+        "stages": {}
+        if alike
+        else {
+            stage: {"loss": share * moving[0], "accuracy": share * moving[1]}
+            for stage, share in zip(("stem", *BLOCKS), (0.01, 0.05, 0.1, 0.25, 0.55), strict=True)
+        },
+        "layers": [] if alike else make_layers(moving[0], decay, 28 * row["epoch"] if POLICIES[policy].updates else None),
     }
+
+
+def make_layers(size, decay, steps):
+    """ResNet50's 53 BN layers, whose drift grows with the depth and the ``size`` of the term."""
+    names = ["conv1_bn"]
+    for stage, blocks in BLOCKS.items():
+        for block in range(1, blocks + 1):
+            parts = (1, 2, 0, 3) if block == 1 else (1, 2, 3)
+            names += [f"{stage}_block{block}_{part}_bn" for part in parts]
+    rows = []
+    for depth, name in enumerate(names):
+        drift = 4 * abs(size) * (0.1 + depth / len(names)) * (1.3 if name.endswith("3_bn") else 1)
+        spread = {"mean_drift": drift, "log_variance_ratio": drift / 2, "kl": drift * drift}
+        rows.append(
+            {
+                "layer": name,
+                "stage": name.split("_")[0].replace("conv1", "stem"),
+                "channels": 16,
+                **{key: {"median": x, "p95": 2 * x, "max": 3 * x} for key, x in spread.items()},
+                "decay": decay,
+                "steps": steps or 0,
+                "steps_needed": math.ceil(math.log(0.05) / math.log(decay)) if steps else None,
+            }
+        )
+    return rows
 
 
 def make_cells(policies=DEFAULT, frameworks=("keras", "torch"), seeds=1, failed=(), **settings):

@@ -50,6 +50,14 @@ def moving(model):
     }
 
 
+def constants(model):
+    """Read off every layer its decay (the share of the old moving value that a step keeps) and its epsilon.
+
+    DIFFERS: PyTorch's ``momentum`` is 1 - decay; Keras's is the decay itself.
+    """
+    return {name: (round(1 - layer.momentum, 12), layer.eps) for name, layer in batch_norms(model).items()}
+
+
 def population(model, batches, weights=None, take=None):
     """Measure mean and biased variance of each layer's input over all samples and positions.
 

@@ -26,12 +26,17 @@ def resampled_steps_per_epoch(negatives: int, batch_size: int) -> int:
 
 
 class Batches(Sequence[Batch]):
-    """Batches by step, made when asked for, in any thread: float32 images (n, h, w, 3), labels (n, 1)."""
+    """Batches by step, made when asked for, in any thread: float32 images (n, h, w, 3), labels (n, 1).
+
+    Attributes:
+        all_indices: data-set indices of all the images, in order: int64.
+    """
 
     def __init__(self, make: Callable[[np.ndarray], Batch], indices: np.ndarray, batch_size: int) -> None:
         """Cut the data-set ``indices`` (int64) into batches for ``make``; the last may be smaller."""
-        self._make = make
+        self._make, self._batch_size = make, batch_size
         self._indices = [indices[start : start + batch_size] for start in range(0, len(indices), batch_size)]
+        self.all_indices = indices
 
     def __len__(self) -> int:
         """Number of batches."""
@@ -44,6 +49,16 @@ class Batches(Sequence[Batch]):
     def indices(self, step: int) -> np.ndarray:
         """Data-set indices of batch ``step``: int64 (n,)."""
         return self._indices[step]
+
+    def distinct(self) -> tuple[Batches, list[np.ndarray]]:
+        """Each image once, by index, and for each batch of these how often its images come here: int64 (n,)."""
+        indices, counts = np.unique(self.all_indices, return_counts=True)
+        starts = range(self._batch_size, len(indices), self._batch_size)
+        return Batches(self._make, indices, self._batch_size), np.split(counts, starts)
+
+    def among(self, indices: np.ndarray) -> Batches:
+        """What of these images is one of ``indices``, in the same order."""
+        return Batches(self._make, self.all_indices[np.isin(self.all_indices, indices)], self._batch_size)
 
     def sha256(self) -> str:
         """Hex digest over the bytes of all batches, images and labels."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
+from compare.report.explanation import label
+from compare.report.finding import GAP, Finding, finding, kind
+from compare.report.seeds import between_frameworks
 from compare.report.summary import Group
-from compare.report.verdict import GAP, NAMES, Finding, finding, kind, signed
-from compare.spec import POLICIES
+from compare.report.verdict import verdict
+from compare.report.words import join, names, points, signed
+from compare.spec import DECAY, NAMES, POLICIES
 
 
 def answer(group: Group) -> list[str]:
@@ -28,31 +30,61 @@ def _parting(group: Group, found: dict[str, dict[str, Finding]]) -> str:
     listed = [f"{name} ({_gaps(group, name, own)})" for name, own in parts.items() if own]
     if listed:
         what = "evaluates worse than it fits" if len(listed) == 1 else "evaluate worse than they fit"
-        text = f"{_join(listed)} {what} on the same samples (evaluate minus fit in loss, averaged over the epochs)."
+        text = f"{join(listed)} {what} on the same samples (evaluate minus fit in loss, averaged over the epochs)."
     else:
         text = "No policy evaluates worse than it fits on the same samples."
-    hidden = [name for name, row in found.items() if "hidden" in row.values()]
-    if hidden:
-        hide = "hides" if len(hidden) == 1 else "hide"
-        text = f"{text[:-1]}; behind dropout's own effect {_join(hidden)} {hide} one."
+    hidden = {name: [key for key, state in row.items() if state == "hidden"] for name, row in found.items()}
+    hiding = [
+        name if len(own) == len(found[name]) else f"{name} in {names(own)}" for name, own in hidden.items() if own
+    ]
+    if hiding:
+        text = f"{text[:-1]}; behind dropout's own effect {join(hiding)} {'hides' if len(hiding) == 1 else 'hide'} one."
+    causes = _causes(group, found)
+    if len(causes) == 1:
+        text = f"{text[:-1]}; the largest term is {next(iter(causes))}."
+    elif causes:
+        largest = join(f"{name} in {join(own)}" for name, own in causes.items())
+        text = f"{text[:-1]}; the largest term is {largest}."
     return text
 
 
+def _causes(group: Group, found: dict[str, dict[str, Finding]]) -> dict[str, list[str]]:
+    """The causes that the terms show -> the policies whose gap they make."""
+    causes: dict[str, dict[str, None]] = {}
+    for name, row in found.items():
+        for framework in row:
+            judged = verdict(POLICIES[name], group, framework)
+            if judged and judged.cause:
+                causes.setdefault(label(judged.cause), {})[name] = None
+    return {cause: list(own) for cause, own in causes.items()}
+
+
 def _closing(group: Group, found: dict[str, dict[str, Finding]]) -> str:
-    closed = [name for name, row in found.items() if set(row.values()) == {"none"}]
+    """Say which policies close the gap, and what the best of them costs in validation accuracy."""
     if group.backbone == "vgg16":
         return "VGG16 has no BN, so no policy can make a BN gap here."
+    closed = [name for name, row in found.items() if set(row.values()) == {"none"}]
     if not closed:
         return "None of the policies run closes the gap in every framework."
-    losses = {
-        (name, key): group.rows[name][key].last("val", "loss") for name in closed for key in found[name]
-    }  # fmt: skip
-    name, framework = min(losses, key=losses.__getitem__)
-    best = (
-        f"{name} in {NAMES[framework]} has the lowest validation loss of them ({losses[name, framework]:.2f})"
-    )
-    many = len(closed) > 1
-    return f"{_join(closed)} {'show' if many else 'shows'} no gap" + (f"; {best}." if many else ".")
+    accuracy = {
+        (name, key): points(group.rows[name][key].last("val", "accuracy"))
+        for name, row in found.items()
+        for key in row
+    }
+    best = max((pair for pair in accuracy if pair[0] in closed), key=accuracy.__getitem__)
+    text = f"{join(closed)} {'show' if len(closed) > 1 else 'shows'} no gap"
+    text += f"; {_at(best)} validates best of them, at {accuracy[best]:.1f} %"
+    parting = [(name, key) for name, key in accuracy if found[name][key] != "none"]
+    if not parting:
+        return f"{text}."
+    other = max(parting, key=accuracy.__getitem__)
+    apart = accuracy[best] - accuracy[other]
+    than = f"{abs(apart):.1f} points {'above' if apart > 0 else 'below'}" if f"{apart:+.1f}"[1:] != "0.0" else "level with"
+    return f"{text}, {than} the best with a gap ({_at(other)})."
+
+
+def _at(pair: tuple[str, str]) -> str:
+    return f"{pair[0]} in {NAMES[pair[1]]}"
 
 
 def _differing(group: Group, found: dict[str, dict[str, Finding]]) -> str:
@@ -64,13 +96,24 @@ def _differing(group: Group, found: dict[str, dict[str, Finding]]) -> str:
         return (
             "Keras and PyTorch agree on every policy." if both else "No policy finished in both frameworks."
         )
-    text = "Keras and PyTorch differ in " + _join(
-        f"{name} ({_gaps(group, name, list(both[name]))})" for name in apart
+    tests = {test.within: chance(test.p) for test in between_frameworks(group)}
+    listed = (f"{_gaps(group, name, list(both[name]))}{tests.get(name, '')}" for name in apart)
+    text = "Keras and PyTorch differ in " + join(
+        f"{name} ({gaps})" for name, gaps in zip(apart, listed, strict=True)
     )
+    decays = DECAY[group.numerics]
     lags = any(kind(POLICIES[name], group.backbone) == "lagging" for name in apart)
-    if group.numerics == "native" and lags:
-        text += ": a step keeps 0.99 of the old moving statistics in Keras and 0.9 in PyTorch"
+    if lags and decays["keras"] != decays["torch"]:
+        text += ": a step keeps {keras} of the old moving statistics in Keras and {torch} in PyTorch".format(**decays)
+    if not tests:
+        text += "; one seed can't say how much of that is chance"
     return text + "."
+
+
+def chance(p: float) -> str:
+    """Put a p-value into words."""
+    figure = "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+    return f", {figure}" + (": it may be chance" if p >= 0.05 else "")
 
 
 def _apart(group: Group, policy: str, states: dict[str, Finding]) -> bool:
@@ -88,7 +131,3 @@ def _failing(group: Group) -> list[str]:
 def _gaps(group: Group, policy: str, own: list[str]) -> str:
     return ", ".join(f"{NAMES[name]} {signed(group.rows[policy][name].mean_gap())}" for name in own)
 
-
-def _join(words: Iterable[str]) -> str:
-    words = list(words)
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

@@ -16,7 +16,7 @@ from compare.report import figures as drawing
 from compare.report import verdict
 from compare.report.answer import answer
 from compare.report.summary import Figures, Group, Run, groups, load_run
-from compare.report.verdict import GAP, NAMES, points, signed
+XX
 from compare.spec import POLICIES
 
 BAR = 34  # half the width of the little bars, in their own units

@@ -91,6 +91,11 @@ class Group:
         return f"{self.backbone}-{self.numerics}"
 
     @property
+    def source(self) -> str:
+        """Whose statistics the backbone came with."""
+        return "ImageNet's" if "imagenet" in self.weights.lower() else "the pretrained data's"
+
+    @property
     def seeds(self) -> int:
         """The largest number of seeds that any figure is an average of."""
         return max(len(figures.finished) for row in self.rows.values() for figures in row.values())

@@ -9,9 +9,12 @@ from rich.text import Text
 
 from compare.report import verdict
 from compare.report.answer import answer
-from compare.report.summary import Figures, Group, Metric, groups
-from compare.report.verdict import GAP, NAMES, signed
-from compare.spec import POLICIES
+from compare.report.cures import Cure
+from compare.report.explanation import Metric
+from compare.report.finding import GAP
+from compare.report.summary import Figures, Group, groups
+from compare.report.words import heading, signed
+from compare.spec import FRAMEWORKS, NAMES, POLICIES
 
 # Below this width (a policy's name, two frameworks, some 20 columns of words) the sentences stand under the table.
 WIDE = 100
@@ -32,6 +35,15 @@ def print_results(config: dict, cells: list[dict], console: Console) -> None:
         console.print()
         for line in answer(group):
             console.print(Text(line))
+        for cure, policies in verdict.remedies(group):
+            console.print(_cure(cure, policies))
+
+
+def _cure(cure: Cure, policies: dict[str, list[str]]) -> Lines:
+    """What to do, for which policies, and what to write in each framework that has the gap."""
+    frameworks = sorted({name for own in policies.values() for name in own}, key=FRAMEWORKS.index)
+    head = Text(f"To {cure.what} ({', '.join(policies)}):", style="bold")
+    return Lines(head, *(Text(f"  {NAMES[name]}: {cure.line[name]}") for name in frameworks))
 
 
 def _table(group: Group, console: Console) -> Table:
@@ -54,7 +66,7 @@ def _table(group: Group, console: Console) -> Table:
 
 
 def _title(group: Group) -> Text:
-    return Text(f"{NAMES[group.backbone]}, {group.numerics} numerics: loss, and accuracy in percent")
+    return Text(f"{heading(group.backbone, group.numerics)}: loss, and accuracy in percent")
 
 
 def _caption(group: Group) -> Text:
@@ -90,7 +102,7 @@ def _line(figures: Figures, metric: Metric, unit: int, width: str, digits: int, 
 
 
 def _words(group: Group, policy: str) -> Text:
-    text = Text(verdict.sentence(POLICIES[policy], group))
+    text = Text("\n".join(verdict.sentences(POLICIES[policy], group)))
     text.highlight_regex(r"(?<!no )(?<!no BN )\b(hidden )?gap(?! measured)", "bold red")
     text.highlight_regex(r"\bno (BN, no BN )?gap\b", "green")
     return text

@@ -1,176 +1,180 @@
-"""What the figures say, in plain sentences: what a policy does, put together with the gap that was measured."""
+"""What the terms say of a policy, in plain sentences: whether there is a gap, its cause, and what mends it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from statistics import fmean
-from typing import Literal
+import math
+from dataclasses import dataclass
 
+from compare.report import guess
+from compare.report.cures import REESTIMATE, Cure, cures
+from compare.report.explanation import Explained, Metric, label
+from compare.report.finding import GAP, Finding, finding, kind, parts, reference
+from compare.report.seeds import estimate
 from compare.report.summary import Figures, Group
+from compare.report.words import names, points, signed
 from compare.spec import POLICIES, Policy
 
-Finding = Literal["gap", "hidden", "none"]
-
-# Healthy training evaluates below fit, for dropout is off then: 0 would already be suspicious. 0.02 leaves room
-# for chance: it is the standard error of a loss that scatters by 0.6 from sample to sample, over one epoch of the
-# quick preset (some 900 samples), and the gap is taken on the same samples and averaged over epochs.
-# For accuracy it is 2 points.
-GAP = 0.02
-
-# A gap can hide behind dropout's own effect: evaluation is that much less below fit than under a policy that
-# normalises alike in both. A difference of two trainings is less sure than one on the same samples: hence wider.
-HIDDEN = 0.05
-
-NAMES = {"keras": "Keras", "torch": "PyTorch", "resnet50": "ResNet50", "vgg16": "VGG16"}
-DECAY = {"native": {"keras": 0.99, "torch": 0.9}, "matched": {"keras": 0.99, "torch": 0.99}}
-
-FOREIGN = "evaluates with {source} statistics what it trained with the batch's"
-CLAUSES: dict[tuple[str, Finding], str] = {
-    ("no BN", "gap"): "gap{where}, but not BN's: VGG16 has none{cost}",
-    ("no BN", "none"): "no BN, no BN gap{where}: {level}",
-    ("same", "gap"): "gap{where}, but not BN's: fit and evaluate both use the {statistics} statistics{cost}",
-    ("same", "none"): "no gap{where}: {level}",
-    ("re-estimated", "gap"): "gap{where}, though the statistics are re-estimated before evaluate{cost}",
-    ("re-estimated", "none"): "no gap{where}: the statistics are re-estimated before evaluate",
-    ("lagging", "gap"): "gap{where}: the moving statistics lag behind ({decay}){cost}{closed}",
-    ("lagging", "hidden"): "hidden gap{where}: {less}; the moving statistics lag behind ({decay})",
-    ("lagging", "none"): "no gap{where}: the moving statistics keep up ({decay})",
-    ("foreign", "gap"): f"gap{{where}}: {FOREIGN}{{cost}}",
-    ("foreign", "hidden"): f"hidden gap{{where}}: {{less}}; it {FOREIGN}",
-    ("foreign", "none"): f"no gap measured{{where}}, though it {FOREIGN}",
+# What the largest term means, by where the policy's BN gap could come from.
+CAUSES = {
+    ("lagging", "moving-statistics"): "moving statistics that lag behind{lag}",
+    ("foreign", "moving-statistics"): "moving statistics that are {source}, not this data's",
+    ("re-estimated", "moving-statistics"): "moving statistics, though re-estimated: on too few of the images",
+    ("any", "batch-noise"): "batch noise: a batch's own statistics aren't the population's",
+    ("any", "dropout"): "dropout, which is harmless",
+    ("any", "weights-moved"): "weights that moved within the epoch, which is harmless",
+}
+# What there is to say where nothing parts.
+CALM = {
+    "no BN": "no BN, no BN gap",
+    "same": "no gap: fit and evaluate normalise alike",
+    "re-estimated": "no gap: the statistics are re-estimated before evaluate",
+    "lagging": "no gap: moving statistics count for {moving}",
+    "foreign": "no gap measured: moving statistics count for {moving}, though they are {source}",
 }
 
 
-def sentence(policy: Policy, group: Group) -> str:
+@dataclass(frozen=True)
+class Verdict:
+    """What is to be said of one policy in one framework.
+
+    Attributes:
+        finding: whether there is a gap.
+        cause: the term that it comes from; empty where there is none.
+        sentence: both, with the figures.
+        more: further sentences: the worst layer, what the cure was measured to bring, what it costs.
+        cures: what to do, the first first; empty where nothing is wrong or nothing helps.
+    """
+
+    finding: Finding
+    cause: str
+    sentence: str
+    more: tuple[str, ...] = ()
+    cures: tuple[Cure, ...] = ()
+
+
+def verdict(policy: Policy, group: Group, framework: str) -> Verdict | None:
+    """Judge a policy in a framework by its explanations; None where there aren't any."""
+    figures = group.rows[policy.name].get(framework, Figures())
+    explained = figures.last_explained
+    if not explained:
+        return None
+    found = finding(policy, group, framework)
+    if found == "none":
+        return Verdict(found, "", _calm(policy, group, explained))
+    closed = ""
+    if found == "gap" and not _parts(explained):
+        closed = f"; closed by the last epoch ({signed(explained.gap())})"
+        explained = figures.best_explained
+        if not _parts(explained):
+            return Verdict(found, "", f"gap {signed(figures.mean_gap())} over the epochs{closed}")
+    metric: Metric = "accuracy" if found == "gap" and explained.gap() <= GAP else "loss"
+    cause = _cause(explained, found, metric)
+    remedies = cures(policy, cause, explained)
+    text = _told(policy, group, explained, found, cause, metric) + closed
+    return Verdict(found, cause, text, _more(policy, group, framework, explained, cause, remedies), remedies)
+
+
+def sentences(policy: Policy, group: Group) -> list[str]:
     """Say for one row of a table whether there is a gap, and from what; frameworks apart where they differ."""
     row = group.rows[policy.name]
-    source = kind(policy, group.backbone)
+    finished = [name for name in group.frameworks if name in row and row[name].finished]
     clauses: dict[str, list[str]] = {}
-    for framework in group.frameworks:
-        if framework in row and row[framework].finished:
-            template = CLAUSES[source, finding(policy, group, framework)]
-            clauses.setdefault(template, []).append(framework)
-    failed = [name for name in group.frameworks if name in row and not row[name].finished]
-    if failed:
-        clauses["failed{where}"] = failed
-    # a clause names its frameworks only where not all of them share it
-    where = {
-        template: "" if set(own) == set(row) else f" in {_names(own)}" for template, own in clauses.items()
-    }
-    return "; ".join(_fill(text, policy, group, own, where[text]) for text, own in clauses.items())
+    for name in finished:
+        if found := verdict(policy, group, name):
+            clauses.setdefault(found.sentence, []).append(name)
+    if failed := [name for name in group.frameworks if name in row and name not in finished]:
+        clauses["failed"] = failed
+    lines = [text if set(own) == set(row) else f"{names(own)}: {text}" for text, own in clauses.items()]
+    if unexplained := [name for name in finished if not row[name].last_explained]:
+        lines.insert(0, guess.sentence(policy, group, unexplained))
+    return lines
 
 
-def finding(policy: Policy, group: Group, framework: str) -> Finding:
-    """Whether the gap of a policy in a framework, averaged over the epochs, is one."""
-    figures = group.rows[policy.name][framework]
-    # written so that a loss that isn't a number is a gap too
-    if not (figures.mean_gap("loss") <= GAP and figures.mean_gap("accuracy") >= -GAP):
-        return "gap"
-    return "hidden" if _excess(policy, group, framework) > HIDDEN else "none"
+def remedies(group: Group) -> list[tuple[Cure, dict[str, list[str]]]]:
+    """What to do: each cure, and the policies whose figures support it -> in which frameworks."""
+    found: dict[str, tuple[Cure, dict[str, list[str]]]] = {}
+    for policy in group.rows:
+        for framework in group.frameworks:
+            judged = verdict(POLICIES[policy], group, framework)
+            for cure in judged.cures if judged else ():
+                found.setdefault(cure.what, (cure, {}))[1].setdefault(policy, []).append(framework)
+    return list(found.values())
 
 
-def does(policy: Policy, backbone: str) -> str:
-    """Say in one line what a policy trains and normalises with."""
-    trains = {
-        "head": "the head",
-        "bn": "head, gamma, beta",
-        "all": "everything",
-        "all-but-bn": "all but gamma, beta",
-    }
-    if backbone == "vgg16":
-        return f"trains {trains[policy.trains]}; no BN"
-    moving = "updated" if policy.updates else "kept"
-    again = f", moving ones re-estimated {policy.reestimate.replace('-', ' ')}" if policy.reestimate else ""
-    used = f"fit on {policy.fit_statistics} statistics (moving: {moving}), evaluate on {policy.evaluate_statistics}"
-    return f"trains {trains[policy.trains]}; {used}{again}"
+def _parts(explained: Explained) -> bool:
+    return bool(explained) and parts(explained.gap(), explained.gap("accuracy"))
 
 
-def points(share: float) -> float:
-    """A difference of accuracies in percentage points."""
-    return 100 * share
+def _cause(explained: Explained, found: Finding, metric: Metric) -> str:
+    """The term that makes evaluate worse by most; of a hidden gap, BN's."""
+    names = ["batch-noise", "moving-statistics"] if found == "hidden" else explained.terms
+    return max(names, key=lambda name: _worse(explained.term(name, metric), metric))
 
 
-def signed(value: float, digits: int = 2) -> str:
-    """Write a difference with its sign; what rounds to nothing has none."""
-    text = f"{value:+.{digits}f}"
-    return text if text.strip("+-0.") else text[1:]
+def _worse(difference: float, metric: Metric) -> float:
+    return difference if metric == "loss" else -difference
 
 
-def kind(policy: Policy, backbone: str) -> str:
-    """Where a BN gap of this policy could come from, by what the policy does."""
-    if backbone == "vgg16":
-        return "no BN"
-    if policy.fit_statistics == policy.evaluate_statistics:
-        return "same"
-    if policy.reestimate == "before-evaluate":
-        return "re-estimated"
-    return "lagging" if policy.updates else "foreign"
+def _told(policy, group, explained, found, cause, metric) -> str:
+    meaning = CAUSES.get((kind(policy, group.backbone), cause)) or CAUSES.get(("any", cause), label(cause))
+    meaning = meaning.format(lag=_lag(explained), source=group.source)
+    value, total = explained.term(cause, metric), explained.gap(metric)
+    if found == "hidden":
+        cover = min(explained.terms, key=explained.term)
+        return f"hidden gap {signed(value)}: {meaning}; {label(cover)} hides it ({signed(explained.term(cover))})"
+    share = f"{100 * value / total:.0f} % of it"
+    if abs(value) > abs(total):  # other terms take something off
+        share = f"more than all of it ({_figure(value, metric)})"
+    spread = estimate(list(explained.gaps(metric).values())).half
+    interval = f" ± {_figure(spread, metric).lstrip('+')}" if spread is not None else ""
+    return f"gap {_figure(total, metric)}{interval}, {share} {meaning}{_points_lost(explained, metric)}"
 
 
-def _fill(template: str, policy: Policy, group: Group, own: list[str], where: str) -> str:
-    """Put the figures of the frameworks that a clause speaks of into it."""
-    if template == "failed{where}":
-        return template.format(where=where)
-    cost = _cost(policy, group, own)
-    closed = not cost and all(group.rows[policy.name][name].gap() <= GAP for name in own)
-    return template.format(
-        where=where,
-        cost=cost,
-        closed="; closed by the last epoch" if closed else "",
-        level=_level(policy, group, own),
-        less=_less(policy, group, own) if "{less}" in template else "",
-        decay=_decay(group, own),
-        statistics=policy.fit_statistics,
-        source="ImageNet's" if "imagenet" in group.weights.lower() else "the pretrained data's",
-    )
+def _figure(value: float, metric: Metric) -> str:
+    return signed(value) if metric == "loss" else f"{signed(points(value), 0)} points of accuracy"
 
 
-def _level(policy, group, own):
-    below = fmean(group.rows[policy.name][name].mean_gap() for name in own) < -GAP
-    return (
-        "evaluate's loss is below fit's (no dropout in it)"
-        if below
-        else "evaluate's loss is level with fit's"
-    )
+def _points_lost(explained: Explained, metric: Metric) -> str:
+    lost = points(-explained.gap("accuracy"))
+    return f"; accuracy {lost:.0f} points lower" if metric == "loss" and lost > points(GAP) else ""
 
 
-def _less(policy, group, own):
-    excess = max(_excess(policy, group, name) for name in own)
-    return f"evaluate gains {excess:.2f} less on fit than under a frozen BN"
+def _calm(policy: Policy, group: Group, explained: Explained) -> str:
+    text = CALM[kind(policy, group.backbone)]
+    return text.format(moving=signed(explained.term("moving-statistics")), source=group.source)
 
 
-def _cost(policy, group, own):
-    """Say what the gap costs in accuracy, where it does."""
-    lost = sorted(points(-group.rows[policy.name][name].mean_gap("accuracy")) for name in own)
-    if lost[0] < points(GAP):
-        return ""
-    low, high = f"{lost[0]:.0f}", f"{lost[-1]:.0f}"
-    return f", accuracy {low if low == high else f'{low} to {high}'} points lower"
+def _lag(explained: Explained) -> str:
+    if late := explained.late:
+        return " ({steps} steps at decay {decay:g}, {steps_needed} needed)".format(**late)
+    worst = explained.worst
+    return f" (decay {worst['decay']:g})" if worst and worst["decay"] is not None else ""
 
 
-def _decay(group: Group, own: list[str]) -> str:
-    decays = {DECAY[group.numerics][name]: NAMES[name] for name in own}
-    if len(decays) == 1:
-        return f"decay {next(iter(decays)):g}"
-    return "decay " + ", ".join(f"{decay:g} in {name}" for decay, name in decays.items())
+def _more(policy, group, framework, explained, cause, remedies) -> tuple[str, ...]:
+    lines = _whereabouts(explained) if cause == "moving-statistics" else []
+    if REESTIMATE in remedies:
+        after, before = explained.evaluation("D"), explained.evaluation("E")
+        lines.append(f"With statistics re-estimated on these samples, evaluate's loss is {after:.2f} instead of {before:.2f}.")
+    alike = reference(group, framework, policy)
+    if remedies and alike and alike != policy.name:
+        row = group.rows
+        here, there = (points(row[name][framework].last("val", "accuracy")) for name in (policy.name, alike))
+        lines.append(f"As {alike}, which normalises alike in fit and evaluate, it validates at {there:.1f} % (here {here:.1f} %).")
+    return tuple(lines)
 
 
-def _reference(group: Group, framework: str, policy: Policy) -> Figures | None:
-    """Find a policy that trains as much and normalises alike in fit and evaluate: what dropout does on its own."""
-    for other in (POLICIES["frozen"], POLICIES["features"], POLICIES["fine-tune-bn-frozen"]):
-        figures = group.rows.get(other.name, {}).get(framework, Figures())
-        if figures.finished and (other.trains == "head") == (policy.trains == "head"):
-            return figures
-    return None
-
-
-def _excess(policy: Policy, group: Group, framework: str) -> float:
-    """How much further up the gap is than the reference's; 0 where fit and evaluate normalise alike anyhow."""
-    reference = _reference(group, framework, policy)
-    if reference is None or kind(policy, group.backbone) not in ("lagging", "foreign"):
-        return 0.0
-    return group.rows[policy.name][framework].mean_gap() - reference.mean_gap()
-
-
-def _names(own: Iterable[str]) -> str:
-    return " and ".join(NAMES[name] for name in own)
+def _whereabouts(explained: Explained) -> list[str]:
+    """Name the layer that is furthest off, and the stage that makes most of the term."""
+    lines = []
+    if worst := explained.worst:
+        drift, factor = worst["mean_drift"], math.exp(worst["log_variance_ratio"])
+        lines.append(
+            f"The worst layer is {worst['layer']}: half of its channels have a moving mean more than {drift:.2g} standard "
+            f"deviations off, and a moving variance off by a factor of more than {factor:.2g}."
+        )
+    stages, term = explained.stages(), explained.term("moving-statistics")
+    if stages and term > 0:
+        name = max(stages, key=lambda name: stages[name])
+        lines.append(f"Population statistics in {name} alone take away {signed(stages[name]).lstrip('+')} of {signed(term).lstrip('+')}.")
+    return lines

@@ -1,16 +1,9 @@
-"""The figures: each as SVG and PNG files, and as SVG to stand in the page, where it takes the page's colours.
-
-Colours are Okabe and Ito's, https://jfly.uni-koeln.de/color/; a second channel (line style, hatching, the
-sign) says the same, so that a figure can be read in grey.
-"""
+"""The figure of fit, evaluate and validation over the epochs."""
 
 from __future__ import annotations
 
-import io
 import math
-import re
 import textwrap
-from pathlib import Path
 from statistics import fmean
 from typing import Any
 
@@ -21,42 +14,11 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
+from compare.report.drawing import ABOVE, BELOW, HATCH, INK, MUTED, PAPER, STYLE, WIDTH
+from compare.report.finding import GAP
 from compare.report.summary import Figures, Group, Part
-from compare.report.verdict import GAP, NAMES, signed
-
-INK, MUTED, GRID, PAPER = "#1b1b1d", "#6a6a70", "#dededf", "#fffffe"
-ABOVE, BELOW, HATCH = "#d55e00", "#0072b2", "//////"
-# in the page, a colour of the figure is the page's variable, light or dark
-VARIABLES = {
-    INK: "var(--ink)",
-    MUTED: "var(--muted)",
-    GRID: "var(--grid)",
-    PAPER: "var(--paper)",
-    ABOVE: "var(--above)",
-    BELOW: "var(--below)",
-}
-
-STYLE = {
-    "font.size": 9,
-    "text.color": INK,
-    "text.parse_math": False,
-    "axes.edgecolor": MUTED,
-    "axes.labelcolor": INK,
-    "axes.facecolor": PAPER,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.linewidth": 0.6,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": GRID,
-    "grid.linewidth": 0.6,
-    "xtick.color": MUTED,
-    "ytick.color": MUTED,
-    "xtick.labelsize": 8,
-    "ytick.labelsize": 8,
-    "hatch.linewidth": 0.5,
-    "svg.fonttype": "none",
-}
+from compare.report.words import signed
+from compare.spec import NAMES
 
 LINES: dict[Part, dict] = {
     "fit": {"color": INK, "linestyle": (0, (4, 1.6)), "linewidth": 1.3, "marker": "o", "markersize": 2.6},
@@ -65,7 +27,7 @@ LINES: dict[Part, dict] = {
 }
 LABELS: dict[Part, str] = {"fit": "fit", "evaluate": "evaluate", "val": "validation"}
 
-WIDTH, ROW, TOP, BOTTOM = 6.7, 1.42, 0.84, 0.44  # inches
+ROW, TOP, BOTTOM = 1.42, 0.84, 0.44  # inches
 SPAN = 0.3  # a row's loss axis shows at least this much, so that flat curves look flat
 
 
@@ -94,44 +56,6 @@ def curves(group: Group) -> Figure:
         figure.supylabel("loss (cross-entropy, nats)", x=0.003, fontsize=9)
         _legend(figure)
     return figure
-
-
-def save(figure: Figure, name: str, folder: Path) -> str:
-    """Write ``name.svg`` and ``name.png`` and return the SVG as it can stand in a page, in the page's colours.
-
-    The same figure gives the same bytes.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    svg = io.BytesIO()
-    nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-    with rc_context(STYLE | {"svg.hashsalt": name}):
-        figure.savefig(svg, format="svg", metadata=nothing)
-        png = io.BytesIO()
-        figure.savefig(png, format="png", dpi=160, metadata={"Software": None})
-    replace(folder / f"{name}.svg", svg.getvalue())
-    replace(folder / f"{name}.png", png.getvalue())
-    return _inline(svg.getvalue().decode(), name)
-
-
-def replace(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all: to a temporary name in the same directory, then rename."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-def _inline(svg: str, name: str) -> str:
-    """Cut what only a file of its own needs, and take the page's colours; ids get the figure's name."""
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r' xmlns(:\w+)?="[^"]*"', "", svg).replace("xlink:href", "href")
-    svg = re.sub(r'(id="|href="#|url\(#)', rf"\g<1>{name}-", svg)
-    for colour, variable in VARIABLES.items():
-        svg = svg.replace(colour, variable)
-    return svg
 
 
 def _panel(axes: Axes, figures: Figures | None) -> None:
