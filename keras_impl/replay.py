@@ -1,0 +1,102 @@
+"""Evaluate a model between what `fit` and what `evaluate` do: dropout on or off, BN as in either of them.
+
+A batch is ``(inputs, labels)`` or ``(inputs, labels, weights)``: float32 arrays, images ``(N, H, W, C)``, others
+as they are; labels ``(N, 1)``, weights of the samples ``(N,)``. The model is left as it was, whatever happens.
+"""
+
+from contextlib import ExitStack, contextmanager
+from functools import partial
+
+import keras
+import numpy as np
+
+from . import statistics, training, transfer
+
+
+def random_state(model):
+    """Copy what the next dropout masks will be drawn from: the states of the layers' generators and counters.
+
+    DIFFERS: each Keras layer has a state of its own; PyTorch has one generator for all layers.
+    """
+    return [np.array(variable.numpy()) for variable in _counters(model)]
+
+
+@contextmanager
+def replaying(model, state):
+    """Draw the masks that were drawn from a state on, and at the end go on as if nothing had been drawn."""
+    now = random_state(model)
+    try:
+        _set_random_state(model, state)
+        yield
+    finally:
+        _set_random_state(model, now)
+
+
+def measure(model, batches, *, dropout=False, normalise="evaluate"):
+    """Measure loss and accuracy as ``model.fit`` and ``model.evaluate`` do, without changing anything.
+
+    Args:
+        model: any model with one output, a probability ``(N, 1)``; its own loss, where it is compiled.
+        batches: a sequence of batches.
+        dropout: whether it's on, as in training.
+        normalise: ``fit`` (BN as in training, but it keeps its moving statistics) or ``evaluate``.
+
+    Returns:
+        ``loss``, each batch's mean of weighted losses weighted by its number of samples, and ``accuracy``.
+    """
+    if not model.compiled:
+        training.compile(model)
+    total, count, correct = 0.0, 0, 0.0
+    with _as_in(model, normalise):
+        for step in range(len(batches)):
+            x, y, *weights = batches[step]
+            outputs = model(x, training=dropout)
+            loss = model.compute_loss(x, y, outputs, *weights, training=dropout)
+            total, count = total + float(loss) * len(y), count + len(y)
+            hits = (keras.ops.convert_to_numpy(outputs) > 0.5) == (y > 0.5)
+            correct += float(hits.mean()) * len(y)
+    return {"loss": total / count, "accuracy": correct / count}
+
+
+def features(model, batches, normalise="evaluate"):
+    """Run a transfer model's `transfer.body` over the batches.
+
+    Returns:
+        For each batch its pooled features, ``(N, C)`` float32.
+    """
+    body = transfer.body(model)
+    with _as_in(model, normalise):
+        return [
+            keras.ops.convert_to_numpy(body(batches[step][0], training=False)) for step in range(len(batches))
+        ]
+
+
+def penalty(model):
+    """The part of the loss that depends on the weights alone, in training and in evaluation.
+
+    DIFFERS: Keras's regularizers are part of the loss; PyTorch's weight decay is the optimizer's, so it is 0.
+    """
+    return float(sum(weight.regularizer(weight) for weight in model.trainable_weights if weight.regularizer))
+
+
+@contextmanager
+def _as_in(model, normalise):
+    """Make BN layers normalise as in training, which doesn't move their statistics here, or in evaluation."""
+    with statistics.substituted(model, {}), ExitStack() as stack:
+        for layer in statistics.batch_norms(model).values():
+            call = partial(_call, layer.call, normalise == "fit")
+            stack.enter_context(statistics._replaced(layer, call=call, momentum=1.0))
+        yield
+
+
+def _call(call, as_in_fit, inputs, training=None, **options):
+    return call(inputs, training=as_in_fit, **options)
+
+
+def _counters(model):
+    return [variable for variable in model.variables if "int" in variable.dtype]
+
+
+def _set_random_state(model, state):
+    for counter, value in zip(_counters(model), state, strict=True):
+        counter.assign(value)

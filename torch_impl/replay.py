@@ -1,0 +1,116 @@
+"""Evaluate a model between what `fit` and what `evaluate` do: dropout on or off, BN as in either of them.
+
+A batch is ``(inputs, labels)`` or ``(inputs, labels, weights)``: float32 arrays, images ``(N, H, W, C)``, others
+as they are; labels ``(N, 1)``, weights of the samples ``(N,)``. The model is left as it was, whatever happens.
+"""
+
+from contextlib import contextmanager
+
+import torch
+import torch.nn.functional as F
+
+from . import bn_policy, statistics, transfer
+
+
+def random_state(model):
+    """Copy what the next dropout masks will be drawn from: the generator's state and the model's counters.
+
+    DIFFERS: PyTorch has one generator for all layers; in Keras each layer has a state of its own.
+    """
+    return torch.get_rng_state(), [counter.clone() for counter in _counters(model)]
+
+
+@contextmanager
+def replaying(model, state):
+    """Draw the masks that were drawn from a state on, and at the end go on as if nothing had been drawn."""
+    now = random_state(model)
+    try:
+        _set_random_state(model, state)
+        yield
+    finally:
+        _set_random_state(model, now)
+
+
+@torch.no_grad()
+def measure(model, batches, *, dropout=False, normalise="evaluate"):
+    """Measure loss and accuracy as `training.fit` and `training.evaluate` do, without changing anything.
+
+    Args:
+        model: has a method ``logits``, or returns logits ``(N, 1)``.
+        batches: a sequence of batches.
+        dropout: whether it's on, as in training.
+        normalise: ``fit`` (BN as in training, but it keeps its moving statistics) or ``evaluate``.
+
+    Returns:
+        ``loss``, each batch's mean of weighted losses weighted by its number of samples, and ``accuracy``.
+    """
+    total, count, correct = 0.0, 0, 0
+    with _as_in(model, dropout, normalise):
+        for step in range(len(batches)):
+            x, y, *weights = _tensors(batches[step], model)
+            outputs = getattr(model, "logits", model)(x)
+            losses = F.binary_cross_entropy_with_logits(outputs, y, reduction="none")
+            for weight in weights:
+                losses = losses * weight.reshape(-1, 1)
+            total, count = total + losses.mean().item() * len(y), count + len(y)
+            correct += ((outputs.sigmoid() > 0.5) == (y > 0.5)).float().mean().item() * len(y)
+    return {"loss": total / count + penalty(model), "accuracy": correct / count}
+
+
+@torch.no_grad()
+def features(model, batches, normalise="evaluate"):
+    """Run a transfer model's `transfer.body` over the batches.
+
+    Returns:
+        For each batch its pooled features, ``(N, C)`` float32.
+    """
+    body = transfer.body(model)
+    with _as_in(model, False, normalise):
+        return [body(_tensors(batches[step][:1], model)[0]).numpy() for step in range(len(batches))]
+
+
+def penalty(model):
+    """The part of the loss that depends on the weights alone, in training and in evaluation.
+
+    DIFFERS: Keras's regularizers are part of the loss; PyTorch's weight decay is the optimizer's, so it is 0.
+    """
+    return 0.0
+
+
+@contextmanager
+def _as_in(model, dropout, normalise):
+    """Set every module's mode; BN modules that would use the batch's statistics don't move their own."""
+    modes = [(module, module.training) for module in model.modules()]
+    tracking = [(m, m.track_running_stats) for m in model.modules() if isinstance(m, statistics.BATCH_NORM)]
+    try:
+        model.train(normalise == "fit")
+        bn_policy.hold(model)
+        for module in model.modules():
+            if not isinstance(module, statistics.BATCH_NORM):
+                module.training = dropout
+            elif module.training:
+                module.track_running_stats = False
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
+        for module, tracks in tracking:
+            module.track_running_stats = tracks
+
+
+def _counters(model):
+    return [buffer for buffer in model.buffers() if not buffer.is_floating_point()]
+
+
+def _set_random_state(model, state):
+    generator, counters = state
+    torch.set_rng_state(generator)
+    for counter, value in zip(_counters(model), counters, strict=True):
+        counter.copy_(value)
+
+
+def _tensors(batch, model):
+    """The batch as tensors of the model's dtype; images as a channels-last view of the same memory."""
+    dtype = next(model.parameters()).dtype
+    x, *rest = (torch.from_numpy(array).to(dtype) for array in batch)
+    return [x.permute(0, 3, 1, 2) if x.ndim == 4 else x, *rest]
