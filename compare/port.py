@@ -35,8 +35,9 @@ def port(
     """Move the weights of a ResNet50 or VGG16 into another file, and prove that the network stayed the same.
 
     The file is read back, every array is compared bit for bit, and both frameworks compute with what each
-    file holds, layer by layer, in inference and training mode, float64 and float32. Only then does it get
-    its name, with ``DEST.certificate.json`` beside it; after any error there is neither.
+    file holds, layer by layer, in inference and training mode, float64 and float32. Then both train what the
+    new file holds, stage by stage as in `compare parity` (not where biases were folded away). Only then does it
+    get its name, with ``DEST.certificate.json`` beside it; after any error there is neither.
 
     Args:
         source: a file of weights; its content tells the format. Nothing in it is executed.
@@ -91,6 +92,7 @@ def port(
         stages = certificate.prove(
             frameworks["keras"], frameworks["torch"], held["keras"], held["torch"], folded, say
         )
+        stages += certificate.train(again, written, say)
         versions = {k: v for f in frameworks.values() for k, v in f.call(processes.versions).items()}
         files = {"source": _file(source, said["format"]), "dest": _file(folder / dest.name, target.layout)}
         proof = certificate.certify(stages, written, {**files, **notes}, versions)
@@ -142,18 +144,19 @@ def _write(
 
     Raises:
         InputError: it can't be written.
-        RuntimeError: it holds other arrays than it was given.
+        RuntimeError: it holds other arrays, epsilon, decay or variant than it was given.
     """
     path, framework = folder / target.path.name, frameworks[target.framework]
     try:
         framework.call(processes.write, path, arrays, network, target.layout)
-        again, _ = framework.call(processes.read, path)
+        again, said = framework.call(processes.read, path)
     except ValueError as error:
         raise InputError(f"DEST {target.path}: {error}") from error
     different = sorted(arrays.keys() ^ again.keys())
     different += [n for n in sorted(arrays.keys() & again.keys()) if not _equal(arrays[n], again[n])]
+    different += [fact for fact in said["told"] if said[fact] != getattr(network, fact)]
     if different:
-        raise RuntimeError(f"{target.path} holds other arrays than it was given: {', '.join(different)}")
+        raise RuntimeError(f"{target.path} holds something else than it was given: {', '.join(different)}")
     return again
 
 
@@ -206,9 +209,11 @@ def _other(framework: str) -> str:
 
 
 def _verdict(stages: list, verdict: str) -> str:
-    worst = max(stages, key=lambda stage: max(row.relative / row.bar for row in stage.rows))
     departed = [stage for stage in stages if stage.verdict != "same"]
     if departed:
-        return f"{verdict} at {departed[0].place} ({departed[0].name}, {departed[0].worst.relative:.1e} relative)"
-    figure = max(row.relative for row in worst.rows)
-    return f"{verdict}: Keras and PyTorch agree in every layer; nearest its bar: {worst.name}, {figure:.1e} relative"
+        figure = f", {departed[0].worst.relative:.1e} relative" if departed[0].worst else ""
+        return f"{verdict} at {departed[0].place} ({departed[0].name}{figure})"
+    worst = max((stage for stage in stages if stage.worst), key=lambda stage: stage.worst.excess)
+    trained = " and train alike" if any(stage.name == "gradients" for stage in stages) else ""
+    nearest = f"nearest its bar: {worst.name}, {worst.worst.relative:.1e} relative"
+    return f"{verdict}: Keras and PyTorch agree in every layer{trained}; {nearest}"

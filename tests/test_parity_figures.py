@@ -33,7 +33,8 @@ def figures(check):
         found = {stage.name: stage for stage in run(pair, check, path)}
     for stage in found.values():
         print(check.backbone, check.policy, check.dtype, stage.name, stage.verdict, stage.worst)
-    assert {name: stage.verdict for name, stage in found.items()} == dict.fromkeys(STAGES, "same")
+    stages = [name for name in STAGES if not (name == "statistics" and check.backbone == "vgg16")]
+    assert {name: stage.verdict for name, stage in found.items()} == dict.fromkeys(stages, "same")
     return found
 
 
@@ -57,6 +58,5 @@ def test_float32_at_full_width(network, policy):
 
 @pytest.mark.parametrize("network", NETWORKS)
 def test_float32_forward_at_224_px(network):
-    figures(
-        replace(NETWORKS[network], policy="frozen", dtype="float32", image_size=224, batch_size=2, steps=1)
-    )
+    check = replace(NETWORKS[network], dtype="float32", image_size=224, batch_size=2, steps=1)
+    assert figures(replace(check, policy="frozen"))["forward"].rows[-1].relative <= 2e-6

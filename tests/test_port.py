@@ -15,6 +15,7 @@ import safetensors.numpy
 from compare import port as port_module
 from compare.parity.figures import Row, Stage
 from compare.parity.inputs import random_arrays
+from compare.parity.stages import STAGES
 from compare.port import port
 from compare.porting import certificate, processes
 from compare.porting.destination import fold
@@ -62,6 +63,7 @@ def unproven(monkeypatch, shared):
     """Leave out the computing, which is the same whatever the formats are."""
     rows = [Row("layer", 0.0, 0.0, 0.0, 1.0, 1.0, 1e-13, 0.0)]
     monkeypatch.setattr(certificate, "prove", lambda *_: [Stage("forward", rows=rows)])
+    monkeypatch.setattr(certificate, "train", lambda *_: [])
 
 
 def with_dense(arrays, channels, layers=OWN):
@@ -159,9 +161,10 @@ def test_a_port_is_proven_and_said_in_plain_words(tmp_path, shared):
     lines = []
     proof = port(source, tmp_path / "a.pth", say=lines.append)
     assert proof["verdict"] == "same function"
-    assert [stage["name"] for stage in proof["stages"]] == [
+    computed = [
         f"{stage} {dtype}" for dtype in ("float64", "float32") for stage in ("forward", "forward-batch")
     ]
+    assert [stage["name"] for stage in proof["stages"]] == [*computed, *STAGES]
     assert {"conv1_conv", "conv5_block3_out", "pool", "scores"} <= {
         row["name"] for row in proof["stages"][1]["rows"]
     }
@@ -174,13 +177,32 @@ def test_a_port_is_proven_and_said_in_plain_words(tmp_path, shared):
         "assumed: activations (first relu, second relu, scores linear)",
         "isinstance(layer, BatchNorm2d): layer.eps = 0.001",
         "every array the same bit for bit",
-        "same function: Keras and PyTorch agree in every layer",
+        "same function: Keras and PyTorch agree in every layer and train alike",
     ):
         assert words in said
 
 
 def old_resnet50_layer_or_own(layer):
     return layer if layer in OWN else old_resnet50_layer(layer)
+
+
+@pytest.mark.parametrize("change", [{"epsilon": 1e-3}, {"decay": 0.9}, {"variant": "v1.5"}])
+def test_a_file_that_says_something_else_is_found(
+    tmp_path, shared, unproven, frameworks, monkeypatch, change
+):
+    safetensors.numpy.save_file(random_arrays("resnet50", "v1", 0.25, 1), tmp_path / "a.safetensors")
+    call = processes.Framework.call
+
+    def mistaken(self, function, *arguments):
+        answer = call(self, function, *arguments)
+        if function is processes.read and arguments[0].suffix == ".keras":
+            answer[1].update(change)
+        return answer
+
+    monkeypatch.setattr(processes.Framework, "call", mistaken)
+    with pytest.raises(RuntimeError, match=f"holds something else than it was given: {next(iter(change))}$"):
+        moved(tmp_path / "a.safetensors", tmp_path / "a.keras")
+    assert not (tmp_path / "a.keras").exists()
 
 
 def test_folded_biases_compute_the_same_where_bn_uses_batch_statistics(tmp_path, shared, frameworks):

@@ -20,6 +20,7 @@ class Check:
 
     Attributes:
         weights: ``random``, or as given to ``--weights``.
+        epsilon: of batch normalisation, where it isn't the variant's own.
         momentum: of SGD.
         weight_decay: of AdamW (decoupled), or of SGD (coupled: Keras's L2 of half of it on the kernels).
         steps: how many training steps, from the same state and running free.
@@ -41,6 +42,7 @@ class Check:
     batch_size: int = 4
     steps: int = 10
     seed: int = 0
+    epsilon: float | None = None
 
     def images(self, batch: int) -> np.ndarray:
         """Preprocessed images of a batch, float32 ``(batch_size, image_size, image_size, 3)``."""

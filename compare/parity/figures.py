@@ -50,6 +50,13 @@ class Row:
         """Whether the difference is within the bar; a difference that isn't a number is not."""
         return self.relative <= self.bar
 
+    @property
+    def excess(self) -> float:
+        """The difference as a multiple of the bar."""
+        if np.isnan(self.relative) or (self.relative and not self.bar):
+            return float("inf")
+        return self.relative / self.bar if self.bar else 0.0
+
 
 @dataclass
 class Stage:
@@ -73,7 +80,7 @@ class Stage:
     @property
     def worst(self) -> Row | None:
         """The row that is furthest above, or nearest below, its bar."""
-        return max(self.rows, key=lambda row: _excess(row), default=None)
+        return max(self.rows, key=lambda row: row.excess, default=None)
 
     def as_dict(self) -> dict:
         """The stage as JSON can hold it."""
@@ -114,7 +121,7 @@ def worst_by_name(rows: Iterable[Row]) -> list[Row]:
     """Keep each name's worst step, in the order of first appearance."""
     kept: dict[str, Row] = {}
     for row in rows:
-        if row.name not in kept or not _excess(row) <= _excess(kept[row.name]):
+        if row.name not in kept or row.excess > kept[row.name].excess:
             kept[row.name] = row
     return list(kept.values())
 
@@ -133,9 +140,3 @@ def judge(stage: Stage, backwards: bool = False) -> Stage:
 def _cosine(a: np.ndarray, b: np.ndarray) -> float:
     length = float(np.linalg.norm(a)) * float(np.linalg.norm(b))
     return float(a @ b) / length if length else float(np.array_equal(a, b))
-
-
-def _excess(row: Row) -> float:
-    if np.isnan(row.relative):
-        return float("inf")
-    return row.relative / row.bar if row.bar else row.relative and float("inf")

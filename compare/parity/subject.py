@@ -18,7 +18,7 @@ from compare.cell import head_arrays
 from compare.parity import native
 from compare.parity.check import EVALUATED, Check
 from compare.parity.figures import Row, compare
-from compare.parity.tolerances import TOLERANCES, rounding
+from compare.parity.tolerances import TOLERANCES, of_layer, rounding
 
 MODULES = ("transfer", "bn_policy", "optimizers", "tracing", "weights")
 Arrays = dict[str, np.ndarray]
@@ -78,6 +78,9 @@ class Subject:
         model = build(check.backbone, check.variant, check.width, numerics=numerics, seed=check.seed)
         if torch and numerics == "native":
             model.head = self.transfer.head(model.backbone.channels, "matched", seed=check.seed)
+        if check.epsilon is not None:
+            for layer in self.statistics().batch_norms(model).values():
+                setattr(layer, "eps" if torch else "epsilon", check.epsilon)
         return model
 
     def make_optimizer(self, check: Check) -> Any:
@@ -92,7 +95,7 @@ class Subject:
         )
 
     def statistics(self) -> Any:
-        """The module of the two policies that measure the population's statistics."""
+        """The module that finds the BN layers and measures the population's statistics."""
         return import_module(f"{self.framework}_impl.statistics")
 
     def set_state(self, arrays: Arrays) -> None:
@@ -118,9 +121,10 @@ class Subject:
         images = self.images()
         own = self.tracing.forward(self.model, images, training)
         single = self.tracing.forward(self.model, images, training, reference)
-        bar = TOLERANCES["forward-batch" if training else "forward"].bar(dtype)
-        accumulated = [compare(layer, array, reference[layer], bar) for layer, array in own.items()]
-        alone = [compare(layer, array, reference[layer], bar) for layer, array in single.items()]
+        last = list(own)[-1]
+        bars = {layer: of_layer(training, layer == last).bar(dtype) for layer in own}
+        accumulated = [compare(layer, array, reference[layer], bars[layer]) for layer, array in own.items()]
+        alone = [compare(layer, array, reference[layer], bars[layer]) for layer, array in single.items()]
         self.counts = {layer: array[..., 0].size for layer, array in own.items() if layer.endswith("_bn")}
         if dtype == "float32":
             _against_truth(accumulated, self._float64(training), own, reference)
@@ -248,10 +252,10 @@ class Subject:
         """What a step gave besides the new state, the evaluation after it included."""
         evaluated, probabilities = self.evaluate()
         arrays = {f"gradients/{name}": array for name, array in self.training.gradients().items()}
-        arrays |= {"loss/loss": np.array(loss), "loss/outputs": np.array(outputs)}
+        arrays |= {"loss/loss": np.array(loss, self.check.dtype), "loss/outputs": np.array(outputs)}
         return {
             **arrays,
-            "evaluation/loss": np.array(evaluated),
+            "evaluation/loss": np.array(evaluated, self.check.dtype),
             "evaluation/outputs": np.array(probabilities),
         }
 

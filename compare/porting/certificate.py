@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors.numpy import save_file
 
 from compare.data.preprocess import preprocess
 from compare.parity.inputs import random_images
@@ -19,6 +20,7 @@ from compare.porting.processes import Framework
 
 IMAGES, SIZE, SEED = 4, 64, 0
 DTYPES = ("float64", "float32")
+STEPS = 3
 
 Held = tuple[Arrays, Network]  # what one of the two files holds
 
@@ -51,6 +53,34 @@ def prove(
     return stages
 
 
+def train(arrays: Arrays, network: Network, report: Callable[[str], None]) -> list:
+    """Train what the written file holds in both frameworks: its backbone whole, under a new head of this project's.
+
+    Returns:
+        Stages of `compare.parity.stages.run`: policy ``fine-tune``, float64, matched numerics; none for a v1
+        without biases or a v1.5 with them: this project has no such models to train.
+    """
+    if network.backbone == "resnet50" and network.bias != (network.variant == "v1"):
+        report("not trained: this project's v1 has convolution biases, its v1.5 has none")
+        return []
+    from compare.parity.check import Check
+    from compare.parity.stages import Pair, run
+    from compare.shapes import shapes
+
+    check = Check(
+        backbone=network.backbone,
+        variant=network.variant,
+        width=network.width,
+        preprocessing=network.preprocessing,
+        epsilon=network.epsilon,
+        steps=STEPS,
+    )
+    backbone = {name: arrays[name] for name in shapes(network.backbone, network.variant, network.width)}
+    with Pair(check.dtype) as pair:
+        save_file(backbone, pair.file("weights"))
+        return run(pair, check, pair.file("weights"), lambda line: report(f"training with both: {line}"))
+
+
 def certify(stages: list, network: Network, record: dict, versions: dict) -> dict[str, Any]:
     """Put together what was compared, with what, and how far apart it was, as JSON can hold it."""
     from compare.parity import tolerances
@@ -67,7 +97,7 @@ def certify(stages: list, network: Network, record: dict, versions: dict) -> dic
             "preprocessing": network.preprocessing,
             "sha256": hashlib.sha256(images.tobytes()).hexdigest(),
         },
-        "tolerances": {dtype: _tolerances(tolerances.as_dict(dtype)) for dtype in DTYPES},
+        "tolerances": {dtype: tolerances.as_dict(dtype) for dtype in DTYPES},
         "twin": {
             "factor": tolerances.TWIN_FACTOR,
             "reason": "a network that magnifies one rounding in the images this far magnifies the frameworks'"
@@ -86,10 +116,6 @@ def sha256(path: Path) -> str:
     """Hash of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _tolerances(table: dict) -> dict:
-    return {stage: table[stage] for stage in processes.MODES}
 
 
 def _images(network: Network) -> np.ndarray:

@@ -92,7 +92,7 @@ def compare_trace(
     from safetensors.numpy import load_file
 
     from compare.parity.figures import Stage, judge
-    from compare.parity.tolerances import TOLERANCES
+    from compare.parity.tolerances import of_layer
 
     forward = _forward(framework, arrays, network, images, dtype)
     written = load_file(path)
@@ -104,8 +104,11 @@ def compare_trace(
         own, twin = forward(mode), forward(mode, moved=_one_rounding_away(images, rounded))
         single = {} if folded else forward(mode, reference)
         names = [name for name in own if not (folded and name.endswith("_conv"))]
-        bar = TOLERANCES[stage].bar(rounded)
-        rows = [_row(name, own[name], reference[name], twin[name], single.get(name), bar) for name in names]
+        bars = [of_layer(mode, name == names[-1]).bar(rounded) for name in names]
+        rows = [
+            _row(name, own[name], reference[name], twin[name], single.get(name), bar)
+            for name, bar in zip(names, bars, strict=True)
+        ]
         stages.append(judge(Stage(f"{stage} {dtype}", rows=rows)))
     return stages
 
