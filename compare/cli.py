@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 from typer import Option
 
-from compare import cli_parity, cli_port
+from compare import cli_parity, cli_port, cli_report
 from compare.spec import (
     BACKBONES,
     DEFAULT_POLICIES,
@@ -216,6 +216,7 @@ def policies(
 
 app.command()(cli_port.port)
 app.command()(cli_parity.parity)
+app.command()(cli_report.report)
 
 
 def _absolute(value: str, names: tuple[str, ...]) -> str:

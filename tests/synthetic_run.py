@@ -76,7 +76,13 @@ def make_cell(
 
 def make_explanation(row, reason, *, policy, backbone="resnet50", decay=0.99, terms=None):
     """Explain an epoch's row of the history: ``terms`` (name -> loss, accuracy), or the gap made by the likeliest."""
-    alike = backbone == "vgg16" or policy in ("frozen", "features", "adapted", "fine-tune-bn-frozen", "batch-stats")
+    alike = backbone == "vgg16" or policy in (
+        "frozen",
+        "features",
+        "adapted",
+        "fine-tune-bn-frozen",
+        "batch-stats",
+    )
     pairs = [[row[part][metric] for metric in ("loss", "accuracy")] for part in ("fit", "evaluate")]
     total = [evaluate - fit for fit, evaluate in zip(*pairs, strict=True)]
     own = {"weights-moved": MOVED, "dropout": DROPOUT, "batch-noise": NOISE}
@@ -104,7 +110,9 @@ def make_explanation(row, reason, *, policy, backbone="resnet50", decay=0.99, te
             stage: {"loss": share * moving[0], "accuracy": share * moving[1]}
             for stage, share in zip(("stem", *BLOCKS), (0.01, 0.05, 0.1, 0.25, 0.55), strict=True)
         },
-        "layers": [] if alike else make_layers(moving[0], decay, 28 * row["epoch"] if POLICIES[policy].updates else None),
+        "layers": []
+        if alike
+        else make_layers(moving[0], decay, 28 * row["epoch"] if POLICIES[policy].updates else None),
     }
 
 

@@ -35,7 +35,9 @@ def _parting(group: Group, found: dict[str, dict[str, Finding]]) -> str:
         text = "No policy evaluates worse than it fits on the same samples."
     hidden = {name: [key for key, state in row.items() if state == "hidden"] for name, row in found.items()}
     hiding = [
-        name if len(own) == len(found[name]) else f"{name} in {names(own)}" for name, own in hidden.items() if own
+        name if len(own) == len(found[name]) else f"{name} in {names(own)}"
+        for name, own in hidden.items()
+        if own
     ]
     if hiding:
         text = f"{text[:-1]}; behind dropout's own effect {join(hiding)} {'hides' if len(hiding) == 1 else 'hide'} one."
@@ -79,7 +81,11 @@ def _closing(group: Group, found: dict[str, dict[str, Finding]]) -> str:
         return f"{text}."
     other = max(parting, key=accuracy.__getitem__)
     apart = accuracy[best] - accuracy[other]
-    than = f"{abs(apart):.1f} points {'above' if apart > 0 else 'below'}" if f"{apart:+.1f}"[1:] != "0.0" else "level with"
+    than = (
+        f"{abs(apart):.1f} points {'above' if apart > 0 else 'below'}"
+        if f"{apart:+.1f}"[1:] != "0.0"
+        else "level with"
+    )
     return f"{text}, {than} the best with a gap ({_at(other)})."
 
 
@@ -104,7 +110,9 @@ def _differing(group: Group, found: dict[str, dict[str, Finding]]) -> str:
     decays = DECAY[group.numerics]
     lags = any(kind(POLICIES[name], group.backbone) == "lagging" for name in apart)
     if lags and decays["keras"] != decays["torch"]:
-        text += ": a step keeps {keras} of the old moving statistics in Keras and {torch} in PyTorch".format(**decays)
+        text += ": a step keeps {keras} of the old moving statistics in Keras and {torch} in PyTorch".format(
+            **decays
+        )
     if not tests:
         text += "; one seed can't say how much of that is chance"
     return text + "."
@@ -130,4 +138,3 @@ def _failing(group: Group) -> list[str]:
 
 def _gaps(group: Group, policy: str, own: list[str]) -> str:
     return ", ".join(f"{NAMES[name]} {signed(group.rows[policy][name].mean_gap())}" for name in own)
-

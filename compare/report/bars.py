@@ -75,7 +75,11 @@ def _row(axes: Axes, place: int, figures: Figures | None) -> None:
     axes.errorbar([gap], [place], xerr=half, color=INK, linewidth=0.9, capsize=2, capthick=0.9)
     axes.vlines(gap, place - LANE - 0.06, place + LANE + 0.06, color=INK, linewidth=1.8)
     is_gap = not gap <= GAP
-    text = {"color": ABOVE if is_gap else INK, "fontweight": "bold" if is_gap else "normal", "fontsize": 8}
+    text: dict[str, Any] = {
+        "color": ABOVE if is_gap else INK,
+        "fontweight": "bold" if is_gap else "normal",
+        "fontsize": 8,
+    }
     end = max(gap + (half or 0.0), low, 0.0)
     axes.annotate(signed(gap), (end, place), (5, 0), "data", "offset points", va="center", **text)
 

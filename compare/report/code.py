@@ -34,7 +34,7 @@ def policy_code(policy: Policy) -> dict[str, Markup]:
 
 def spelling(policy: Policy) -> dict[str, Markup]:
     """What a user writes in each framework."""
-    return {framework: coloured(getattr(policy, framework)) for framework in FRAMEWORKS}
+    return {framework: coloured(getattr(policy, framework).replace("; ", "\n")) for framework in FRAMEWORKS}
 
 
 def forward_code() -> dict[str, tuple[str, Markup]]:
@@ -74,11 +74,14 @@ def _source(package: str, file: str) -> str:
 
 def _function(source: str, name: str) -> ast.FunctionDef:
     """Find a function or, by ``Class.name``, a method."""
-    nodes = ast.parse(source).body
+    scope: ast.Module | ast.ClassDef = ast.parse(source)
     for part in name.split("."):
-        found = next(node for node in nodes if getattr(node, "name", None) == part)
-        nodes = found.body
-    return found
+        for node in scope.body:
+            if isinstance(node, ast.ClassDef) and node.name == part:
+                scope = node
+            elif isinstance(node, ast.FunctionDef) and node.name == part:
+                return node
+    raise LookupError(f"no function {name}")
 
 
 def _cut(source: str, name: str) -> str:

@@ -35,13 +35,13 @@ FREEZE = Cure(
     },
     {
         "keras": """\
-for layer in base.layers:  # base: the pretrained network; then compile again
+for layer in base.layers:  # the pretrained network's
     if isinstance(layer, keras.layers.BatchNormalization):
-        layer.trainable = False""",
+        layer.trainable = False  # then compile again""",
         "torch": """\
-for module in model.modules():  # after every model.train()
+for module in model.modules():
     if isinstance(module, nn.modules.batchnorm._BatchNorm):
-        module.eval()""",
+        module.eval()  # after every model.train()""",
     },
 )
 REESTIMATE = Cure(
@@ -53,11 +53,11 @@ REESTIMATE = Cure(
     {
         "keras": """\
 from keras_impl.statistics import recalibrate
-recalibrate(model, batches)  # a list of training images, float32 (N, H, W, C)
+recalibrate(model, batches)  # of training images, as in fit
 model.evaluate(x, y)""",
         "torch": """\
 from torch_impl.statistics import recalibrate
-recalibrate(model, batches)  # a list of training images, float32 (N, H, W, C)
+recalibrate(model, batches)  # of training images, as in fit
 model.eval()""",
     },
 )
@@ -67,16 +67,19 @@ def lower_decay(decay: float) -> Cure:
     """Keep less of the old moving statistics at every step."""
     return Cure(
         f"lower BN's decay to {decay:g}",
-        {"keras": f"bn.momentum = {decay:g} before training", "torch": f"bn.momentum = {1 - decay:.2g} before training"},
+        {
+            "keras": f"bn.momentum = {decay:g} before compile",
+            "torch": f"bn.momentum = {1 - decay:.2g} before training",
+        },
         {
             "keras": f"""\
-for layer in base.layers:  # base: the pretrained network; before compile
+for layer in base.layers:  # the pretrained network's
     if isinstance(layer, keras.layers.BatchNormalization):
-        layer.momentum = {decay:g}  # the share of the old value kept""",
+        layer.momentum = {decay:g}  # before compile""",
             "torch": f"""\
 for module in model.modules():
     if isinstance(module, nn.modules.batchnorm._BatchNorm):
-        module.momentum = {1 - decay:.2g}  # the share of the new value""",
+        module.momentum = {1 - decay:.2g}  # the new value's share""",
         },
     )  # fmt: skip
 

@@ -16,7 +16,9 @@ from compare.spec import NAMES
 
 LEVELS = (0, 0.05, 0.1, 0.2, 0.5, 1, 2, 4)
 # grows darker all the way, for the colour-blind and in grey
-COLOURS = ListedColormap(["#f1f0ee", *(colormaps["YlOrBr"](share) for share in (0.12, 0.28, 0.42, 0.56, 0.7, 0.85, 1.0))])
+COLOURS = ListedColormap(
+    ["#f1f0ee", *(colormaps["YlOrBr"](share) for share in (0.12, 0.28, 0.42, 0.56, 0.7, 0.85, 1.0))]
+)
 PANELS = {
     "mean_drift": "means, off by standard deviations",
     "log_variance_ratio": "variances, off by ln of the ratio",
@@ -83,7 +85,8 @@ def _panel(axes: Axes, rows: list[list[dict]], name: str):
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     start, names, places = 0, [], []
-    for stage, layers in groupby(max(rows, key=len), key=lambda layer: layer["stage"]):
+    longest = next(row for row in rows if len(row) == width)
+    for stage, layers in groupby(longest, key=lambda layer: layer["stage"]):
         size = len(list(layers))
         if start:
             axes.axvline(start - 0.5, color=PAPER, linewidth=1)

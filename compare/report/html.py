@@ -1,31 +1,38 @@
 """The page: ``report.html``, one file that opens offline and holds its figures.
 
-A section is a heading in ``template.html.j2`` and what `_context` gives it.
+A section is a heading in ``report.html.j2`` and what `_table` and `_context` give it.
 """
 
 from __future__ import annotations
 
-import json
-import math
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
+from matplotlib.figure import Figure
 
-from compare.report import figures as drawing
-from compare.report import verdict
+from compare.report import code, drawing, rows
 from compare.report.answer import answer
-from compare.report.summary import Figures, Group, Run, groups, load_run
-XX
-from compare.spec import POLICIES
+from compare.report.bars import bars
+from compare.report.curves import curves
+from compare.report.drift import drift
+from compare.report.finding import GAP
+from compare.report.load import Run, load_run
+from compare.report.summary import Group, groups
+from compare.report.verdict import remedies
+from compare.report.words import heading, join, names, points, signed
+from compare.spec import FRAMEWORKS, NAMES, POLICIES
 
-BAR = 34  # half the width of the little bars, in their own units
 
-
-def write_report(run_dir: Path) -> Path:
+def write_report(run_dir: Path, out: Path | None = None) -> Path:
     """Render a run directory's ``report.html`` and ``figures/`` from what the run left; imports no framework.
 
     The same run gives the same bytes. What can't be read is named at the top of the page.
+
+    Args:
+        run_dir: the run directory.
+        out: where both go, a directory that is made where there is none; None takes the run's own.
 
     Returns:
         The path of the page.
@@ -35,10 +42,23 @@ def write_report(run_dir: Path) -> Path:
         OSError: the page can't be written.
     """
     run = load_run(Path(run_dir))
-    page = _environment().get_template("template.html.j2").render(_context(run))
-    path = run.folder / "report.html"
-    drawing.replace(path, page.encode())
+    folder = run.folder if out is None else out
+    folder.mkdir(parents=True, exist_ok=True)
+    return write_page("report.html.j2", _context(run, folder), folder)
+
+
+def write_page(template: str, context: dict, folder: Path) -> Path:
+    """Render a template as the folder's ``report.html``."""
+    path = folder / "report.html"
+    drawing.replace(path, _environment().get_template(template).render(context).encode())
     return path
+
+
+def picture(figure: Figure | None, name: str, alt: str, folder: Path) -> dict | None:
+    """Save a figure in the folder's ``figures/``, and make what the template shows of it."""
+    if figure is None:
+        return None
+    return {"name": name, "alt": alt, "svg": Markup(drawing.save(figure, name, folder / "figures"))}
 
 
 def _environment() -> Environment:
@@ -49,107 +69,77 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals["tone"] = _tone
+    environment.globals |= {"tone": _tone, "names": NAMES, "gap": GAP}
     environment.filters |= {"signed": _minus, "figure": lambda value: f"{value:.3f}", "points": points}
     return environment
 
 
-def _context(run: Run) -> dict:
+def _context(run: Run, folder: Path) -> dict:
     found = groups(run.config, run.cells)
+    tables = [_table(group, folder) for group in found]
+    policies = [name for name in POLICIES if any(name in group.rows for group in found)]
     return {
         "title": "Where fit and evaluate part",
-        "data": " · ".join([*map(_heading, found), *_data(run.config)]),
+        "subtitle": " · ".join([*(table["heading"] for table in tables), *rows.data(run.config)]),
         "warnings": run.warnings,
-        "tables": [_table(group) for group in found],
-        "plots": [_plot(group, run.folder) for group in found],
-        "facts": _facts(run.config),
-        "names": NAMES,
-        "gap": GAP,
+        "tables": tables,
+        "explained": any(table["terms"] for table in tables),
+        "drifting": any(table["drift"] for table in tables),
+        "codes": [_code(name) for name in policies],
+        "forward": [(f"{NAMES[name]}: {where}", text) for name, (where, text) in code.forward_code().items()],
+        "facts": rows.facts(run.config),
         "seeds": max(group.seeds for group in found),
     }
 
 
-def _data(config: dict) -> list[str]:
-    """Name the images, and the classes, the positive one last."""
-    data = config.get("data")
-    if not isinstance(data, dict):
-        return []
-    return [f"data: {_shown(data.get('name'))}", f"classes: {_shown(data.get('classes'))}"]
-
-
-def _heading(group: Group) -> str:
-    return f"{NAMES[group.backbone]}, {group.numerics} numerics"
-
-
-def _table(group: Group) -> dict:
-    """Make what the template's table shows; the largest gap fills a bar."""
-    cells = [figures for row in group.rows.values() for figures in row.values() if figures.finished]
-    scale = max((abs(gap) for figures in cells if math.isfinite(gap := figures.mean_gap())), default=0.0)
-    rows = [
-        {
-            "policy": name,
-            "does": verdict.does(POLICIES[name], group.backbone),
-            "cells": [_cell(row.get(framework), scale) for framework in group.frameworks],
-            "words": verdict.sentence(POLICIES[name], group),
-            "failures": [
-                f"{NAMES[framework]}: {figures.failure}"
-                for framework, figures in row.items()
-                if figures.finished and figures.failure
-            ],
-        }
-        for name, row in group.rows.items()
-    ]
-    return {
+def _table(group: Group, folder: Path) -> dict[str, Any]:
+    """Make what the sections show of one backbone and numerics."""
+    title = heading(group.backbone, group.numerics)
+    terms, lines = rows.terms(group), answer(group)
+    alt = f"Loss over epochs, {title}: fit, evaluate and validation. {lines[0]}"
+    table = {
         "name": group.name,
-        "heading": _heading(group),
-        "answer": answer(group),
+        "heading": title,
+        "answer": lines,
+        "cures": [_cure(cure, policies) for cure, policies in remedies(group)],
         "frameworks": group.frameworks,
-        "rows": rows,
+        "rows": rows.results(group),
+        "tests": rows.tests(group),
+        "curves": picture(curves(group), f"curves-{group.name}", alt, folder),
+        "terms": terms,
+        "stages": rows.stages(group),
+        "stories": rows.stories(group),
+        "drift": None,
     }
+    if terms:
+        alt = (
+            f"The terms of the gap in loss, {title}, for each policy and framework; their figures are below."
+        )
+        table["bars"] = picture(bars(group.rows, group.frameworks), f"terms-{group.name}", alt, folder)
+        alt = f"Drift of the BN layers' moving statistics over the depth, {title}; the stages' figures are below."
+        table["drift"] = picture(drift(group), f"drift-{group.name}", alt, folder)
+    return table
 
 
-def _cell(figures: Figures | None, scale: float) -> dict:
-    if figures is None or not figures.finished:
-        return {"finished": False, "failure": figures.failure if figures else "not run"}
-    mean = figures.mean_gap()
-    bar = round(BAR * abs(mean) / scale, 1) if scale and math.isfinite(mean) else 0.0
+def _cure(cure, policies: dict[str, list[str]]) -> dict:
+    frameworks = [name for name in FRAMEWORKS if any(name in own for own in policies.values())]
+    whom = join(f"{policy} ({names(own)})" for policy, own in policies.items())
     return {
-        "finished": True,
-        "fit": figures.last("fit", "loss"),
-        "evaluate": figures.last("evaluate", "loss"),
-        "gap": figures.gap(),
-        "mean": mean,
-        "bar": {"x": BAR if mean > 0 else BAR - bar, "width": bar},
-        "fit_accuracy": figures.last("fit", "accuracy"),
-        "evaluate_accuracy": figures.last("evaluate", "accuracy"),
-        "gap_accuracy": figures.gap("accuracy"),
-        "mean_accuracy": figures.mean_gap("accuracy"),
+        "what": cure.what,
+        "whom": f"for {whom}",
+        "codes": [(NAMES[name], code.coloured(cure.code[name])) for name in frameworks],
     }
 
 
-def _plot(group: Group, folder: Path) -> dict:
-    name = f"curves-{group.name}"
-    svg = drawing.save(drawing.curves(group), name, folder / "figures")
-    return {"name": name, "heading": _heading(group), "svg": Markup(svg)}
-
-
-def _facts(config: dict) -> dict[str, list[tuple[str, str]]]:
-    """Sort a configuration into small tables: one a nested object, and ``run`` for what isn't nested."""
-    tables: dict[str, list[tuple[str, str]]] = {"run": []}
-    for key, value in config.items():
-        if isinstance(value, dict):
-            tables[key] = [(name, _shown(inner)) for name, inner in value.items()]
-        else:
-            tables["run"].append((key, _shown(value)))
-    return {name: rows for name, rows in tables.items() if rows}
-
-
-def _shown(value) -> str:
-    if value is None:
-        return "-"
-    if isinstance(value, list):
-        return ", ".join(map(_shown, value))
-    return value if isinstance(value, str) else json.dumps(value)
+def _code(name: str) -> dict:
+    policy = POLICIES[name]
+    spelling, setting = code.spelling(policy), code.policy_code(policy)
+    return {
+        "policy": name,
+        "who": policy.who,
+        "spelling": [(f"{NAMES[key]}: to write", text) for key, text in spelling.items()],
+        "setting": [(f"{key}_impl/bn_policy.py", text) for key, text in setting.items()],
+    }
 
 
 def _minus(value: float, digits: int = 3) -> str:

@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from itertools import combinations
 from statistics import fmean, stdev
 
-from scipy.special import stdtr, stdtrit
-
 from compare.report.explanation import Metric
 from compare.report.summary import Figures, Group
 
@@ -53,6 +51,8 @@ def estimate(values: Sequence[float]) -> Estimate:
     """Mean and interval of one figure a seed."""
     mean, half = fmean(values), None
     if len(values) > 1 and math.isfinite(mean):
+        from scipy.special import stdtrit  # takes a while to import, and runs of one seed don't need it
+
         half = float(stdtrit(len(values) - 1, (1 + LEVEL) / 2)) * stdev(values) / math.sqrt(len(values))
     return Estimate(mean, half, len(values))
 
@@ -77,6 +77,8 @@ def paired(a: Mapping[int, float], b: Mapping[int, float]) -> tuple[Estimate, fl
     differences = [a[seed] - b[seed] for seed in sorted(a.keys() & b.keys())]
     if len(differences) < 2 or not all(map(math.isfinite, differences)):
         return None
+    from scipy.special import stdtr
+
     error = stdev(differences) / math.sqrt(len(differences))
     mean = fmean(differences)
     t = abs(mean) / error if error else math.inf if mean else 0.0
@@ -95,12 +97,12 @@ def holm(p: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def _tested(pairs: dict[tuple[str, str, str], tuple[Mapping[int, float], Mapping[int, float]]]) -> list[Difference]:
+def _tested(
+    pairs: dict[tuple[str, str, str], tuple[Mapping[int, float], Mapping[int, float]]],
+) -> list[Difference]:
     found = {names: result for names, both in pairs.items() if (result := paired(*both))}
     adjusted = holm([p for _, p in found.values()])
-    return [
-        Difference(*names, gap, p) for (names, (gap, _)), p in zip(found.items(), adjusted, strict=True)
-    ]
+    return [Difference(*names, gap, p) for (names, (gap, _)), p in zip(found.items(), adjusted, strict=True)]
 
 
 def _gaps(group: Group, policy: str, framework: str, metric: Metric) -> dict[int, float]:

@@ -53,7 +53,9 @@ class Figures:
     @property
     def first_explained(self) -> Explained:
         """The explanation of the earliest epoch of each seed that has one."""
-        return self._explained(lambda cell: min((e["epoch"] for e in cell.get("explanations", [])), default=0))
+        return self._explained(
+            lambda cell: min((e["epoch"] for e in cell.get("explanations", [])), default=0)
+        )
 
     def _explained(self, which: Callable[[dict], int | None]) -> Explained:
         return Explained(

@@ -7,8 +7,9 @@ from rich.console import Group as Lines
 from rich.table import Table
 from rich.text import Text
 
-from compare.report import verdict
+from compare.report import comparison, verdict
 from compare.report.answer import answer
+from compare.report.comparison import Comparison, Line
 from compare.report.cures import Cure
 from compare.report.explanation import Metric
 from compare.report.finding import GAP
@@ -18,6 +19,7 @@ from compare.spec import FRAMEWORKS, NAMES, POLICIES
 
 # Below this width (a policy's name, two frameworks, some 20 columns of words) the sentences stand under the table.
 WIDE = 100
+GAP_IS = "gap: evaluate minus fit on the same samples, last epoch"
 
 
 def print_results(config: dict, cells: list[dict], console: Console) -> None:
@@ -37,6 +39,35 @@ def print_results(config: dict, cells: list[dict], console: Console) -> None:
             console.print(Text(line))
         for cure, policies in verdict.remedies(group):
             console.print(_cure(cure, policies))
+
+
+def print_comparison(compared: Comparison, console: Console) -> None:
+    """Print the last epoch's gap under each policy, a column a run, and what that comes to."""
+    table = Table(
+        title="Gap in loss, and in points of accuracy",
+        caption=GAP_IS,
+        title_justify="left",
+        caption_justify="left",
+    )
+    for column in ("policy", "framework"):
+        table.add_column(column, no_wrap=True)
+    for name in compared.names:
+        table.add_column(Text(name, overflow="fold"))
+    for line in compared.lines:
+        cells = [_change(line, place) for place in range(len(compared.runs))]
+        table.add_row(Text(comparison.policy_of(compared, line)), NAMES[line.framework], *cells)
+    console.print(table)
+    for sentence in comparison.answer(compared):
+        console.print(Text(sentence))
+
+
+def _change(line: Line, run: int) -> Text:
+    loss, accuracy = line.gap(run), line.gap(run, "accuracy")
+    if loss is None or accuracy is None:
+        figures = line.figures[run]
+        return Text(figures.failure if figures else "not run", style="red" if figures else "dim")
+    style = "" if line.found(run) == "none" else "bold red"
+    return Text(f"{signed(loss.mean)}  {signed(100 * accuracy.mean, 0)}", style=style)
 
 
 def _cure(cure: Cure, policies: dict[str, list[str]]) -> Lines:
@@ -71,7 +102,7 @@ def _title(group: Group) -> Text:
 
 def _caption(group: Group) -> Text:
     seeds = f"averages of {group.seeds} seeds; " if group.seeds > 1 else ""
-    return Text(f"{seeds}gap: evaluate minus fit on the same samples, last epoch; mean: over the epochs")
+    return Text(f"{seeds}{GAP_IS}; mean: over the epochs")
 
 
 def _figures(figures: Figures | None, arrow: str):

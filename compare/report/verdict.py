@@ -17,7 +17,7 @@ from compare.spec import POLICIES, Policy
 # What the largest term means, by where the policy's BN gap could come from.
 CAUSES = {
     ("lagging", "moving-statistics"): "moving statistics that lag behind{lag}",
-    ("foreign", "moving-statistics"): "moving statistics that are {source}, not this data's",
+    ("foreign", "moving-statistics"): "{source} moving statistics",
     ("re-estimated", "moving-statistics"): "moving statistics, though re-estimated: on too few of the images",
     ("any", "batch-noise"): "batch noise: a batch's own statistics aren't the population's",
     ("any", "dropout"): "dropout, which is harmless",
@@ -29,7 +29,7 @@ CALM = {
     "same": "no gap: fit and evaluate normalise alike",
     "re-estimated": "no gap: the statistics are re-estimated before evaluate",
     "lagging": "no gap: moving statistics count for {moving}",
-    "foreign": "no gap measured: moving statistics count for {moving}, though they are {source}",
+    "foreign": "no gap measured: {source} moving statistics count for {moving}",
 }
 
 
@@ -155,12 +155,17 @@ def _more(policy, group, framework, explained, cause, remedies) -> tuple[str, ..
     lines = _whereabouts(explained) if cause == "moving-statistics" else []
     if REESTIMATE in remedies:
         after, before = explained.evaluation("D"), explained.evaluation("E")
-        lines.append(f"With statistics re-estimated on these samples, evaluate's loss is {after:.2f} instead of {before:.2f}.")
+        lines.append(
+            f"With statistics re-estimated on these samples, evaluate's loss is {after:.2f} instead of {before:.2f}."
+        )
     alike = reference(group, framework, policy)
     if remedies and alike and alike != policy.name:
         row = group.rows
         here, there = (points(row[name][framework].last("val", "accuracy")) for name in (policy.name, alike))
-        lines.append(f"As {alike}, which normalises alike in fit and evaluate, it validates at {there:.1f} % (here {here:.1f} %).")
+        lines.append(
+            f"As {alike}, which normalises alike in fit and evaluate,"
+            f" it validates at {there:.1f} % (here {here:.1f} %)."
+        )
     return tuple(lines)
 
 
@@ -170,11 +175,11 @@ def _whereabouts(explained: Explained) -> list[str]:
     if worst := explained.worst:
         drift, factor = worst["mean_drift"], math.exp(worst["log_variance_ratio"])
         lines.append(
-            f"The worst layer is {worst['layer']}: half of its channels have a moving mean more than {drift:.2g} standard "
-            f"deviations off, and a moving variance off by a factor of more than {factor:.2g}."
+            f"The worst layer is {worst['layer']}: half of its channels have a moving mean more than {drift:.2g}"
+            f" standard deviations off, and a moving variance off by a factor of more than {factor:.2g}."
         )
     stages, term = explained.stages(), explained.term("moving-statistics")
     if stages and term > 0:
         name = max(stages, key=lambda name: stages[name])
-        lines.append(f"Population statistics in {name} alone take away {signed(stages[name]).lstrip('+')} of {signed(term).lstrip('+')}.")
+        lines.append(f"Population statistics in {name} alone take away {stages[name]:.2f} of {term:.2f}.")
     return lines
