@@ -147,6 +147,7 @@ def run(
     jobs: Annotated[
         int | None, Option(help="Processes at a time. [default: one a core, up to 4]", **_whole(1))
     ] = None,
+    as_json: Annotated[bool, Option("--json", help="Print the results as JSON, not as a table.")] = False,
 ) -> int:
     """Train a transfer model under BN policies in Keras and PyTorch, and show where fit and evaluate part.
 
@@ -189,7 +190,7 @@ def run(
         **{name: value for name, value in given.items() if value is not None},
     )
     cells = grid(backbone, framework, policy, numerics, seeds, settings.batch_size)
-    return run_grid(cells, settings, out, resume, jobs or engine.default_jobs())
+    return run_grid(cells, settings, out, resume, jobs or engine.default_jobs(), as_json)
 
 
 @app.command()

@@ -53,7 +53,9 @@ def parity(
     check: Annotated[
         Path | None, Option(metavar="FILE", help="A certificate.json: do its check again and compare.")
     ] = None,
-    as_json: Annotated[bool, Option("--json", help="Print the certificate instead of the tree.")] = False,
+    as_json: Annotated[
+        bool, Option("--json", help="Print the certificate instead of the tree or lines.")
+    ] = False,
 ) -> int:
     """Prove that Keras and PyTorch compute and train the same function, stage by stage; or name where they part.
 
@@ -77,7 +79,7 @@ def parity(
 
     started = time.monotonic()
     if check is not None:
-        return _again(check)
+        return _again(check, as_json)
     if backbone is None:
         raise InputError("parity: of what? Give --backbone, two files, or --check certificate.json")
     for kind, value, allowed in (
@@ -140,13 +142,16 @@ def _files(a: Path | None, b: Path | None, as_json: bool) -> int:
     return 0 if stage.verdict == "same" else 1
 
 
-def _again(path: Path) -> int:
+def _again(path: Path, as_json: bool) -> int:
     """Do a certificate's check again."""
     from compare.parity import certificate
 
     old = certificate.read(path)
     new = certificate.as_json(_with_progress(*certificate.check_of(old)))
     lines = certificate.differences(old, new)
+    if as_json:
+        print(json.dumps({"reproduced": not lines, "differences": lines, "certificate": new}, indent=1))
+        return 1 if lines else 0
     for line in lines:
         print(line)
     if not lines:

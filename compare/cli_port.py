@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -36,6 +39,9 @@ def port(
         Option(metavar="X", help="Of SOURCE's batch normalisation, where the file can't say."),
     ] = None,
     force: Annotated[bool, Option("--force", help="Replace DEST if it exists.")] = False,
+    as_json: Annotated[
+        bool, Option("--json", help="Print the certificate, and what happens on stderr.")
+    ] = False,
 ) -> int:
     """Move the weights of a ResNet50 or VGG16 between Keras and PyTorch, and prove the network stayed the same.
 
@@ -52,6 +58,15 @@ def port(
     from compare.port import port as move
 
     proof = move(
-        source, dest, layout=layout, fold_bias=fold_bias, variant=variant, epsilon=epsilon, force=force
+        source,
+        dest,
+        layout=layout,
+        fold_bias=fold_bias,
+        variant=variant,
+        epsilon=epsilon,
+        force=force,
+        say=partial(print, file=sys.stderr) if as_json else print,
     )
+    if as_json:
+        print(json.dumps(proof, indent=1))
     return 0 if proof["verdict"] == "same function" else 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import sys
 from importlib.metadata import PackageNotFoundError, version
@@ -19,10 +20,13 @@ from compare.spec import Settings
 if TYPE_CHECKING:
     from compare.data import ImageData
 
+NAMED = 10  # images left out that a line names
 PACKAGES = ("compare-bn", "keras", "numpy", "tensorflow", "torch", "torchvision")
 
 
-def run(grid: Grid, settings: Settings, out: Path | None, resume: bool, jobs: int) -> int:
+def run(
+    grid: Grid, settings: Settings, out: Path | None, resume: bool, jobs: int, as_json: bool = False
+) -> int:
     """Train the cells of a grid, or those that a run has left, and show what came of it.
 
     Args:
@@ -31,6 +35,7 @@ def run(grid: Grid, settings: Settings, out: Path | None, resume: bool, jobs: in
         out: the run directory; None takes the next free one in ``runs/``.
         resume: go on with the run in ``out``.
         jobs: worker processes at a time.
+        as_json: print the results as JSON instead of as a table.
 
     Returns:
         The exit code: 0, 1 if a cell failed, 130 after Ctrl-C.
@@ -44,7 +49,7 @@ def run(grid: Grid, settings: Settings, out: Path | None, resume: bool, jobs: in
     try:
         opened = _open(grid, settings, out, resume, console)
         with opened:
-            return _train(opened, grid, settings, jobs, console)
+            return _train(opened, grid, settings, jobs, as_json, console)
     except KeyboardInterrupt:
         _say(console, _stopped(opened, grid))
         return 130
@@ -58,6 +63,8 @@ def _open(grid: Grid, settings: Settings, out: Path | None, resume: bool, consol
     if out is not None:
         store.check_out(out, resume)
     data = load(settings.data, settings.positive, settings.skip_unreadable)
+    if data.skipped:
+        _say(console, _left_out(data.skipped))
     for seed in range(grid.seeds):
         train, val = split(data, seed, settings.images)
         Stream(data, train, val, settings.image_size, settings.batch_size, seed, "caffe")
@@ -75,7 +82,9 @@ def _open(grid: Grid, settings: Settings, out: Path | None, resume: bool, consol
     return store.create(out or store.next_free(grid.backbone), config, grid.cells, prepare)
 
 
-def _train(opened: store.Store, grid: Grid, settings: Settings, jobs: int, console: Console) -> int:
+def _train(
+    opened: store.Store, grid: Grid, settings: Settings, jobs: int, as_json: bool, console: Console
+) -> int:
     done = len(grid.cells) - len(opened.unfinished)
     _say(console, f"{opened.path}: {len(grid.cells)} cells, {done} of them finished already")
     with showing(console, grid.cells, done) as on_event:
@@ -83,12 +92,15 @@ def _train(opened: store.Store, grid: Grid, settings: Settings, jobs: int, conso
     opened.write_tables()
 
     from compare.report.html import write_report
+    from compare.report.record import record
     from compare.report.terminal import print_results
 
-    results = Console()
-    print_results(opened.config, opened.ended, results)
+    if as_json:
+        print(json.dumps({"run": str(opened.path), "tables": record(opened.config, opened.ended)}, indent=1))
+    else:
+        print_results(opened.config, opened.ended, Console())
     report = write_report(opened.path)
-    results.print(f"report: {report}", markup=False, highlight=False, soft_wrap=True)
+    _say(console if as_json else Console(), f"report: {report}")
     return int(any(cell["status"] != "finished" for cell in opened.ended))
 
 
@@ -109,11 +121,19 @@ def configuration(grid: Grid, settings: Settings, data: ImageData) -> dict:
             "images": len(data),
             "positives": int(data.labels.sum()),
             "sha256": data.sha256,
+            **({"skipped": list(data.skipped)} if data.skipped else {}),
         },
         "cells": [cell.name for cell in grid.cells],
         "versions": {"python": python_version(), **{name: _version(name) for name in PACKAGES}},
         "machine": {"platform": platform(), "cores": engine.cores(), "threads": engine.threads()},
     }
+
+
+def _left_out(skipped: tuple[str, ...]) -> str:
+    """Say how many images can't be read, and which; of many, the first."""
+    listed = ", ".join(skipped[:NAMED])
+    more = f" and {len(skipped) - NAMED} more, which config.json names" if len(skipped) > NAMED else ""
+    return f"--skip-unreadable: {len(skipped)} images are left out: {listed}{more}"
 
 
 def _version(package: str) -> str | None:
