@@ -115,6 +115,17 @@ def test_plain_passes_show_each_image_once(data):
     assert [len(labels) for _, labels in stream.validation()] == [6, 6, 4]
 
 
+@pytest.mark.parametrize(("batch_size", "sizes"), [(5, [5, 5, 6]), (15, [16]), (1, [1] * 16), (7, [7, 7, 2])])
+def test_no_image_is_left_to_a_batch_of_its_own(data, batch_size, sizes):
+    """Alone it has no batch statistics: PyTorch refuses it at 1 x 1, Keras normalises it to nothing."""
+    batches = stream_of(data, batch_size=batch_size).validation()
+    assert [len(batches.indices(step)) for step in range(len(batches))] == sizes
+    assert [len(labels) for _, labels in batches] == sizes
+    distinct, counts = batches.distinct()
+    assert [len(count) for count in counts] == [len(distinct.indices(step)) for step in range(len(distinct))]
+    assert len(batches.among(np.array([], np.int64))) == 0
+
+
 def test_sha256_is_over_images_and_labels(data):
     train, val = split(data, 0)
     hashes = [

@@ -33,9 +33,13 @@ class Batches(Sequence[Batch]):
     """
 
     def __init__(self, make: Callable[[np.ndarray], Batch], indices: np.ndarray, batch_size: int) -> None:
-        """Cut the data-set ``indices`` (int64) into batches for ``make``; the last may be smaller."""
+        """Cut the data-set ``indices`` (int64) into batches for ``make``; the last may be smaller.
+
+        A single image that would be left joins the batch before it: alone it has no batch statistics.
+        """
         self._make, self._batch_size = make, batch_size
-        self._indices = [indices[start : start + batch_size] for start in range(0, len(indices), batch_size)]
+        cuts = range(batch_size, len(indices) - (batch_size > 1), batch_size)
+        self._indices = np.split(indices, cuts) if len(indices) else []
         self.all_indices = indices
 
     def __len__(self) -> int:
@@ -53,8 +57,9 @@ class Batches(Sequence[Batch]):
     def distinct(self) -> tuple[Batches, list[np.ndarray]]:
         """Each image once, by index, and for each batch of these how often its images come here: int64 (n,)."""
         indices, counts = np.unique(self.all_indices, return_counts=True)
-        starts = range(self._batch_size, len(indices), self._batch_size)
-        return Batches(self._make, indices, self._batch_size), np.split(counts, starts)
+        batches = Batches(self._make, indices, self._batch_size)
+        ends = np.cumsum([len(batch) for batch in batches._indices])
+        return batches, np.split(counts, ends[:-1])
 
     def among(self, indices: np.ndarray) -> Batches:
         """What of these images is one of ``indices``, in the same order."""
