@@ -20,8 +20,9 @@ OPTIMIZERS = {
     "rmsprop": {"optimizer": "rmsprop"},
     "sgd": {"optimizer": "sgd", "momentum": 0.9, "weight_decay": 0.01, "learning_rate": 1e-2},
 }
-ADAM = {"vgg16": ("fine-tune", "frozen")}  # without BN the other policies are one of these two
-CASES = [(network, policy) for network in NETWORKS for policy in ADAM.get(network, POLICIES)]
+TWO = ("fine-tune", "frozen")  # without BN the other policies are one of these
+ADAM = {"resnet50 v1": POLICIES, "resnet50 v1.5": TWO, "vgg16": TWO}
+CASES = [(network, policy) for network in NETWORKS for policy in ADAM[network]]
 
 pytestmark = pytest.mark.slow
 
