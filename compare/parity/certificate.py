@@ -114,6 +114,8 @@ def read(path: Path) -> dict[str, Any]:
     """
     try:
         content = json.loads(path.read_text())
+        if "network" in content:
+            raise InputError(f"{path} is compare port's; to prove it again, port again with --force")
         if content["format"] != FORMAT:
             raise InputError(f"{path} has format {content['format']}; this version reads {FORMAT}")
         check_of(content)
