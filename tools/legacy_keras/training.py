@@ -1,0 +1,107 @@
+"""Twenty steps of a small network under each BN policy that a Keras release can spell, as that release trains.
+
+python training.py keras | tensorflow.keras | tf_keras RECORD.npz POLICY=SPELLING ...
+"""
+
+import importlib
+import json
+import sys
+
+import given
+import numpy as np
+
+
+def build(release, called):
+    """Convolution, BN, relu, twice; pooling; a given mask; a dense layer with a sigmoid."""
+    layers, models = (importlib.import_module(release + "." + name) for name in ("layers", "models"))
+    images = layers.Input((given.SIDE, given.SIDE, 3))
+    mask = layers.Input((given.CHANNELS[-1],))
+    x = images
+    for n in (1, 2):
+        x = layers.Conv2D(given.CHANNELS[n], 3, padding="same", name="conv%d" % n)(x)
+        bn = layers.BatchNormalization(name="bn%d" % n)
+        x = bn(x, training=False) if called else bn(x)
+        x = layers.Activation("relu")(x)
+    x = layers.Multiply()([layers.GlobalAveragePooling2D()(x), mask])
+    model = models.Model([images, mask], layers.Dense(1, activation="sigmoid", name="dense")(x))
+    arrays = given.network()
+    for layer in model.layers:
+        if layer.get_weights():
+            parts = ("kernel", "bias") if layer.name[:2] != "bn" else STATE
+            layer.set_weights([arrays[layer.name + "/" + part] for part in parts])
+    return model
+
+
+STATE = ("gamma", "beta", "moving_mean", "moving_variance")
+
+
+def spell(model, spelling, compile_model):
+    """Write the policy as a user of the release would."""
+    norms = [layer for layer in model.layers if layer.name[:2] == "bn"]
+    for layer in model.layers[:-1]:
+        layer.trainable = (
+            spelling == "layer.trainable = isinstance(layer, BatchNormalization)" and layer in norms
+        )
+    compile_model()
+    if spelling == "layer.trainable = False before compile, True after it":
+        for layer in norms:
+            layer.trainable = True
+
+
+def train(release, spelling, optimizer):
+    """Take the steps; return the loss of each, and after each the evaluation and every BN layer's state."""
+    importlib.import_module(release + ".backend").clear_session()
+    model = build(release, "training=False" in spelling)
+    make = getattr(
+        importlib.import_module(release + ".optimizers"), {"sgd": "SGD", "adam": "Adam"}[optimizer]
+    )
+    if release == "keras":
+        make = ordered(make)
+    spell(
+        model, spelling, lambda: model.compile(make(given.OPTIMIZERS[optimizer]), loss="binary_crossentropy")
+    )
+    found = {"loss": [], "evaluate": []}
+    for images, mask, labels in given.batches():
+        found["loss"].append(model.train_on_batch([images, mask], labels))
+        found["evaluate"].append(model.test_on_batch([images, np.ones_like(mask)], labels))
+        for n in (1, 2):
+            state = model.get_layer("bn%d" % n).get_weights()
+            for part, array in zip(STATE, state):
+                found.setdefault("bn%d/%s" % (n, part), []).append(array)
+    return {name: np.array(values, "float32") for name, values in found.items()}
+
+
+def ordered(optimizer):
+    """Derive an optimizer whose updates wait for all gradients.
+
+    Keras up to 2.3.1 orders nothing: an update of a weight may run while the backward pass still reads it. Whether it
+    does changes from process to process (measured with 2.2.4: 2e-3 in gamma after 20 steps of Adam), so that such a
+    release doesn't repeat its own training. What is recorded is a step computed from the weights that it started from.
+    """
+    import tensorflow as tf
+
+    class Ordered(optimizer):
+        def get_gradients(self, loss, params):
+            gradients = super(Ordered, self).get_gradients(loss, params)
+            with tf.control_dependencies(gradients):
+                return [tf.identity(gradient) for gradient in gradients]
+
+    return Ordered
+
+
+def main():
+    """Record every policy with every optimizer."""
+    release, path = sys.argv[1:3]
+    arrays = {}
+    for argument in sys.argv[3:]:
+        policy, _, spelling = argument.partition("=")
+        for optimizer in sorted(given.OPTIMIZERS):
+            for name, values in train(release, spelling, optimizer).items():
+                arrays["%s/%s/%s" % (policy, optimizer, name)] = values
+    np.savez_compressed(path, **arrays)
+    import tensorflow
+
+    json.dump({"tensorflow": tensorflow.__version__, "numpy": np.__version__}, sys.stdout)
+
+
+main()
