@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 from typer import Option
 
-from compare import cli_parity, cli_port, cli_report
+from compare import cli_parity, cli_port, cli_report, cli_semantics
 from compare.spec import (
     BACKBONES,
     DEFAULT_POLICIES,
@@ -217,6 +217,7 @@ def policies(
 
 app.command()(cli_port.port)
 app.command()(cli_parity.parity)
+app.command()(cli_semantics.semantics)
 app.command()(cli_report.report)
 
 

@@ -1,0 +1,71 @@
+"""What runs in a worker process: one framework, imported once, and its spellings measured one after another."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from importlib import import_module
+from types import ModuleType
+
+from compare.semantics.experiment import measure, reason, refused
+from compare.semantics.frameworks import FRAMEWORKS
+from compare.semantics.record import Row
+from compare.semantics.spelling import Spelling
+
+
+class Bench:
+    """The spellings of one framework, and how to measure them.
+
+    Args:
+        name: the framework's.
+        spellings: the module with ``SPELLINGS`` and ``epoch_averages``.
+        subjects: the module with ``subject`` and ``ORDEALS``.
+    """
+
+    def __init__(self, name: str, spellings: ModuleType, subjects: ModuleType) -> None:
+        self.framework, self.spellings, self.subjects = FRAMEWORKS[name], spellings, subjects
+
+    def measure(
+        self, only: str | None, part: int, parts: int
+    ) -> tuple[list[tuple[int, Row]], dict[str, str]]:
+        """Measure every ``parts``-th spelling from ``part`` on, or ``only`` the one of that name.
+
+        Returns:
+            The rows with their places, and the versions of what computed.
+        """
+        wanted = [(at, s) for at, s in enumerate(self.spellings.SPELLINGS) if only in (None, s.title)]
+        rows = [(at, self.row(spelling)) for at, spelling in wanted[part::parts]]
+        if part == 0 and only is None:
+            rows += [(len(wanted), row) for row in self.spellings.epoch_averages()]
+        return rows, self.packages()
+
+    def row(self, spelling: Spelling) -> Row:
+        """Measure one spelling."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a spelling may well be one that a framework warns of
+            try:
+                with self.subjects.subject(spelling) as subject:
+                    facts, error = measure(subject, spelling.shape)
+            except ValueError as refusal:
+                facts, error = refused(self.subjects.ORDEALS), reason(refusal)
+        note = f"{spelling.note} {error}".strip()
+        return {"spelling": spelling.title, "code": spelling.code, "facts": facts, "note": note}
+
+    def packages(self) -> dict[str, str]:
+        """Versions of what computes."""
+        versions = {name: import_module(name).__version__.partition("+")[0] for name in self.framework.needs}
+        return {**versions, "python": ".".join(map(str, sys.version_info[:3]))}
+
+
+def load(name: str, dtype: str, threads: int) -> Bench:
+    """Import a framework with its spellings; ``dtype`` is each spelling's own affair."""
+    framework = FRAMEWORKS[name]
+    os.environ["KERAS_BACKEND"] = framework.backend
+    if name == "keras":
+        import tensorflow as tf
+
+        # a fifth of the time went into making graphs faster that run three times
+        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+    parts = (import_module(f"compare.semantics.{framework.side}_{part}") for part in ("spellings", "subject"))
+    return Bench(name, *parts)

@@ -1,0 +1,133 @@
+"""What a batch normalisation layer did, read off its numbers before and after each step. Imports no framework.
+
+A layer's own word is never taken: its loss tells what it normalised with, and its moving statistics tell by
+which rule they moved.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+Arrays = dict[str, np.ndarray]
+SAME = 1e-3  # relative; a batch of 24 puts the variance rules 4e-2 apart, and rounding is below 1e-4
+
+
+@dataclass(frozen=True)
+class Step:
+    """One training step, or one evaluation.
+
+    Attributes:
+        x: what went into the layer, ``(N, ..., C)`` float64.
+        y: what the mean squared error was taken against, as ``x``.
+        loss: the mean squared error that the framework reported.
+        before, after: ``gamma``, ``beta``, ``moving_mean``, ``moving_variance``, each ``(C,)`` float64; without
+            the last two where the layer has none.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    loss: float
+    before: Arrays
+    after: Arrays
+
+    @property
+    def batch(self) -> Arrays:
+        """The batch's own mean and biased variance."""
+        axes = tuple(range(self.x.ndim - 1))
+        return {"moving_mean": self.x.mean(axes), "moving_variance": self.x.var(axes)}
+
+    @property
+    def count(self) -> int:
+        """How many values a channel's statistics are over."""
+        return self.x.size // self.x.shape[-1]
+
+    def moved(self, *names: str) -> bool:
+        """Whether one of the arrays isn't what it was."""
+        return any(name in self.before and (self.before[name] != self.after[name]).any() for name in names)
+
+
+def normalised_with(step: Step, epsilon: float, tolerance: float) -> str:
+    """Tell what the layer normalised with from the loss that came out.
+
+    Returns:
+        ``batch``, ``moving`` or ``neither``.
+    """
+    statistics = {"batch": step.batch}
+    if "moving_mean" in step.before:
+        statistics["moving"] = step.before
+    for name, of in statistics.items():
+        scale = step.before["gamma"] / np.sqrt(of["moving_variance"] + epsilon)
+        outputs = (step.x - of["moving_mean"]) * scale + step.before["beta"]
+        expected = float(np.mean((outputs - step.y) ** 2))
+        if abs(step.loss - expected) <= tolerance * expected:
+            return name
+    return "neither"
+
+
+def rule(steps: list[Step], epsilon: float) -> dict | None:
+    """Tell by which rule the moving statistics moved.
+
+    Args:
+        steps: consecutive ones, at least three, on different batches.
+        epsilon: the layer's.
+
+    Returns:
+        ``decay``: share of the old value that a step keeps, ``"cumulative"`` (every step so far weighs the
+        same) or None where no such rule fits; ``variance``: ``biased``, ``unbiased``, ``doubly corrected``,
+        ``of deviations`` (the standard deviation is averaged) or None; ``zero_debiased``. None where nothing
+        moved.
+    """
+    if not any(step.moved("moving_mean", "moving_variance") for step in steps):
+        return None
+    kept = [_kept(step) for step in steps]
+    decay, zero_debiased = _decay(kept)
+    variances = {_variance(step, share, epsilon) for step, share in zip(steps, kept, strict=True)}
+    variance = variances.pop() if len(variances) == 1 else None
+    return {"decay": decay, "variance": variance, "zero_debiased": zero_debiased}
+
+
+def _kept(step: Step) -> float:
+    """The share of the old moving mean in the new one, by least squares over the channels."""
+    batch = step.batch["moving_mean"]
+    old, new = step.before["moving_mean"] - batch, step.after["moving_mean"] - batch
+    return float(old @ new / (old @ old))
+
+
+def _decay(kept: list[float]) -> tuple[float | str | None, bool]:
+    """The decay behind the shares that consecutive steps kept, and whether it was zero-debiased.
+
+    A step that keeps s weighs 1 / (1 - s) batches: 1 / (1 - d) in every step of a moving average, one more
+    each step of a cumulative one, and 1, 1 + d, 1 + d + d^2 where the start at zero is divided out.
+    """
+    if max(kept) - min(kept) <= SAME:
+        return abs(round(float(np.mean(kept)), 3)), False
+    if max(kept) >= 1:
+        return None, False
+    weighed = [1 / (1 - share) for share in kept]
+    more = np.diff(weighed)
+    if np.allclose(more, 1, rtol=0, atol=SAME / 10):
+        return "cumulative", False
+    if np.allclose([weighed[0], more[1]], [1, more[0] ** 2], rtol=0, atol=SAME / 10):
+        return round(float(more[0]), 3), True
+    return None, False
+
+
+def _variance(step: Step, kept: float, epsilon: float) -> str | None:
+    """Which variance of the batch went into the moving one."""
+    batch, n = step.batch["moving_variance"], step.count
+    old, new = step.before["moving_variance"], step.after["moving_variance"]
+    if kept == 1:
+        return None
+    taken = (new - kept * old) / (1 - kept)
+    if not batch.any():
+        return "biased" if np.allclose(taken, 0, atol=SAME) else None
+    factor = float(taken @ batch / (batch @ batch))
+    corrected = n / (n - 1)
+    for name, expected in (("biased", 1.0), ("unbiased", corrected), ("doubly corrected", corrected**2)):
+        if abs(factor - expected) <= SAME * expected:
+            return name
+    deviations = kept * np.sqrt(old + epsilon) + (1 - kept) * np.sqrt(batch + epsilon)
+    same = np.allclose(new, deviations**2 - epsilon, rtol=SAME * (1 - kept))
+    return "of deviations" if same else None
