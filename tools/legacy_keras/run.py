@@ -62,10 +62,12 @@ LATER = {
     "frozen": CALLED,
     "bn-trainable": BN_TRAINABLE,
 }
+NESTED = "base.trainable = False; then layer.trainable = isinstance(layer, BatchNormalization)"
 POLICIES = {  # release -> policy -> how that release spells it
     "keras-2.1.2": {"frozen-drifting": FROZEN, "frozen": CALLED, "bn-trainable": BN_TRAINABLE},
-    **dict.fromkeys(("keras-2.1.3", "keras-2.2.4", "keras-2.3.1", "tf.keras-1.15"), LATER),
-    "tf.keras-2.0": {"frozen": FROZEN, "bn-trainable": BN_TRAINABLE},
+    **dict.fromkeys(("keras-2.1.3", "keras-2.2.4", "keras-2.3.1"), LATER),
+    "tf.keras-1.15": {"frozen-batch-stats": FROZEN, "frozen": CALLED, "bn-trainable": BN_TRAINABLE},
+    "tf.keras-2.0": {"frozen-batch-stats": NESTED, "frozen": FROZEN, "bn-trainable": BN_TRAINABLE},
 }
 
 
@@ -129,6 +131,13 @@ def training(name: str, home: Path) -> None:
     print(f"{name}: {path.stat().st_size / 1000:.0f} kB, {found}")
 
 
+def resnet50(name: str, home: Path) -> None:
+    """Record what a release's own ResNet50 makes of an image."""
+    path = TRAINING / f"resnet50-{name}.npz"
+    found = execute(name, home, "resnet50.py", path)
+    print(f"{name}: {path.stat().st_size / 1000:.0f} kB, {found}")
+
+
 def _uv(*arguments: object) -> None:
     subprocess.run(["uv", *map(str, arguments), "--quiet"], check=True)
 
@@ -136,7 +145,7 @@ def _uv(*arguments: object) -> None:
 def main() -> None:
     """Read the command line and record."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("what", choices=("semantics", "training"))
+    parser.add_argument("what", choices=("semantics", "training", "resnet50"))
     parser.add_argument("releases", nargs="*", default=list(RELEASES), metavar="RELEASE")
     parser.add_argument("--home", type=Path, default=Path.home() / ".cache" / "compare-legacy")
     arguments = parser.parse_args()

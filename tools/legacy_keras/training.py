@@ -10,62 +10,64 @@ import sys
 import given
 import numpy as np
 
-
-def build(release, called):
-    """Convolution, BN, relu, twice; pooling; a given mask; a dense layer with a sigmoid."""
-    layers, models = (importlib.import_module(release + "." + name) for name in ("layers", "models"))
-    images = layers.Input((given.SIDE, given.SIDE, 3))
-    mask = layers.Input((given.CHANNELS[-1],))
-    x = images
-    for n in (1, 2):
-        x = layers.Conv2D(given.CHANNELS[n], 3, padding="same", name="conv%d" % n)(x)
-        bn = layers.BatchNormalization(name="bn%d" % n)
-        x = bn(x, training=False) if called else bn(x)
-        x = layers.Activation("relu")(x)
-    x = layers.Multiply()([layers.GlobalAveragePooling2D()(x), mask])
-    model = models.Model([images, mask], layers.Dense(1, activation="sigmoid", name="dense")(x))
-    arrays = given.network()
-    for layer in model.layers:
-        if layer.get_weights():
-            parts = ("kernel", "bias") if layer.name[:2] != "bn" else STATE
-            layer.set_weights([arrays[layer.name + "/" + part] for part in parts])
-    return model
-
-
 STATE = ("gamma", "beta", "moving_mean", "moving_variance")
 
 
-def spell(model, spelling, compile_model):
+def build(release, spelling):
+    """Convolution, BN, relu, twice; pooling; a given mask; a dense layer with a sigmoid. Also the base as a list."""
+    layers, models = (importlib.import_module(release + "." + name) for name in ("layers", "models"))
+    images = layers.Input((given.SIDE, given.SIDE, 3))
+    x, base = images, []
+    for n in (1, 2):
+        conv = layers.Conv2D(given.CHANNELS[n], 3, padding="same", name="conv%d" % n)
+        bn = layers.BatchNormalization(name="bn%d" % n)
+        base += [conv, bn]
+        x = conv(x)
+        x = layers.Activation("relu")(bn(x, training=False) if "training=False" in spelling else bn(x))
+    x = layers.GlobalAveragePooling2D()(x)
+    if spelling.startswith("base."):
+        nested = models.Model(images, x)
+        nested.trainable = False
+        images = layers.Input((given.SIDE, given.SIDE, 3))
+        x = nested(images)
+    mask = layers.Input((given.CHANNELS[-1],))
+    dense = layers.Dense(1, activation="sigmoid", name="dense")
+    model = models.Model([images, mask], dense(layers.Multiply()([x, mask])))
+    arrays = given.network()
+    for layer in [*base, dense]:
+        parts = STATE if layer.name[:2] == "bn" else ("kernel", "bias")
+        layer.set_weights([arrays[layer.name + "/" + part] for part in parts])
+    return model, base
+
+
+def spell(base, spelling, compile_model):
     """Write the policy as a user of the release would."""
-    norms = [layer for layer in model.layers if layer.name[:2] == "bn"]
-    for layer in model.layers[:-1]:
-        layer.trainable = (
-            spelling == "layer.trainable = isinstance(layer, BatchNormalization)" and layer in norms
-        )
+    for layer in base:
+        layer.trainable = "isinstance" in spelling and layer.name[:2] == "bn"
     compile_model()
     if spelling == "layer.trainable = False before compile, True after it":
-        for layer in norms:
-            layer.trainable = True
+        for layer in base:
+            layer.trainable = layer.name[:2] == "bn"
 
 
 def train(release, spelling, optimizer):
     """Take the steps; return the loss of each, and after each the evaluation and every BN layer's state."""
     importlib.import_module(release + ".backend").clear_session()
-    model = build(release, "training=False" in spelling)
+    model, base = build(release, spelling)
     make = getattr(
         importlib.import_module(release + ".optimizers"), {"sgd": "SGD", "adam": "Adam"}[optimizer]
     )
     if release == "keras":
         make = ordered(make)
     spell(
-        model, spelling, lambda: model.compile(make(given.OPTIMIZERS[optimizer]), loss="binary_crossentropy")
+        base, spelling, lambda: model.compile(make(given.OPTIMIZERS[optimizer]), loss="binary_crossentropy")
     )
     found = {"loss": [], "evaluate": []}
     for images, mask, labels in given.batches():
         found["loss"].append(model.train_on_batch([images, mask], labels))
         found["evaluate"].append(model.test_on_batch([images, np.ones_like(mask)], labels))
         for n in (1, 2):
-            state = model.get_layer("bn%d" % n).get_weights()
+            state = base[2 * n - 1].get_weights()
             for part, array in zip(STATE, state):
                 found.setdefault("bn%d/%s" % (n, part), []).append(array)
     return {name: np.array(values, "float32") for name, values in found.items()}
