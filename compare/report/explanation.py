@@ -17,6 +17,7 @@ TERMS = {
     "batch-noise": "batch noise",
     "moving-statistics": "moving statistics",
 }
+FURTHER = {"sample-mix": "another mix of samples"}
 SUMMARIES = ("mean_drift", "log_variance_ratio", "kl")
 
 
@@ -112,7 +113,13 @@ class Explained:
 
 def label(term: str) -> str:
     """A term as people say it."""
-    return TERMS.get(term, term.replace("-", " "))
+    return (TERMS | FURTHER).get(term, term.replace("-", " "))
+
+
+def usable(cell: dict) -> list[dict]:
+    """The explanations of a cell that can be used; cells of earlier versions have none."""
+    found = cell.get("explanations")
+    return [entry for entry in found if not problem(entry)] if isinstance(found, list) else []
 
 
 def problem(entry: Any) -> str:

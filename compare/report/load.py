@@ -40,8 +40,7 @@ def load_run(folder: Path) -> Run:
     if not cells:
         why = f" ({warnings[-1]})" if warnings else ""
         raise InputError(f"run directory {str(folder)!r} holds no cell that has ended{why}")
-    for cell in cells:
-        cell["explanations"] = _explanations(cell, warnings)
+    warnings += filter(None, map(_unexplained, cells))
     listed = config.get("cells")
     expected = {path.name for path in folder.glob("cells/*") if path.is_dir()}
     expected |= set(map(str, listed)) if isinstance(listed, list) else set()
@@ -82,17 +81,13 @@ def _is_going(folder: Path) -> bool:
     return False
 
 
-def _explanations(cell: dict, warnings: list[str]) -> list[dict]:
-    """The cell's explanations that can be used; runs of earlier versions have none."""
+def _unexplained(cell: dict) -> str:
+    """Say what is wrong with the first explanation that can't be used; nothing where all can."""
     found = cell.get("explanations", [])
     problems = [explanation.problem(entry) for entry in found] if isinstance(found, list) else ["not a list"]
     problem = next(filter(None, problems), "")
-    if problem:
-        name = "{framework}-{policy}-{numerics}-seed{seed}".format(**cell)
-        warnings.append(f"cells/{name}/cell.json has an explanation that can't be used: {problem}")
-    if not isinstance(found, list):
-        return []
-    return [entry for entry, problem in zip(found, problems, strict=True) if not problem]
+    name = "{framework}-{policy}-{numerics}-seed{seed}".format(**cell)
+    return f"cells/{name}/cell.json has an explanation that can't be used: {problem}" if problem else ""
 
 
 def _check_config(config: Any) -> str:

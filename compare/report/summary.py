@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Literal
 
-from compare.report.explanation import Explained, Metric
+from compare.report.explanation import Explained, Metric, usable
 from compare.spec import BACKBONES, FRAMEWORKS, NUMERICS, POLICIES
 
 Part = Literal["fit", "evaluate", "val"]
@@ -53,16 +53,14 @@ class Figures:
     @property
     def first_explained(self) -> Explained:
         """The explanation of the earliest epoch of each seed that has one."""
-        return self._explained(
-            lambda cell: min((e["epoch"] for e in cell.get("explanations", [])), default=0)
-        )
+        return self._explained(lambda cell: min((e["epoch"] for e in cell["explanations"]), default=0))
 
     def _explained(self, which: Callable[[dict], int | None]) -> Explained:
         return Explained(
             {
                 cell["seed"]: entry
                 for cell in self.finished
-                for entry in cell.get("explanations", [])
+                for entry in cell["explanations"]
                 if entry["epoch"] == which(cell)
             }
         )
@@ -105,7 +103,7 @@ class Group:
 
 def groups(config: dict, cells: Iterable[dict]) -> list[Group]:
     """Sort cells into tables, in the order of `compare.spec`'s lists."""
-    cells = list(cells)
+    cells = [cell | {"explanations": usable(cell)} for cell in cells]
     found = []
     for backbone in BACKBONES:
         for numerics in NUMERICS:

@@ -173,7 +173,7 @@ def _whereabouts(explained: Explained) -> list[str]:
     """Name the layer that is furthest off, and the stage that makes most of the term."""
     lines = []
     if worst := explained.worst:
-        drift, factor = worst["mean_drift"], math.exp(worst["log_variance_ratio"])
+        drift, factor = worst["mean_drift"], math.exp(min(worst["log_variance_ratio"], 99))
         lines.append(
             f"The worst layer is {worst['layer']}: half of its channels have a moving mean more than {drift:.2g}"
             f" standard deviations off, and a moving variance off by a factor of more than {factor:.2g}."
@@ -181,5 +181,7 @@ def _whereabouts(explained: Explained) -> list[str]:
     stages, term = explained.stages(), explained.term("moving-statistics")
     if stages and term > 0:
         name = max(stages, key=lambda name: stages[name])
-        lines.append(f"Population statistics in {name} alone take away {stages[name]:.2f} of {term:.2f}.")
+        lines.append(
+            f"Of the stages {name} matters most: population statistics there alone take away {stages[name]:.2f}."
+        )
     return lines

@@ -1,0 +1,36 @@
+import keras
+import numpy as np
+import pytest
+
+import keras_impl.statistics
+from compare.report.cures import FREEZE, REESTIMATE, lower_decay
+from compare.spec import POLICIES
+from keras_impl import bn_policy
+from tests.keras_models import small
+from tests.report_code import audit_of_shown_code
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_the_code_on_the_page_sets_the_policy(policy):
+    side = type("side", (), {"bn_policy": bn_policy})
+    shown, real = audit_of_shown_code(side, "keras", policy, small)
+    assert len(real) == 53
+    assert shown == real
+
+
+def test_the_cures_do_what_they_say():
+    base = keras.applications.ResNet50(include_top=False, weights=None, input_shape=(32, 32, 3))
+    layers = [layer for layer in base.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    exec(lower_decay(0.8).code["keras"], {"base": base, "keras": keras})
+    assert {layer.momentum for layer in layers} == {0.8}
+    exec(FREEZE.code["keras"], {"base": base, "keras": keras})
+    assert len(layers) == 53
+    assert not any(layer.trainable for layer in layers)
+
+    model = small()
+    model.compile(loss="binary_crossentropy")
+    x = np.random.default_rng(0).normal(2, 3, (8, 32, 32, 3)).astype(np.float32)
+    exec(REESTIMATE.code["keras"], {"model": model, "batches": [x], "x": x, "y": np.ones((8, 1))})
+    moving = keras_impl.statistics.moving(model)["conv1_bn"][0]
+    measured = keras_impl.statistics.population(model, [x])["conv1_bn"][0]
+    np.testing.assert_allclose(moving, measured, rtol=1e-6)

@@ -1,0 +1,38 @@
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import torch_impl.statistics
+from compare.report.cures import FREEZE, REESTIMATE, lower_decay
+from compare.spec import POLICIES
+from tests.report_code import audit_of_shown_code
+from tests.torch_models import small
+from torch_impl import bn_policy
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_the_code_on_the_page_sets_the_policy(policy):
+    side = type("side", (), {"bn_policy": bn_policy})
+    shown, real = audit_of_shown_code(side, "torch", policy, small)
+    assert len(real) == 53
+    assert shown == real
+
+
+def test_the_cures_do_what_they_say():
+    model = small().train()
+    layers = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+    exec(lower_decay(0.8).code["torch"], {"model": model, "nn": nn})
+    assert {layer.momentum for layer in layers} == {0.2}
+    exec(FREEZE.code["torch"], {"model": model, "nn": nn})
+    assert model.training
+    assert not any(layer.training for layer in layers)
+
+    batches = [np.random.default_rng(0).normal(2, 3, (8, 32, 32, 3)).astype(np.float32)]
+    before = layers[0].running_mean.clone()
+    model.train()
+    exec(REESTIMATE.code["torch"], {"model": model, "batches": batches})
+    assert not model.training
+    assert not torch.equal(layers[0].running_mean, before)
+    measured = torch_impl.statistics.population(model, batches)["conv1_bn"][0]
+    np.testing.assert_allclose(layers[0].running_mean, measured, rtol=1e-6)
