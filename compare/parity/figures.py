@@ -17,7 +17,8 @@ class Row:
     Attributes:
         name: the layer's or array's neutral name.
         max_abs: largest difference.
-        relative: that over the reference's largest value (``scale``), or over another scale that the bar has.
+        relative: that over the reference's largest value, or over another scale that the bar has; or the
+            difference's norm over the reference's, where the bar is for that.
         mean: mean difference over the same scale.
         cosine: of the angle between the two, 1 where they point the same way.
         share: of elements within the bar.
@@ -88,12 +89,19 @@ class Stage:
 
 
 def compare(
-    name: str, other: np.ndarray, reference: np.ndarray, bar: float, scale: float | None = None, step: int = 0
+    name: str,
+    other: np.ndarray,
+    reference: np.ndarray,
+    bar: float,
+    scale: float | None = None,
+    step: int = 0,
+    whole: bool = False,
 ) -> Row:
     """Compare an array with the reference's.
 
     Args:
         scale: what the bar is relative to, unless it is the reference's largest value.
+        whole: the bar is for the L2 norm of the difference, relative to the reference's.
     """
     if other.shape != reference.shape:
         note = f"shape {other.shape} for {reference.shape}"
@@ -103,7 +111,8 @@ def compare(
     difference = np.abs(a - b)
     largest = float(np.abs(b).max(initial=0.0)) if scale is None else scale
     worst = float(difference.max(initial=0.0))  # NaN stays NaN
-    relative = 0.0 if worst == 0 else worst / largest if largest else float("inf")
+    distance, size = (_norm(difference), _norm(b)) if whole else (worst, largest)
+    relative = 0.0 if worst == 0 else distance / size if size else float("inf")
     return Row(
         name,
         max_abs=worst,
@@ -137,6 +146,10 @@ def judge(stage: Stage, backwards: bool = False) -> Stage:
     return stage
 
 
+def _norm(a: np.ndarray) -> float:
+    return float(np.linalg.norm(a))
+
+
 def _cosine(a: np.ndarray, b: np.ndarray) -> float:
-    length = float(np.linalg.norm(a)) * float(np.linalg.norm(b))
+    length = _norm(a) * _norm(b)
     return float(a @ b) / length if length else float(np.array_equal(a, b))
