@@ -64,7 +64,7 @@ def _open(grid: Grid, settings: Settings, out: Path | None, resume: bool, consol
         store.check_out(out, resume)
     data = load(settings.data, settings.positive, settings.skip_unreadable)
     if data.skipped:
-        _say(console, _left_out(data.skipped))
+        _say(console, _left_out(data))
     for seed in range(grid.seeds):
         train, val = split(data, seed, settings.images)
         Stream(data, train, val, settings.image_size, settings.batch_size, seed, "caffe")
@@ -129,11 +129,12 @@ def configuration(grid: Grid, settings: Settings, data: ImageData) -> dict:
     }
 
 
-def _left_out(skipped: tuple[str, ...]) -> str:
+def _left_out(data: ImageData) -> str:
     """Say how many images can't be read, and which; of many, the first."""
-    listed = ", ".join(skipped[:NAMED])
+    skipped = data.skipped
     more = f" and {len(skipped) - NAMED} more, which config.json names" if len(skipped) > NAMED else ""
-    return f"--skip-unreadable: {len(skipped)} images are left out: {listed}{more}"
+    total = len(data) + len(skipped)
+    return f"--skip-unreadable left out {len(skipped)} of {total} images: {', '.join(skipped[:NAMED])}{more}"
 
 
 def _version(package: str) -> str | None:

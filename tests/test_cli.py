@@ -299,7 +299,7 @@ def test_a_disk_that_fills_up_in_a_cell_is_one_line_too(photos, capsys, monkeypa
     assert capsys.readouterr().err.splitlines()[-1] == "error: No space left on device: a"
 
 
-@pytest.mark.parametrize("command", [[], ["run"], ["policies"]])
+@pytest.mark.parametrize("command", [[], ["run"], ["policies"], ["report"]])
 def test_help_has_examples_and_imports_nothing_heavy(command):
     script = """
 import sys
@@ -336,3 +336,54 @@ def test_policies_as_json(capsys):
     listed = json.loads(capsys.readouterr().out)
     assert [policy["name"] for policy in listed] == list(POLICIES)
     assert listed[0]["fit_statistics"] == "batch"
+
+
+def test_a_run_as_json(photos):
+    code, stdout, stderr = finish(start(*options("a", "--json")))
+    assert code == 0, stderr
+    found = json.loads(stdout)
+    assert found["run"] == "a"
+    rows = found["tables"][0]["rows"]
+    assert [(row["policy"], row["framework"]) for row in rows] == [
+        (policy, framework) for policy in ("frozen", "fine-tune") for framework in ("keras", "torch")
+    ]
+    assert stderr.splitlines()[-1] == "report: a/report.html"
+
+
+def test_images_that_are_left_out_are_counted_and_named(photos):
+    for number in range(12):
+        (photos / "photos" / "cats" / f"broken-{number:02}.jpg").write_bytes(b"no image")
+    code, _, stderr = finish(start(*options("a", "--skip-unreadable")))
+    assert code == 0, stderr
+    named = ", ".join(f"cats/broken-{number:02}.jpg" for number in range(10))
+    line = f"--skip-unreadable left out 12 of 32 images: {named} and 2 more, which config.json names"
+    assert stderr.splitlines()[0] == line
+    config = json.loads((photos / "a" / "config.json").read_text())
+    assert config["data"]["skipped"] == [f"cats/broken-{number:02}.jpg" for number in range(12)]
+    assert config["data"]["images"] == 20
+
+
+def test_port_as_json_keeps_its_lines_off_stdout(capsys, monkeypatch):
+    def port(source, dest, *, say, **options):
+        say(f"read {source}")
+        return {"verdict": "differs", "stages": []}
+
+    monkeypatch.setattr("compare.port.port", port)
+    assert cli.main(["port", "a.keras", "b.pth", "--json"]) == 1
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["verdict"] == "differs"
+    assert printed.err == "read a.keras\n"
+    assert cli.main(["port", "a.keras", "b.pth"]) == 1
+    assert capsys.readouterr().out == "read a.keras\n"
+
+
+@pytest.mark.parametrize("lines", [[], ["forward: was same, now differs"]])
+def test_a_repeated_parity_check_as_json(capsys, monkeypatch, lines):
+    monkeypatch.setattr("compare.parity.certificate.read", lambda path: {})
+    monkeypatch.setattr("compare.parity.certificate.check_of", lambda old: (None, ()))
+    monkeypatch.setattr("compare.parity.certificate.as_json", lambda result: {"policies": {}})
+    monkeypatch.setattr("compare.parity.certificate.differences", lambda old, new: lines)
+    monkeypatch.setattr("compare.cli_parity._with_progress", lambda *check: None)
+    assert cli.main(["parity", "--check", "certificate.json", "--json"]) == len(lines)
+    found = json.loads(capsys.readouterr().out)
+    assert found == {"reproduced": not lines, "differences": lines, "certificate": {"policies": {}}}

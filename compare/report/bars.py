@@ -72,8 +72,17 @@ def _row(axes: Axes, place: int, figures: Figures | None) -> None:
         axes.text(0, place, f" {gap}", va="center", color=ABOVE, fontsize=8)
         return
     half = estimate(list(figures.gaps().values())).half
-    axes.errorbar([gap], [place], xerr=half, color=INK, linewidth=0.9, capsize=2, capthick=0.9)
-    axes.vlines(gap, place - LANE - 0.06, place + LANE + 0.06, color=INK, linewidth=1.8)
+    if half is not None:
+        axes.plot(
+            [gap - half, gap + half], [place, place], color=INK, linewidth=0.9, marker="|", markersize=5
+        )
+    axes.plot(
+        [gap, gap],
+        [place - LANE - 0.06, place + LANE + 0.06],
+        color=INK,
+        linewidth=1.8,
+        solid_capstyle="butt",
+    )
     is_gap = not gap <= GAP
     text: dict[str, Any] = {
         "color": ABOVE if is_gap else INK,

@@ -33,6 +33,7 @@ STYLE = {
     "axes.edgecolor": MUTED,
     "axes.labelcolor": INK,
     "axes.facecolor": PAPER,
+    "axes.titley": 1.0,  # where titles stand is known: looking for room takes a fifth of the time
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.linewidth": 0.6,
@@ -62,7 +63,8 @@ def save(figure: Figure, name: str, folder: Path) -> str:
     with rc_context(STYLE | {"svg.hashsalt": name}):
         figure.savefig(svg, format="svg", metadata=nothing)
         png = io.BytesIO()
-        figure.savefig(png, format="png", dpi=160, metadata={"Software": None})
+        options = {"compress_level": 2}  # half the time for a few per cent more bytes
+        figure.savefig(png, format="png", dpi=160, metadata={"Software": None}, pil_kwargs=options)
     replace(folder / f"{name}.svg", svg.getvalue())
     replace(folder / f"{name}.png", png.getvalue())
     return _inline(svg.getvalue().decode(), name)
