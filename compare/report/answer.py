@@ -40,7 +40,7 @@ def _parting(group: Group, found: dict[str, dict[str, Finding]]) -> str:
         if own
     ]
     if hiding:
-        text = f"{text[:-1]}; behind dropout's own effect {join(hiding)} {'hides' if len(hiding) == 1 else 'hide'} one."
+        text = f"{text[:-1]}; other effects hide a gap under {join(hiding)}."
     causes = _causes(group, found)
     if len(causes) == 1:
         text = f"{text[:-1]}; the largest term is {next(iter(causes))}."

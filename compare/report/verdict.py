@@ -127,6 +127,8 @@ def _told(policy, group, explained, found, cause, metric) -> str:
         share = f"more than all of it ({_figure(value, metric)})"
     spread = estimate(list(explained.gaps(metric).values())).half
     interval = f" ± {_figure(spread, metric).lstrip('+')}" if spread is not None else ""
+    if spread is not None and spread >= abs(total):
+        interval += " (it may be chance)"
     return f"gap {_figure(total, metric)}{interval}, {share} {meaning}{_points_lost(explained, metric)}"
 
 
