@@ -98,13 +98,14 @@ def _past() -> list[Record]:
 def _print(records: Sequence[Record], whole: Sequence[str], timeline: bool) -> None:
     from rich.console import Console
 
-    from compare.semantics.terminal import print_records, print_timeline
+    from compare.semantics.terminal import print_changes, print_records, print_timeline
 
-    console = Console()
+    console, past = Console(), _past()
     print_records(records, whole, console)
+    print_changes([record for record in records if record.measured], past, console)
     if timeline:
-        past = [record for record in _past() if record.framework is None]
-        print_timeline([*past, *(record for record in records if record.measured)], console)
+        old = [record for record in past if record.framework is None]
+        print_timeline([*old, *(record for record in records if record.measured)], console)
 
 
 def _explain(spelling: str, asked: Sequence[str], recorded: Sequence[Record]) -> int:

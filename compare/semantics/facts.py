@@ -83,8 +83,8 @@ def rule(steps: list[Step], epsilon: float) -> dict | None:
         return None
     kept = [_kept(step) for step in steps]
     decay, zero_debiased = _decay(kept)
-    variances = {_variance(step, share, epsilon) for step, share in zip(steps, kept, strict=True)}
-    variance = variances.pop() if len(variances) == 1 else None
+    each = [_variances(step, share, epsilon) for step, share in zip(steps, kept, strict=True)]
+    variance = next((name for name in each[0] if all(name in names for names in each)), None)
     return {"decay": decay, "variance": variance, "zero_debiased": zero_debiased}
 
 
@@ -114,20 +114,20 @@ def _decay(kept: list[float]) -> tuple[float | str | None, bool]:
     return None, False
 
 
-def _variance(step: Step, kept: float, epsilon: float) -> str | None:
-    """Which variance of the batch went into the moving one."""
+def _variances(step: Step, kept: float, epsilon: float) -> list[str]:
+    """Which variances of the batch may have gone into the moving one; where nothing is kept, several."""
+    if kept == 1:
+        return []
     batch, n = step.batch["moving_variance"], step.count
     old, new = step.before["moving_variance"], step.after["moving_variance"]
-    if kept == 1:
-        return None
     taken = (new - kept * old) / (1 - kept)
     if not batch.any():
-        return "biased" if np.allclose(taken, 0, atol=SAME) else None
+        return ["biased"] if np.allclose(taken, 0, atol=SAME) else []
     factor = float(taken @ batch / (batch @ batch))
     corrected = n / (n - 1)
-    for name, expected in (("biased", 1.0), ("unbiased", corrected), ("doubly corrected", corrected**2)):
-        if abs(factor - expected) <= SAME * expected:
-            return name
+    factors = {"biased": 1.0, "unbiased": corrected, "doubly corrected": corrected**2}
+    names = [name for name, expected in factors.items() if abs(factor - expected) <= SAME * expected]
     deviations = kept * np.sqrt(old + epsilon) + (1 - kept) * np.sqrt(batch + epsilon)
-    same = np.allclose(new, deviations**2 - epsilon, rtol=SAME * (1 - kept))
-    return "of deviations" if same else None
+    if np.allclose(new, deviations**2 - epsilon, rtol=SAME * (1 - kept)):
+        names.append("of deviations")
+    return names

@@ -38,7 +38,7 @@ def frozen_after_compile():
 
 @spelling("layer.trainable = False, after the first step")
 def frozen_after_fit():
-    """Changes nothing: the traced step stays as it is until compile is called again (or the model loaded)."""
+    """Changes nothing on TensorFlow until compile is called again; takes effect on PyTorch; on JAX, fit fails."""
     model = keras.Sequential([keras.Input((2, 2, 3)), BatchNormalization()])
     model.compile("sgd", "mse")
     model.fit(keras.ops.ones((6, 2, 2, 3)), keras.ops.ones((6, 2, 2, 3)), verbose=0)
@@ -56,7 +56,7 @@ def frozen_parent():
     return model
 
 
-@spelling("base.trainable = False; then bn.trainable = True, layer by layer")
+@spelling("base.trainable = False; then layer.trainable = isinstance(layer, BatchNormalization)")
 def frozen_parent_bn_back():
     """The Stack Overflow answer: "make the BN layers trainable"."""
     base = keras.Sequential([keras.Input((2, 2, 3)), BatchNormalization()])

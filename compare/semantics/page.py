@@ -7,11 +7,21 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from compare.semantics.record import Record
+from compare.semantics.frameworks import FRAMEWORKS
+from compare.semantics.record import Record, read, releases
 from compare.semantics.surprises import surprises
 from compare.semantics.terminal import COLUMNS, cells, differing, epoch, facts_rows
 from compare.semantics.timeline import timeline
 from compare.semantics.words import gap, policy
+
+TESTED = ("keras", "keras-torch", "torch")  # what the tests measure again and compare with the records
+
+
+def chapter() -> str:
+    """Render the project's own chapter: everything that is recorded, the frameworks of today first."""
+    past = [read(name) for name in releases()]
+    today = sorted((r for r in past if r.framework), key=lambda r: list(FRAMEWORKS).index(str(r.framework)))
+    return render([*today, *(record for record in past if record.framework is None)])
 
 
 def render(records: Sequence[Record]) -> str:
@@ -23,6 +33,7 @@ def render(records: Sequence[Record]) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    environment.filters["how"] = _how
     environment.filters["cell"] = lambda text: str(text).replace("|", "\\|").replace("*", "\\*")
     return environment.get_template("page.md.j2").render(
         records=records,
@@ -38,6 +49,12 @@ def render(records: Sequence[Record]) -> str:
         policies=lambda row: " or ".join(f"`{p.name}`" for p in policy(row["facts"])[0]),
         but=lambda row: policy(row["facts"])[1],
     )
+
+
+def _how(record: Record) -> str:
+    """How a record's facts are known: by a measurement that the tests do again, or by one of then."""
+    again = record.framework in TESTED and not record.measured
+    return f"measured {record.date}, again by the tests" if again else record.how
 
 
 def _codes(records: Sequence[Record]) -> list[tuple[str, str, str, list[str]]]:

@@ -13,6 +13,7 @@ from compare.spec import InputError, choose
 
 RECORDS = Path(__file__).parent / "records"
 CORE = ("fit", "updates", "gamma_beta_change", "evaluate")
+CALLED = {"keras": "Keras", "tensorflow": "TensorFlow", "torch": "PyTorch", "jax": "JAX"}
 # when a release came out: year and month
 RELEASED = {
     "keras-1.2.2": "2017-02",
@@ -70,10 +71,11 @@ class Record:
     @property
     def label(self) -> str:
         """The release as a person calls it, with the versions that matter."""
+        package, _, version = self.release.rpartition("-")
         if self.framework is None:
-            package, _, version = self.release.rpartition("-")
-            return f"{package} {version}"
-        return ", ".join(f"{name} {self.packages[name]}" for name in FRAMEWORKS[self.framework].needs)
+            return f"{CALLED.get(package, package)} {version}"
+        needs = FRAMEWORKS[self.framework].needs[: 1 if self.side == "torch" else 2]
+        return " on ".join(f"{CALLED[name]} {self.packages[name]}" for name in needs)
 
     def row(self, spelling: str) -> Row | None:
         """The row of a spelling, if there is one."""
@@ -129,3 +131,26 @@ def find(spelling: str, records: Sequence[Record]) -> str:
     if parts:
         raise InputError(f"spelling {spelling!r} is part of {len(parts)}: {'; '.join(parts)}")
     return choose("spelling", spelling, names)
+
+
+def differences(recorded: Record, fresh: Record) -> list[str]:
+    """Say where two records of one framework disagree, a line a cell."""
+    lines = []
+    names = [row["spelling"] for row in (*recorded.rows, *fresh.rows)]
+    for name in dict.fromkeys(names):
+        was, now = recorded.row(name), fresh.row(name)
+        if was is None or now is None:
+            lines.append(f"{name}: {'not recorded' if was is None else 'not measured'}")
+            continue
+        before, after = _flat(was), _flat(now)
+        for fact in dict.fromkeys([*before, *after]):
+            if before.get(fact) != after.get(fact):
+                lines.append(f"{name}: {fact}: was {before.get(fact)}, is {after.get(fact)}")
+    return lines
+
+
+def _flat(row: Row) -> dict[str, Any]:
+    facts = {"evaluate_updates": False, **(row["facts"] or {})}
+    rule = facts.pop("rule", None) or {}
+    survives = {f"survives {ordeal}": kept for ordeal, kept in facts.pop("survives", {}).items()}
+    return {**facts, **rule, **survives, **row.get("epoch_loss", {})}

@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from compare.semantics.record import Record, Row
-from compare.semantics.timeline import Period, timeline
+from compare.semantics.record import Record, Row, differences
+from compare.semantics.timeline import timeline
 from compare.semantics.words import equivalents, gap, policy, sentences
 
 COLUMNS = ("spelling", "fit", "moving statistics", "gamma, beta", "evaluate", "survives")
@@ -82,7 +82,10 @@ def print_records(records: Sequence[Record], whole: Sequence[str], console: Cons
         caption = (
             f"the other {len(rows) - len(shown)} rows as on TensorFlow" if len(shown) < len(rows) else None
         )
-        table = Table(*COLUMNS, title=f"{record.label}: {record.how}", caption=caption, title_justify="left")
+        table = Table(title=f"{record.label}: {record.how}", caption=caption, title_justify="left")
+        table.add_column(COLUMNS[0], overflow="fold", min_width=28)
+        for name in COLUMNS[1:]:
+            table.add_column(name)
         for row in shown:
             table.add_row(Text(row["spelling"]), *cells(row))
         console.print(table)
@@ -90,6 +93,17 @@ def print_records(records: Sequence[Record], whole: Sequence[str], console: Cons
             if row.get("epoch_loss"):
                 console.print(Text(f"{row['spelling']}: {epoch(row)}"))
         console.print()
+
+
+def print_changes(measured: Sequence[Record], past: Sequence[Record], console: Console) -> None:
+    """Print where the versions measured now do something else than those that were recorded."""
+    for record in measured:
+        for old in (old for old in past if old.framework == record.framework):
+            lines = differences(old, record)
+            found = f"differs in {len(lines)} cells from" if lines else "does what was recorded of"
+            console.print(Text(f"{record.label} {found} {old.label}, {old.date}"))
+            for line in lines:
+                console.print(Text(f"  {line}"))
 
 
 def epoch(row: Row) -> str:
@@ -102,16 +116,13 @@ def epoch(row: Row) -> str:
 
 def print_timeline(records: Sequence[Record], console: Console) -> None:
     """Print what frozen meant, from the oldest release on."""
-    table = Table("since", "release", "written", "fit", "moving statistics", "evaluate", "how known")
+    table = Table("when", "release", "written", "fit", "moving statistics", "evaluate", "how known")
     table.title, table.title_justify = "What frozen meant", "left"
     for period in timeline(records):
-        table.add_row(*_period(period))
+        fit, moving, _, evaluate, _ = cells(period.row)
+        how = ", ".join(dict.fromkeys(record.how for record in period.records))
+        table.add_row(period.when, period.releases, period.row["spelling"], fit, moving, evaluate, how)
     console.print(table)
-
-
-def _period(period: Period) -> tuple[str, ...]:
-    fit, moving, _, evaluate, _ = cells(period.row)
-    return period.since, period.releases, period.row["spelling"], fit, moving, evaluate, period.how
 
 
 def print_explanation(

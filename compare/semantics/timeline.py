@@ -1,7 +1,8 @@
-"""What "frozen" meant from 2016 to today: the releases in order, those that agree with each other taken together."""
+"""What "frozen" meant from 2016 to today: the releases in order, those to which it meant the same taken together."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,52 +14,37 @@ TODAY = "today"
 
 @dataclass(frozen=True)
 class Period:
-    """Releases in a row to which frozen meant the same.
+    """The releases to which frozen meant the same, oldest first.
 
     Attributes:
-        since: year and month of the first, or ``today``.
-        records: the releases, in order.
+        records: the releases.
         row: what the first of them does.
     """
 
-    since: str
     records: tuple[Record, ...]
     row: Row
+
+    @property
+    def when(self) -> str:
+        """Year and month of the first release, and of the last."""
+        first, last = (RELEASED.get(record.release, TODAY) for record in (self.records[0], self.records[-1]))
+        return first if first == last else f"{first} to {last}"
 
     @property
     def releases(self) -> str:
         """The releases by name."""
         return ", ".join(record.label for record in self.records)
 
-    @property
-    def how(self) -> str:
-        """How the facts are known."""
-        return ", ".join(dict.fromkeys(record.how for record in self.records))
-
 
 def timeline(records: Sequence[Record]) -> list[Period]:
-    """Order the releases that have a row for a frozen layer, and take together those that agree."""
-    periods: list[Period] = []
+    """Take together the releases that agree on a frozen layer; what is measured now stays apart."""
+    periods: dict[str, list[tuple[Record, Row]]] = {}
     for record in sorted(records, key=_order):
         row = record.row(FROZEN[record.side])
-        if row is None:
-            continue
-        last = periods[-1] if periods else None
-        if last and _agree(last, record, row):
-            periods[-1] = Period(last.since, (*last.records, record), last.row)
-        else:
-            periods.append(Period(_since(record), (record,), row))
-    return periods
-
-
-def _agree(period: Period, record: Record, row: Row) -> bool:
-    last = period.records[-1]
-    same = core(period.row) == core(row) and period.row["facts"]["rule"] == row["facts"]["rule"]
-    return same and last.side == record.side and last.measured == record.measured
-
-
-def _since(record: Record) -> str:
-    return RELEASED.get(record.release, TODAY)
+        if row is not None:
+            key = json.dumps([record.side, record.measured, core(row), row["facts"]["rule"]])
+            periods.setdefault(key, []).append((record, row))
+    return [Period(tuple(record for record, _ in found), found[0][1]) for found in periods.values()]
 
 
 def _order(record: Record) -> tuple[bool, str, str]:

@@ -62,10 +62,12 @@ def _affine(facts: dict[str, Any]) -> str:
 
 def _survival(survives: dict[str, bool | None]) -> list[str]:
     said = []
-    for verb, kept in (("It survives", True), ("It doesn't survive", False)):
+    for verb, joint, kept in (("It survives", "and", True), ("It doesn't survive", "or", False)):
         names = [ORDEALS[name] for name, value in survives.items() if value is kept]
         if names:
-            said.append(f"{verb} {' and '.join([', '.join(names[:-1]), names[-1]] if names[1:] else names)}.")
+            said.append(
+                f"{verb} {f' {joint} '.join([', '.join(names[:-1]), names[-1]] if names[1:] else names)}."
+            )
     return said
 
 
@@ -75,14 +77,10 @@ def gap(facts: dict[str, Any]) -> str:
     fit, evaluate = facts["fit"], facts["evaluate"]
     if fit == "raises":
         return "None: there is no training."
-    if fit == evaluate:
-        if fit == "batch":
-            return "None from BN, but what is predicted for a sample depends on the others in its batch."
-        return (
-            "None from BN: fit and evaluate use the same statistics, even if they are foreign to the data."
-            if facts["updates"] == "no"
-            else "Little: both use the moving statistics, which move a little in every step."
-        )
+    if (fit, evaluate) == ("batch", "batch"):
+        return "None from BN, but what is predicted for a sample depends on the others in its batch."
+    if (fit, evaluate) == ("moving", "moving"):
+        return _moving_gap(facts["updates"], rule)
     if (fit, evaluate) == ("moving", "batch"):
         return "The inverse of the usual: fit uses the moving statistics, evaluate each batch's own."
     if fit == "neither" or evaluate == "neither":
@@ -97,6 +95,14 @@ def gap(facts: dict[str, Any]) -> str:
     if rule.get("decay") == "cumulative":
         return "Small from the first steps on, then growing: the mean over all steps forgets early weights slowly."
     return f"Until the moving statistics have caught up{_lag(rule.get('decay'))}; then batch noise alone."
+
+
+def _moving_gap(updates: str, rule: dict[str, Any]) -> str:
+    if updates == "no":
+        return "None from BN: fit and evaluate use the same statistics, even if they are foreign to the data."
+    if rule.get("zero_debiased"):
+        return "Little, but the first step throws the loaded statistics away."
+    return "Little: both use the moving statistics, which move a little in every step."
 
 
 def _lag(decay: float | None) -> str:
@@ -127,11 +133,12 @@ def policy(facts: dict[str, Any]) -> tuple[list[Policy], str]:
 
 
 def equivalents(row: Row, others: Sequence[Record]) -> list[tuple[Record, Row]]:
-    """Find the rows of other records that do the same, those with the same rule first."""
+    """Find the rows of the frameworks of today that do the same, those with the same rule first."""
     rule = row["facts"]["rule"]
     found = [
         (record, other)
         for record in others
+        if record.framework in ("keras", "torch")
         for other in record.rows
         if other["facts"] and core(other) == core(row)
     ]
