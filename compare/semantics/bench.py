@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from types import ModuleType
 
@@ -37,13 +39,17 @@ class Bench:
         wanted = [(at, s) for at, s in enumerate(self.spellings.SPELLINGS) if only in (None, s.title)]
         rows = [(at, self.row(spelling)) for at, spelling in wanted[part::parts]]
         if part == 0 and only is None:
-            rows += [(len(wanted), row) for row in self.spellings.epoch_averages()]
+            rows += [(len(wanted), row) for row in self.epochs()]
         return rows, self.packages()
+
+    def epochs(self) -> list[Row]:
+        """Measure how an epoch's loss is averaged; no rows where the framework has no training loop."""
+        with _unwarned():
+            return self.spellings.epoch_averages()
 
     def row(self, spelling: Spelling) -> Row:
         """Measure one spelling."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a spelling may well be one that a framework warns of
+        with _unwarned():
             try:
                 with self.subjects.subject(spelling) as subject:
                     facts, error = measure(subject, spelling.shape)
@@ -56,6 +62,14 @@ class Bench:
         """Versions of what computes."""
         versions = {name: import_module(name).__version__.partition("+")[0] for name in self.framework.needs}
         return {**versions, "python": ".".join(map(str, sys.version_info[:3]))}
+
+
+@contextmanager
+def _unwarned() -> Iterator[None]:
+    """Let frameworks warn of nothing: a spelling may well be one that they warn of."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def load(name: str, dtype: str, threads: int) -> Bench:

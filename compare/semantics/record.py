@@ -116,6 +116,18 @@ def read(release: str) -> Record:
     return Record(data["release"], data["packages"], data["date"], data["rows"])
 
 
+def of_framework(name: str) -> Record:
+    """Read what is recorded of a framework of today.
+
+    Raises:
+        InputError: nothing is.
+    """
+    found = [record for record in map(read, releases()) if record.framework == name]
+    if not found:
+        raise InputError(f"framework {name!r} isn't recorded; record it with python -m tools.semantics_page")
+    return found[-1]
+
+
 def find(spelling: str, records: Sequence[Record]) -> str:
     """Return the spelling that a person means: by its whole name, or by a part that only one has.
 
