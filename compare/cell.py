@@ -103,6 +103,7 @@ class _Training:
         self.random = [side.replay.random_state(model)]  # at each epoch's start
         self.explained: dict[int, dict] = {}
         self.best_epoch, self.best_val_loss = 0, float("inf")
+        self.body = side.transfer.body(model)
         self.features: FeatureStream | None = None
         if policy.fixed_in_fit or policy.fixed_in_evaluate:  # each image's features once, not once an epoch
             self.features = FeatureStream(stream, lambda b: side.training.extract_features(model, b))
@@ -153,7 +154,7 @@ class _Training:
         neighbours = policy.fit_statistics == "batch" and bool(self.side.statistics.batch_norms(self.model))
         known = self.features.of(batches) if self.features is not None and policy.fixed_in_fit else None
         trained = Split(
-            self.side, self.model, self.stream, batches, self.random[epoch - 1], neighbours, known
+            self.side, self.model, self.body, self.stream, batches, self.random[epoch - 1], neighbours, known
         )
         facts = Facts(
             policy.fit_statistics, policy.evaluate_statistics, policy.updates, epoch * self.stream.steps

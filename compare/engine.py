@@ -105,6 +105,8 @@ class _Pool:
         ours, theirs = SPAWN.Pipe()
         arguments = (theirs, compare.worker.load, framework, threads())
         process = SPAWN.Process(target=compare.worker.main, args=arguments, daemon=True)
+        # glibc reads it when a process starts: else every thread of a population pass keeps memory of its own
+        os.environ.setdefault("MALLOC_ARENA_MAX", "1")
         with _deaf_to_ctrl_c():
             process.start()
         theirs.close()  # so that the worker's death ends the connection

@@ -16,6 +16,9 @@ Figures = dict[str, float]
 Statistics = dict[str, tuple[np.ndarray, np.ndarray]]
 
 STAGE_IMAGES = 64  # what a stage contributes takes a pass of its own, on this many of the images at most
+PASS_PIXELS = (
+    128 * 96**2
+)  # of a population pass: a Keras layer takes 1 ms whatever comes to it, memory sets a limit
 
 
 class Whole:
@@ -67,6 +70,7 @@ class Split(Whole):
 
     Args:
         side, model, random: as for `Whole`.
+        body: of the model, `transfer.body`.
         stream: whose epoch it was.
         batches: the epoch's.
         neighbours: whether `fit` normalises with the batch's statistics.
@@ -79,6 +83,7 @@ class Split(Whole):
         self,
         side: Implementation,
         model: Any,
+        body: Any,
         stream: Stream,
         batches: Batches,
         random: Any,
@@ -86,8 +91,8 @@ class Split(Whole):
         known: Sequence | None = None,
     ) -> None:
         super().__init__(side, model, batches, random)
-        self.labels, self.neighbours, self.known = stream.data.labels, neighbours, known
-        self.head = side.transfer.parts(model)[1]
+        self.stream, self.neighbours, self.known = stream, neighbours, known
+        self.body, self.head = body, side.transfer.parts(model)[1]
 
     def in_fit(self, dropout: bool) -> Figures:
         """Measure loss and accuracy with BN as in `fit`; dropout, where it's on, with the epoch's own masks."""
@@ -123,26 +128,29 @@ class Split(Whole):
             return self.known
         if not self.neighbours:
             return self._features(self.batches, "fit")
-        features = self.side.replay.features(self.model, self.batches, "fit")
-        return [(rows, self._labels(step)) for step, rows in enumerate(features)]
+        rows = self.side.replay.features(self.body, self.batches, "fit")
+        ends = np.cumsum([len(self.batches.indices(step)) for step in range(len(self.batches))])
+        return [(part, self._labels(step)) for step, part in enumerate(np.split(rows, ends[:-1]))]
 
     @cached_property
     def _under_population(self) -> tuple[Statistics, Sequence]:
-        distinct, counts = self.batches.distinct()
+        distinct, counts = self.batches.distinct(self._images_a_pass)
         outputs: dict[int, Any] = {}
-        statistics = self.side.statistics.population(
-            self.side.transfer.body(self.model), distinct, counts, outputs.__setitem__
-        )
-        features = [np.asarray(outputs[step]) for step in range(len(distinct))]
-        return statistics, self._gathered(self.batches, distinct, features)
+        statistics = self.side.statistics.population(self.body, distinct, counts, outputs.__setitem__)
+        rows = np.concatenate([np.asarray(outputs[step]) for step in range(len(distinct))])
+        return statistics, self._gathered(self.batches, distinct, rows)
+
+    @property
+    def _images_a_pass(self) -> int:
+        return max(self.stream.batch_size, PASS_PIXELS // self.stream.image_size**2)
 
     def _features(self, batches: Batches, normalise: str) -> Sequence:
         distinct, _ = batches.distinct()
-        return self._gathered(batches, distinct, self.side.replay.features(self.model, distinct, normalise))
+        return self._gathered(batches, distinct, self.side.replay.features(self.body, distinct, normalise))
 
-    def _gathered(self, batches: Batches, distinct: Batches, features: list[np.ndarray]) -> Sequence:
-        rows = dict(zip(distinct.all_indices.tolist(), np.concatenate(features), strict=True))
-        return FeatureBatches(rows, self.labels, batches)
+    def _gathered(self, batches: Batches, distinct: Batches, rows: np.ndarray) -> Sequence:
+        by_index = dict(zip(distinct.all_indices.tolist(), rows, strict=True))
+        return FeatureBatches(by_index, self.stream.data.labels, batches)
 
     def _labels(self, step: int) -> np.ndarray:
-        return self.labels[self.batches.indices(step)].astype(np.float32)[:, None]
+        return self.stream.data.labels[self.batches.indices(step)].astype(np.float32)[:, None]

@@ -10,7 +10,7 @@ from functools import partial
 import keras
 import numpy as np
 
-from . import statistics, training, transfer
+from . import statistics, training
 
 
 def random_state(model):
@@ -58,17 +58,16 @@ def measure(model, batches, *, dropout=False, normalise="evaluate"):
     return {"loss": total / count, "accuracy": correct / count}
 
 
-def features(model, batches, normalise="evaluate"):
-    """Run a transfer model's `transfer.body` over the batches.
+def features(body, batches, normalise="evaluate"):
+    """Run a transfer model's `transfer.body` over the batches, with BN as in `fit` or in `evaluate`.
 
     Returns:
-        For each batch its pooled features, ``(N, C)`` float32.
+        Pooled features, ``(N, C)`` float32, in the order of the batches.
     """
-    body = transfer.body(model)
-    with _as_in(model, normalise):
-        return [
-            keras.ops.convert_to_numpy(body(batches[step][0], training=False)) for step in range(len(batches))
-        ]
+    if normalise == "fit":
+        body = keras.Model(body.input, body.output)  # a model keeps the graph of its first predict
+    with _as_in(body, normalise):
+        return body.predict(training._Epochs(lambda epoch: batches), verbose=0)
 
 
 def penalty(model):

@@ -6,10 +6,11 @@ as they are; labels ``(N, 1)``, weights of the samples ``(N,)``. The model is le
 
 from contextlib import contextmanager
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 
-from . import bn_policy, statistics, transfer
+from . import bn_policy, statistics
 
 
 def random_state(model):
@@ -58,15 +59,15 @@ def measure(model, batches, *, dropout=False, normalise="evaluate"):
 
 
 @torch.no_grad()
-def features(model, batches, normalise="evaluate"):
-    """Run a transfer model's `transfer.body` over the batches.
+def features(body, batches, normalise="evaluate"):
+    """Run a transfer model's `transfer.body` over the batches, with BN as in `fit` or in `evaluate`.
 
     Returns:
-        For each batch its pooled features, ``(N, C)`` float32.
+        Pooled features, ``(N, C)`` float32, in the order of the batches.
     """
-    body = transfer.body(model)
-    with _as_in(model, False, normalise):
-        return [body(_tensors(batches[step][:1], model)[0]).numpy() for step in range(len(batches))]
+    with _as_in(body, False, normalise):
+        found = [body(_tensors(batches[step][:1], body)[0]).numpy() for step in range(len(batches))]
+    return np.concatenate(found)
 
 
 def penalty(model):

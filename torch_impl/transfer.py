@@ -9,7 +9,9 @@ from .resnet50 import resnet50
 from .vgg16 import vgg16
 
 
-def build(backbone="resnet50", variant="v1", width=1.0, *, numerics="native", dropout=0.5, seed=0):
+def build(
+    backbone="resnet50", variant="v1", width=1.0, *, numerics="native", dropout=0.5, seed=0, release=None
+):
     """Join a backbone and a head: ``(N, 3, H, W)`` images to ``(N, 1)`` probabilities of the positive class.
 
     The weights are the layers' own random ones; `weights.from_arrays` sets others.
@@ -21,12 +23,13 @@ def build(backbone="resnet50", variant="v1", width=1.0, *, numerics="native", dr
         numerics: ``native``, or ``matched`` (Keras's decay, variance rule and dropout masks that both draw alike).
         dropout: rate of the two dropout layers, in [0, 1).
         seed: of the dropout masks.
+        release: one of `releases.RELEASES`, the Keras whose arithmetic batch normalisation has; None for today's.
 
     Raises:
-        ValueError: an unknown backbone or variant.
+        ValueError: an unknown backbone, variant or release.
     """
     if backbone == "resnet50":
-        body = resnet50(variant, width, numerics)
+        body = resnet50(variant, width, numerics, release)
     elif backbone == "vgg16":
         body = vgg16(width)
     else:
@@ -81,4 +84,6 @@ def parts(model):
 
 def body(model):
     """Return what of a transfer model comes before the head: images to pooled features, the same layers."""
-    return nn.Sequential(OrderedDict(backbone=model.backbone, pool=model.pool))
+    found = nn.Sequential(OrderedDict(backbone=model.backbone, pool=model.pool))
+    found.bn_policy = getattr(model, "bn_policy", None)
+    return found
