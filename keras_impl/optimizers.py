@@ -9,12 +9,13 @@ whatever the variables' dtype. With the textbook's betas a float64 step is off b
 import keras
 import numpy as np
 
+from .releases import release_of
 from .weights import _names
 
 NAMES = ("adam", "adamw", "rmsprop", "sgd")
 
 
-def make(name, model, learning_rate=1e-3, numerics="native", *, momentum=0.0, weight_decay=0.0):
+def make(name, model, learning_rate=1e-3, numerics="native", *, momentum=0.0, weight_decay=0.0, release=None):
     """Make the optimizer of a model's trainable parameters.
 
     Args:
@@ -24,13 +25,16 @@ def make(name, model, learning_rate=1e-3, numerics="native", *, momentum=0.0, we
         numerics: ``native`` and ``matched`` are the same here; PyTorch's side takes over these numbers.
         momentum: of ``sgd``.
         weight_decay: of ``adamw`` on all parameters; of ``sgd`` coupled, on kernels only.
+        release: one of `releases.RELEASES`, for ``adam`` and ``sgd`` as that Keras computed them.
 
     DIFFERS: coupled decay is ``L2(weight_decay / 2)`` on the kernels and so part of the loss.
 
     Raises:
         ValueError: an unknown name, or an argument that the optimizer doesn't have.
     """
-    _check(name, momentum, weight_decay)
+    _check(name, momentum, weight_decay, release)
+    if release is not None and name == "adam":
+        return keras.optimizers.Adam(learning_rate, epsilon=release_of(release).adam_epsilon)
     if name == "adam":
         return keras.optimizers.Adam(learning_rate)
     if name == "adamw":
@@ -42,9 +46,9 @@ def make(name, model, learning_rate=1e-3, numerics="native", *, momentum=0.0, we
     return keras.optimizers.SGD(learning_rate, momentum=momentum)
 
 
-def adam(model, learning_rate=1e-3, numerics="native"):
+def adam(model, learning_rate=1e-3, numerics="native", release=None):
     """Make Adam: `make` with that name."""
-    return make("adam", model, learning_rate, numerics)
+    return make("adam", model, learning_rate, numerics, release=release)
 
 
 def configuration(model, optimizer):
@@ -92,13 +96,17 @@ def from_arrays(model, optimizer, arrays):
         slot.assign(np.zeros(slot.shape, slot.dtype) if fresh else arrays[name])
 
 
-def _check(name, momentum, weight_decay):
+def _check(name, momentum, weight_decay, release):
     if name not in NAMES:
         raise ValueError(f"name is {name!r}; it can be {', '.join(NAMES)}")
     if momentum and name != "sgd":
         raise ValueError(f"momentum is {momentum}; only sgd has one, not {name}")
     if weight_decay and name not in ("sgd", "adamw"):
         raise ValueError(f"weight_decay is {weight_decay}; only sgd and adamw have one, not {name}")
+    if release is not None and name not in ("adam", "sgd"):
+        raise ValueError(
+            f"release is {release!r}; only adam and sgd are known as it computed them, not {name}"
+        )
 
 
 def _kernels(model):

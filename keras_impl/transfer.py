@@ -7,7 +7,9 @@ from .resnet50 import resnet50
 from .vgg16 import vgg16
 
 
-def build(backbone="resnet50", variant="v1", width=1.0, *, numerics="native", dropout=0.5, seed=0):
+def build(
+    backbone="resnet50", variant="v1", width=1.0, *, numerics="native", dropout=0.5, seed=0, release=None
+):
     """Join a backbone and a head: ``(N, H, W, 3)`` images to ``(N, 1)`` probabilities of the positive class.
 
     The weights are the layers' own random ones; `weights.from_arrays` sets others.
@@ -19,12 +21,13 @@ def build(backbone="resnet50", variant="v1", width=1.0, *, numerics="native", dr
         numerics: ``native``, or ``matched`` (dropout masks that both frameworks draw alike).
         dropout: rate of the two dropout layers, in [0, 1).
         seed: of the dropout masks.
+        release: one of `releases.RELEASES`, the Keras whose arithmetic batch normalisation has; None for today's.
 
     Raises:
-        ValueError: an unknown backbone or variant.
+        ValueError: an unknown backbone, variant or release.
     """
     if backbone == "resnet50":
-        body = resnet50(variant, width, numerics)
+        body = resnet50(variant, width, numerics, release)
     elif backbone == "vgg16":
         body = vgg16(width)
     else:

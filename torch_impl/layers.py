@@ -32,11 +32,14 @@ class BatchNorm(nn.BatchNorm2d):
         mean = x.mean((0, 2, 3))
         variance = (x - mean.detach()[:, None, None]).square().mean((0, 2, 3))
         if self.track_running_stats:
-            with torch.no_grad():
-                self.running_mean.add_((mean - self.running_mean) * (1 - self.decay))
-                self.running_var.add_((variance - self.running_var) * (1 - self.decay))
+            self.move(mean.detach(), variance.detach(), x.numel() // x.shape[1])
         scale = torch.rsqrt(variance + self.eps) * self.weight
         return x * scale[:, None, None] + (self.bias - mean * scale)[:, None, None]
+
+    def move(self, mean, variance, count):
+        """Move the moving statistics towards those of a batch of ``count`` values a channel."""
+        self.running_mean.add_((mean - self.running_mean) * (1 - self.decay))
+        self.running_var.add_((variance - self.running_var) * (1 - self.decay))
 
 
 class CounterDropout(nn.Module):

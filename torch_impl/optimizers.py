@@ -10,13 +10,14 @@ whatever the parameters' dtype. With the textbook's betas a float64 step is off 
 import numpy as np
 import torch
 
+from .releases import release_of
 from .weights import _names, _to_array, _to_tensor
 
 NAMES = ("adam", "adamw", "rmsprop", "sgd")
 _SLOTS = {"exp_avg": "momentum", "exp_avg_sq": "velocity", "square_avg": "velocity"}
 
 
-def make(name, model, learning_rate=1e-3, numerics="native", *, momentum=0.0, weight_decay=0.0):
+def make(name, model, learning_rate=1e-3, numerics="native", *, momentum=0.0, weight_decay=0.0, release=None):
     """Make the optimizer of a model's trainable parameters.
 
     Args:
@@ -26,15 +27,18 @@ def make(name, model, learning_rate=1e-3, numerics="native", *, momentum=0.0, we
         numerics: ``native`` for PyTorch's optimizers, ``matched`` for those here that compute what Keras does.
         momentum: of ``sgd``.
         weight_decay: of ``adamw`` on all parameters; of ``sgd`` coupled, on kernels only.
+        release: one of `releases.RELEASES`, for ``adam`` and ``sgd`` as that Keras computed them.
 
     DIFFERS: coupled decay is part of the step, where Keras writes ``L2(weight_decay / 2)`` into the loss.
 
     Raises:
         ValueError: an unknown name, or an argument that the optimizer doesn't have.
     """
-    _check(name, momentum, weight_decay)
+    _check(name, momentum, weight_decay, release)
     parameters = [p for p in model.parameters() if p.requires_grad]
-    matched = numerics == "matched"
+    matched = numerics == "matched" or release is not None
+    if release is not None and name == "adam":
+        return KerasAdam(parameters, lr=learning_rate, eps=release_of(release).adam_epsilon)
     if name == "adam":
         return (KerasAdam if matched else torch.optim.Adam)(parameters, lr=learning_rate)
     if name == "adamw":
@@ -50,9 +54,9 @@ def make(name, model, learning_rate=1e-3, numerics="native", *, momentum=0.0, we
     return (KerasSGD if matched else torch.optim.SGD)(groups, lr=learning_rate, momentum=momentum)
 
 
-def adam(model, learning_rate=1e-3, numerics="native"):
+def adam(model, learning_rate=1e-3, numerics="native", release=None):
     """Make Adam: `make` with that name."""
-    return make("adam", model, learning_rate, numerics)
+    return make("adam", model, learning_rate, numerics, release=release)
 
 
 def configuration(model, optimizer):
@@ -221,13 +225,17 @@ class KerasAdam(_Keras):
         parameter -= m * alpha / (v.sqrt() + group["eps"])
 
 
-def _check(name, momentum, weight_decay):
+def _check(name, momentum, weight_decay, release):
     if name not in NAMES:
         raise ValueError(f"name is {name!r}; it can be {', '.join(NAMES)}")
     if momentum and name != "sgd":
         raise ValueError(f"momentum is {momentum}; only sgd has one, not {name}")
     if weight_decay and name not in ("sgd", "adamw"):
         raise ValueError(f"weight_decay is {weight_decay}; only sgd and adamw have one, not {name}")
+    if release is not None and name not in ("adam", "sgd"):
+        raise ValueError(
+            f"release is {release!r}; only adam and sgd are known as it computed them, not {name}"
+        )
 
 
 def _single(number):

@@ -10,33 +10,33 @@ from functools import partial
 
 from torch import nn
 
-from . import layers
+from . import layers, releases
 
 BLOCKS = {2: 3, 3: 4, 4: 6, 5: 3}  # stage -> number of blocks
 CHANNELS = {2: 64, 3: 128, 4: 256, 5: 512}  # inside a block; its output has four times as many
 EPSILON = {"v1": 1.001e-5, "v1.5": 1e-5}
 
 
-def resnet50(variant="v1", width=1.0, numerics="native"):
+def resnet50(variant="v1", width=1.0, numerics="native", release=None):
     """Build the backbone: ``(N, 3, H, W)`` preprocessed images to ``(N, 2048 * width, H/32, W/32)``.
 
     Args:
         variant: ``v1`` (Keras) or ``v1.5`` (torchvision).
         width: factor on the number of channels of every layer.
         numerics: ``native`` (PyTorch's decay and variance rule) or ``matched`` (Keras's).
+        release: one of `releases.RELEASES`, the Keras whose arithmetic batch normalisation has; None for today's.
 
     Raises:
-        ValueError: ``variant`` is neither of the two.
+        ValueError: ``variant`` is neither of the two, or an unknown release.
     """
     if variant not in EPSILON:
         raise ValueError(f"variant is {variant!r}; it can be 'v1' or 'v1.5'")
-    return _ResNet50(variant, width, numerics)
+    return _ResNet50(variant, width, _batch_norm(variant, numerics, release))
 
 
 class _ResNet50(nn.Sequential):
-    def __init__(self, variant, width, numerics):
+    def __init__(self, variant, width, bn):
         super().__init__()
-        bn = _batch_norm(variant, numerics)
         channels_in = int(64 * width)
         self.conv1_conv = layers.conv(3, channels_in, 7, stride=2, bias=variant == "v1")
         self.conv1_bn = bn(channels_in)
@@ -83,7 +83,9 @@ class _Bottleneck(nn.Module):
         return self.relu(shortcut + x)
 
 
-def _batch_norm(variant, numerics):
+def _batch_norm(variant, numerics, release):
+    if release is not None:
+        return partial(releases.BatchNorm, epsilon=EPSILON[variant], release=release)
     if numerics == "matched":
         return partial(
             layers.BatchNorm, epsilon=EPSILON[variant], decay=layers.KERAS_DECAY, variance="biased"

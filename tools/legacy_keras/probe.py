@@ -77,7 +77,9 @@ class Release:
         part = {name: importlib.import_module(package + "." + name) for name in ("layers", "models")}
         self.layers, self.models = part["layers"], part["models"]
         self.backend = importlib.import_module(package + ".backend")
-        self.sgd = importlib.import_module(package + ".optimizers").SGD
+        optimizers = importlib.import_module(package + ".optimizers")
+        self.sgd = optimizers.SGD
+        self.adam_epsilon = optimizers.Adam().get_config()["epsilon"]
         if package == "tensorflow.keras":
             import tensorflow
 
@@ -434,7 +436,8 @@ def main():
         except TypeError as error:  # an argument that this release doesn't take
             sys.stderr.write("%s: no %s (%s)\n" % (release.version, spelling, error))
     rows.append(epoch_averages(release))
-    json.dump({"packages": release.packages(), "rows": rows}, sys.stdout)
+    found = {"packages": release.packages(), "adam_epsilon": release.adam_epsilon, "rows": rows}
+    json.dump(found, sys.stdout)
 
 
 main()

@@ -113,6 +113,7 @@ def semantics(name: str, home: Path) -> None:
         "release": name,
         "packages": found["packages"],
         "date": datetime.date.today().isoformat(),
+        "adam_epsilon": found["adam_epsilon"],
         "rows": found["rows"],
     }
     SEMANTICS.mkdir(parents=True, exist_ok=True)

@@ -58,7 +58,7 @@ def train(release, spelling, optimizer):
         importlib.import_module(release + ".optimizers"), {"sgd": "SGD", "adam": "Adam"}[optimizer]
     )
     if release == "keras":
-        make = ordered(make)
+        make = ordered(make, importlib.import_module("keras.backend"))
     spell(
         base, spelling, lambda: model.compile(make(given.OPTIMIZERS[optimizer]), loss="binary_crossentropy")
     )
@@ -73,12 +73,13 @@ def train(release, spelling, optimizer):
     return {name: np.array(values, "float32") for name, values in found.items()}
 
 
-def ordered(optimizer):
-    """Derive an optimizer whose updates wait for all gradients.
+def ordered(optimizer, backend):
+    """Derive an optimizer whose updates wait for all gradients, and whose step counter waits for all updates.
 
-    Keras up to 2.3.1 orders nothing: an update of a weight may run while the backward pass still reads it. Whether it
-    does changes from process to process (measured with 2.2.4: 2e-3 in gamma after 20 steps of Adam), so that such a
-    release doesn't repeat its own training. What is recorded is a step computed from the weights that it started from.
+    Keras up to 2.3.1 orders nothing: a weight may be updated while the backward pass still reads it, the counter before
+    Adam reads it. Whether that happens changes from process to process (measured: 2e-3 in gamma after 20 steps of Adam
+    in 2.2.4, 2e-3 in the loss in 2.3.1), so that such a release doesn't repeat its own training. What is recorded is a
+    step computed from the state that it started from.
     """
     import tensorflow as tf
 
@@ -87,6 +88,18 @@ def ordered(optimizer):
             gradients = super(Ordered, self).get_gradients(loss, params)
             with tf.control_dependencies(gradients):
                 return [tf.identity(gradient) for gradient in gradients]
+
+        def get_updates(self, *args, **kwargs):
+            counted, count = [], backend.update_add
+            backend.update_add = lambda *update: counted.append(update)
+            try:
+                updates = super(Ordered, self).get_updates(*args, **kwargs)
+            finally:
+                backend.update_add = count
+            others = [update for update in updates if update is not None]
+            with tf.control_dependencies([getattr(update, "op", update) for update in others]):
+                self.updates = others + [count(*update) for update in counted]
+            return self.updates
 
     return Ordered
 

@@ -1,0 +1,109 @@
+"""The emulated releases of Keras train as the real ones did: loss, moving statistics and evaluation of every step."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from compare.spec import POLICIES
+from keras_impl import bn_policy, optimizers, releases, weights
+from tests import legacy
+from tools.legacy_keras import given
+
+
+def network(release):
+    images = x = keras.Input((given.SIDE, given.SIDE, 3))
+    for n in (1, 2):
+        x = keras.layers.Conv2D(given.CHANNELS[n], 3, padding="same", name=f"conv{n}")(x)
+        x = releases.BatchNorm(release=release, name=f"bn{n}")(x)
+        x = keras.layers.ReLU()(x)
+    mask = keras.Input((given.CHANNELS[-1],))
+    x = keras.layers.GlobalAveragePooling2D()(x) * mask
+    model = keras.Model([images, mask], keras.layers.Dense(1, name="head_dense")(x))
+    start = {name.replace("dense", "head_dense"): array for name, array in given.network().items()}
+    weights.from_arrays(model, start)
+    return model
+
+
+def run(release, policy, name, record=None):
+    """Train with ``release``'s arithmetic; return the departures from what ``record`` did."""
+    model = network(release)
+    bn_policy.apply(model, bn_policy.Policy(**POLICIES[policy].facts))
+    optimizer = optimizers.make(name, model, given.OPTIMIZERS[name], release=release)
+    optimizer.build(model.trainable_variables)
+    loss = keras.losses.BinaryCrossentropy(from_logits=True)
+
+    @tf.function
+    def step(images, masks, labels):
+        with tf.GradientTape() as tape:
+            value = loss(labels, model([images, masks], training=True))
+        gradients = tape.gradient(value, model.trainable_variables)
+        optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
+        return value
+
+    @tf.function
+    def evaluate(images, labels):
+        return loss(labels, model([images, tf.ones((given.BATCH, given.CHANNELS[-1]))], training=False))
+
+    return legacy.departures(
+        record or release, policy, name, lambda: weights.to_arrays(model), step, evaluate
+    )
+
+
+@pytest.mark.parametrize(("release", "policy", "optimizer"), legacy.trainings())
+def test_trains_as_the_release_did(release, policy, optimizer):
+    departures = run(release, policy, optimizer)
+    assert max(departures.values()) < legacy.TOLERANCE, departures
+
+
+@pytest.mark.parametrize(
+    ("release", "other"),
+    [
+        ("keras-2.1.2", "tf.keras-1.15"),  # biased, unbiased
+        ("keras-2.1.3", "keras-2.2.4"),  # unbiased, doubly corrected
+        ("keras-2.2.4", "keras-2.3.1"),  # zero-debiased, not
+    ],
+)
+def test_another_releases_rule_is_told_apart(release, other):
+    departures = run(other, "bn-trainable", "sgd", record=release)
+    assert departures["bn1/moving_variance"] > 10 * legacy.TOLERANCE
+
+
+def test_adams_epsilon_is_the_releases():
+    """At gradients of its size: a parameter whose gradient is 1e-8 moves by half a step, not by nearly none."""
+    steps = {}
+    for release in ("keras-2.1.2", "keras-2.1.3"):
+        inputs = keras.Input((1,))
+        model = keras.Model(inputs, keras.layers.Dense(1, use_bias=False)(inputs))
+        kernel = model.trainable_variables[0]
+        start = float(kernel.numpy()[0, 0])
+        optimizer = optimizers.make("adam", model, 0.1, release=release)
+        optimizer.apply([np.full((1, 1), 1e-6, "float32")], [kernel])
+        steps[release] = start - float(kernel.numpy()[0, 0])
+    # sqrt(v) is sqrt(0.001) of the gradient, 3.16e-8, after the first step
+    assert steps["keras-2.1.2"] == pytest.approx(0.1 * 3.162 / (3.162 + 1), rel=1e-3)
+    assert steps["keras-2.1.3"] == pytest.approx(0.1 * 3.162 / (3.162 + 10), rel=1e-3)
+
+
+@pytest.mark.parametrize("name", releases.RELEASES)
+def test_the_table_says_what_was_recorded(name):
+    rows, record = legacy.semantics(name)
+    rule = rows["BatchNormalization()"]["facts"]["rule"]
+    release = releases.RELEASES[name]
+    assert (release.variance, release.zero_debiased) == (rule["variance"], rule["zero_debiased"])
+    assert release.adam_epsilon == record["adam_epsilon"]
+
+
+def test_a_release_that_is_none():
+    with pytest.raises(ValueError, match=r"release is 'keras-9'; it can be keras-1.2.2, .*, tf-keras-2.21"):
+        releases.BatchNorm(release="keras-9")
+    with pytest.raises(ValueError, match=r"release is 'keras-2.2.4'; only adam and sgd"):
+        optimizers.make("rmsprop", keras.Sequential([keras.layers.Dense(1)]), release="keras-2.2.4")
+
+
+def test_a_model_with_it_is_saved_and_loaded(tmp_path):
+    model = network("keras-2.3.1")
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras")
+    assert again.get_layer("bn1").release == releases.RELEASES["keras-2.3.1"]
+    assert legacy.same(weights.to_arrays(model), weights.to_arrays(again))

@@ -1,0 +1,115 @@
+"""The emulated releases of Keras train as the real ones did: loss, moving statistics and evaluation of every step."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from compare.spec import POLICIES
+from tests import legacy
+from tools.legacy_keras import given
+from torch_impl import bn_policy, optimizers, releases, weights
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    """Two threads on tensors of a few numbers wait for each other more than they compute."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def network(release):
+    model = nn.Sequential()
+    for n in (1, 2):
+        before, after = given.CHANNELS[n - 1 : n + 1]
+        model.add_module(f"conv{n}", nn.Conv2d(before, after, 3, padding=1))
+        model.add_module(f"bn{n}", releases.BatchNorm(after, release=release))
+        model.add_module(f"relu{n}", nn.ReLU())
+    model.add_module("pool", nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten()))
+    model.head_dense = nn.Linear(given.CHANNELS[-1], 1)
+    start = {name.replace("dense", "head_dense"): array for name, array in given.network().items()}
+    weights.from_arrays(model, start)
+    return model
+
+
+def run(release, policy, name, record=None):
+    """Train with ``release``'s arithmetic; return the departures from what ``record`` did."""
+    model = network(release)
+    bn_policy.apply(model, bn_policy.Policy(**POLICIES[policy].facts))
+    optimizer = optimizers.make(name, model, given.OPTIMIZERS[name], release=release)
+
+    def loss(images, masks, labels):
+        x = torch.from_numpy(images).permute(0, 3, 1, 2)
+        features = model[:-1](x) * torch.from_numpy(masks)
+        return F.binary_cross_entropy_with_logits(model.head_dense(features), torch.from_numpy(labels))
+
+    def train(images, masks, labels):
+        model.train()
+        bn_policy.hold(model)
+        optimizer.zero_grad()
+        value = loss(images, masks, labels)
+        value.backward()
+        optimizer.step()
+        return value.item()
+
+    @torch.no_grad()
+    def evaluate(images, labels):
+        model.eval()
+        bn_policy.hold(model)
+        return loss(images, given.np.ones((given.BATCH, given.CHANNELS[-1]), "float32"), labels).item()
+
+    return legacy.departures(
+        record or release, policy, name, lambda: weights.to_arrays(model), train, evaluate
+    )
+
+
+@pytest.mark.parametrize(("release", "policy", "optimizer"), legacy.trainings())
+def test_trains_as_the_release_did(release, policy, optimizer):
+    departures = run(release, policy, optimizer)
+    assert max(departures.values()) < legacy.TOLERANCE, departures
+
+
+@pytest.mark.parametrize(
+    ("release", "other"),
+    [
+        ("keras-2.1.2", "tf.keras-1.15"),  # biased, unbiased
+        ("keras-2.1.3", "keras-2.2.4"),  # unbiased, doubly corrected
+        ("keras-2.2.4", "keras-2.3.1"),  # zero-debiased, not
+    ],
+)
+def test_another_releases_rule_is_told_apart(release, other):
+    departures = run(other, "bn-trainable", "sgd", record=release)
+    assert departures["bn1/moving_variance"] > 10 * legacy.TOLERANCE
+
+
+def test_adams_epsilon_is_the_releases():
+    """At gradients of its size: a parameter whose gradient is 1e-8 moves by half a step, not by nearly none."""
+    steps = {}
+    for release in ("keras-2.1.2", "keras-2.1.3"):
+        model = nn.Linear(1, 1, bias=False)
+        start = model.weight.item()
+        optimizer = optimizers.make("adam", model, 0.1, release=release)
+        model.weight.grad = torch.full((1, 1), 1e-6)
+        optimizer.step()
+        steps[release] = start - model.weight.item()
+    # sqrt(v) is sqrt(0.001) of the gradient, 3.16e-8, after the first step
+    assert steps["keras-2.1.2"] == pytest.approx(0.1 * 3.162 / (3.162 + 1), rel=1e-3)
+    assert steps["keras-2.1.3"] == pytest.approx(0.1 * 3.162 / (3.162 + 10), rel=1e-3)
+
+
+@pytest.mark.parametrize("name", releases.RELEASES)
+def test_the_table_says_what_was_recorded(name):
+    rows, record = legacy.semantics(name)
+    rule = rows["BatchNormalization()"]["facts"]["rule"]
+    release = releases.RELEASES[name]
+    assert (release.variance, release.zero_debiased) == (rule["variance"], rule["zero_debiased"])
+    assert release.adam_epsilon == record["adam_epsilon"]
+
+
+def test_a_release_that_is_none():
+    with pytest.raises(ValueError, match=r"release is 'keras-9'; it can be keras-1.2.2, .*, tf-keras-2.21"):
+        releases.BatchNorm(3, release="keras-9")
+    with pytest.raises(ValueError, match=r"release is 'keras-2.2.4'; only adam and sgd"):
+        optimizers.make("rmsprop", nn.Linear(1, 1), release="keras-2.2.4")
