@@ -3,6 +3,7 @@
 import ast
 import json
 import sys
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -237,10 +238,23 @@ def test_an_explanation_says_what_a_row_leads_to(capsys):
 
 @pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.release)
 def test_every_row_can_be_explained(record):
-    console = Console(record=True, width=100, quiet=True)
+    console = Console(file=StringIO(), width=100)
     for row in record.rows:
         terminal.print_explanation(row["spelling"], [record], RECORDS, console)
         assert all(terminal.explanation(record, row, RECORDS))
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.release)
+def test_a_table_fits_80_characters(record):
+    printed = StringIO()
+    terminal.print_records([record], [], Console(file=printed, width=80))
+    text = printed.getvalue()
+    lost = [
+        cells for row in record.rows if row["facts"] for cells in [terminal.cells(row)] if "not" in cells[4]
+    ]
+    assert text.count("not ") >= len(lost)
+    assert all(word in text for cells in lost for word in cells[4].split())
+    assert "…" not in text
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,13 @@ import textwrap
 from collections.abc import Sequence
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from compare.semantics.record import Record, Row, differences
-from compare.semantics.timeline import timeline
+from compare.semantics.timeline import FROZEN, timeline
 from compare.semantics.words import equivalents, gap, policy, sentences
 
 COLUMNS = ("spelling", "fit", "moving statistics", "gamma, beta", "evaluate", "survives")
@@ -22,7 +23,7 @@ def cells(row: Row) -> tuple[str, ...]:
     """A row's facts in few words, a cell a column after the spelling's."""
     facts = row["facts"]
     if facts["fit"] == "raises":
-        return "raises an error", "", "", facts["evaluate"], ""
+        return "raises", "", "", facts["evaluate"], ""
     moves = " (and moves them)" if facts.get("evaluate_updates") else ""
     return (
         facts["fit"],
@@ -82,17 +83,30 @@ def print_records(records: Sequence[Record], whole: Sequence[str], console: Cons
         caption = (
             f"the other {len(rows) - len(shown)} rows as on TensorFlow" if len(shown) < len(rows) else None
         )
-        table = Table(title=f"{record.label}: {record.how}", caption=caption, title_justify="left")
-        table.add_column(COLUMNS[0], overflow="fold", min_width=28)
-        for name in COLUMNS[1:]:
-            table.add_column(name)
+        table = _table(f"{record.label}: {record.how}", COLUMNS, caption)
         for row in shown:
-            table.add_row(Text(row["spelling"]), *cells(row))
+            table.add_row(Text(row["spelling"]), *map(_narrow, cells(row)))
         console.print(table)
         for row in record.rows:
             if row.get("epoch_loss"):
                 console.print(Text(f"{row['spelling']}: {epoch(row)}"))
         console.print()
+
+
+def _table(title: str, columns: Sequence[str], caption: str | None = None) -> Table:
+    """A table without lines between its columns: with them it is too wide for 80 characters."""
+    table = Table(title=title, caption=caption, box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
+    table.title_justify = table.caption_justify = "left"
+    for name in columns:
+        table.add_column(_narrow(name), overflow="fold")
+    return table
+
+
+def _narrow(text: str) -> str:
+    """A cell in lines that leave the room to the spelling."""
+    for space in (", ", " (", " statistics", " a gradient", " them"):
+        text = text.replace(space, space.replace(" ", "\n", 1))
+    return text
 
 
 def print_changes(measured: Sequence[Record], past: Sequence[Record], console: Console) -> None:
@@ -116,12 +130,13 @@ def epoch(row: Row) -> str:
 
 def print_timeline(records: Sequence[Record], console: Console) -> None:
     """Print what frozen meant, from the oldest release on."""
-    table = Table("when", "release", "written", "fit", "moving statistics", "evaluate", "how known")
-    table.title, table.title_justify = "What frozen meant", "left"
+    written = "; ".join(f"{SIDES[side]}: {spelling}" for side, spelling in FROZEN.items())
+    columns = ("when", "release", "fit", "moving statistics", "evaluate", "how known")
+    table = _table(f"What frozen meant ({written})", columns)
     for period in timeline(records):
         fit, moving, _, evaluate, _ = cells(period.row)
         how = ", ".join(dict.fromkeys(record.how for record in period.records))
-        table.add_row(period.when, period.releases, period.row["spelling"], fit, moving, evaluate, how)
+        table.add_row(period.when, period.releases, fit, moving, evaluate, how)
     console.print(table)
 
 

@@ -32,8 +32,12 @@ class Period:
 
     @property
     def releases(self) -> str:
-        """The releases by name."""
-        return ", ".join(record.label for record in self.records)
+        """The releases by name, a package's versions after it once."""
+        versions: dict[str, list[str]] = {}
+        for record in self.records:
+            package, _, version = record.label.partition(" ")
+            versions.setdefault(package, []).append(version)
+        return "; ".join(f"{package} {', '.join(found)}" for package, found in versions.items())
 
 
 def timeline(records: Sequence[Record]) -> list[Period]:
