@@ -110,3 +110,18 @@ def test_a_free_run_is_measured_against_its_twin():
     assert verdict_of(torch=5e-11, twin=5.1e-11) == ("differs", "step 1")  # fifty times
     assert verdict_of(torch=1e-15, twin=1e-15) == ("same", "")  # a twin that didn't move, and one rounding
     assert verdict_of(torch=float("nan"), twin=1e-12) == ("differs", "step 1")
+
+
+def test_a_twin_that_comes_back_for_a_step_lowers_no_bar():
+    def run(*offsets):
+        return [(1.0 + offset, np.array([[0.5]])) for offset in offsets]
+
+    def verdict_of(torch):
+        twin = run(1e-9, 1e-8, 1e-12)
+        return stages._free(
+            SMALL, run(0, 0, 0), torch, [(t[0] + w[0] - 1, w[1]) for t, w in zip(torch, twin, strict=True)]
+        )
+
+    assert verdict_of(run(0, 2e-8, 3e-8)).verdict == "same"
+    assert verdict_of(run(0, 2e-8, 2e-7)).place == "step 3"
+    assert verdict_of(run(2e-8, 2e-8, 2e-8)).place == "step 1"  # what the twin does later says nothing of now
