@@ -53,7 +53,11 @@ def semantics(
         frameworks.check(name)
     recorded = [read(name) for name in _releases(release or [], releases())]
     if explain is not None:
-        return _explain(explain, asked, recorded)
+        if out is not None:
+            raise InputError(
+                f"--out {out}: an explanation is printed, and no file written; leave one of the two"
+            )
+        return _explain(explain, asked, recorded, as_json)
     names = asked or ([] if recorded else frameworks.installed())
     if not names and not recorded:
         raise InputError(
@@ -108,13 +112,13 @@ def _print(records: Sequence[Record], whole: Sequence[str], timeline: bool) -> N
         print_timeline([*old, *(record for record in records if record.measured)], console)
 
 
-def _explain(spelling: str, asked: Sequence[str], recorded: Sequence[Record]) -> int:
+def _explain(spelling: str, asked: Sequence[str], recorded: Sequence[Record], as_json: bool) -> int:
     """Explain one spelling as measured now, or as recorded; in one line, what else is recorded under its name."""
     from rich.console import Console
 
     from compare.semantics import frameworks
     from compare.semantics.record import find
-    from compare.semantics.terminal import print_elsewhere, print_explanation
+    from compare.semantics.terminal import explanation, print_elsewhere, print_explanation
 
     past = _past()
     spelling = find(spelling, recorded or past)
@@ -122,6 +126,14 @@ def _explain(spelling: str, asked: Sequence[str], recorded: Sequence[Record]) ->
     names = [] if recorded else [name for name in asked or frameworks.installed() if name in having]
     elsewhere = [record for record in past if record.framework is None and record not in recorded]
     whole = [*_measure(names, spelling), *recorded] or elsewhere[-1:]
+    if as_json:
+        found = [(record, row) for record in whole for row in [record.row(spelling)] if row]
+        said = [
+            {**record.as_dict(), "rows": [row], "said": explanation(record, row, past)}
+            for record, row in found
+        ]
+        print(json.dumps(said, indent=1))
+        return 0
     console = Console()
     print_explanation(spelling, whole, past, console)
     print_elsewhere(spelling, [record for record in elsewhere if record not in whole], console)

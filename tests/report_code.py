@@ -4,14 +4,18 @@ from compare.report import code
 from compare.spec import POLICIES
 
 
-def audit_of_shown_code(side, framework, policy, make_model):
-    """Run the code that the page shows for a policy on a model; return its audit and that of the real functions."""
+def audits(side, framework, policy, model):
+    """Set a policy by the code that the page shows, and by the real functions; return the audits of both."""
     shown = dict(vars(side.bn_policy))
     exec(code._with_facts(POLICIES[policy], framework), shown)
-    facts = side.bn_policy.Policy(**POLICIES[policy].facts)
-    audits = []
+    found = []
     for apply in (shown["apply"], side.bn_policy.apply):
-        model = make_model()
-        apply(model, facts)
-        audits.append(side.bn_policy.audit(model))
-    return audits
+        other = "frozen" if POLICIES[policy].trains != "head" else "fine-tune"
+        side.bn_policy.apply(model, _facts(side, other))  # so that nothing is as it should be already
+        apply(model, _facts(side, policy))
+        found.append(side.bn_policy.audit(model))
+    return found
+
+
+def _facts(side, policy):
+    return side.bn_policy.Policy(**POLICIES[policy].facts)

@@ -116,7 +116,7 @@ def test_a_gap_that_dropout_hides_is_found():
     found = judged(planted("frozen-drifting", moving_statistics=(0.1, 0.0), dropout=(-0.15, 0.0)))
     assert found.finding == "hidden"
     assert found.sentence.startswith("hidden gap +0.10: moving statistics that lag behind")
-    assert found.sentence.endswith("dropout hides it (-0.15)")
+    assert found.sentence.endswith("; hidden by dropout (-0.15)")
     calm = judged(planted("frozen-drifting", moving_statistics=(0.01, 0.0), dropout=(-0.15, 0.0)))
     assert calm.finding == "none"
     assert calm.sentence == "no gap: moving statistics count for +0.01"
@@ -405,6 +405,11 @@ def test_the_answer_turns_when_the_figures_do():
         "frozen and fine-tune show no gap; frozen in PyTorch validates best of them, at 91.3 %."
     )
     assert differing == "Keras and PyTorch agree on every policy."
+
+
+def test_a_policy_that_failed_in_one_framework_is_not_said_to_close_the_gap():
+    cells = make_cells(("frozen", "features"), failed=[("frozen", "torch", 0)])
+    assert answer.answer(group_of(*cells))[1].startswith("features shows no gap; ")
 
 
 def test_the_answer_on_vgg16_is_that_there_is_no_bn():

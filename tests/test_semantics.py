@@ -236,6 +236,21 @@ def test_an_explanation_says_what_a_row_leads_to(capsys):
     assert "Keras 2.1.2 (recorded" in text
 
 
+def test_an_explanation_as_json(fake, capsys):
+    code, out, _ = run(capsys, "--explain", "requires_grad_(False)", "--framework", "torch", "--json")
+    (found,) = json.loads(out)
+    assert (code, found["release"], found["how"]) == (0, "torch-9.0", "measured")
+    assert [row["spelling"] for row in found["rows"]] == ["requires_grad_(False)"]
+    assert any(line.startswith("Gap: The large one") for line in found["said"])
+
+
+def test_backends_that_do_the_same_are_said_once(fake, capsys):
+    code, out, _ = run(capsys, "--explain", "layer.trainable = False")
+    assert code == 0
+    assert out.count("Gap:") == 1
+    assert "The same in Keras 9.0 on PyTorch 9.0: measured now" in out
+
+
 @pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.release)
 def test_every_row_can_be_explained(record):
     console = Console(file=StringIO(), width=100)
@@ -264,6 +279,7 @@ def test_a_table_fits_80_characters(record):
         (["--framework", "keras-jax"], ["isn't installed", "there are keras, keras-torch, torch", "pip install jax"]),
         (["--framework", "caffe"], ["unknown framework 'caffe'", "keras-torch"]),
         (["--explain", "layer.trainable = Flase"], ["did you mean 'layer.trainable = False'"]),
+        (["--explain", "layer.trainable = False", "--out", "x"], ["--out x", "no file"]),
         (["--explain", "trainable", "--release", "keras-2.1.3"], ["is part of", "layer.trainable = False"]),
     ],
 )  # fmt: skip

@@ -45,9 +45,9 @@ TOLERANCES = {
     ),
     "loss": Tolerance(1e-13, 5e-5, _MAX, "a mean over the batch of what the forward pass gives"),
     "gradients": Tolerance(
-        1e-11, 5e-2, _NORM,
+        1e-11, 2e-1, _NORM,
         "twice as many layers as forward. In float32 a relu whose input is a rounding from zero opens in one"
-        " framework and stays shut in the other, and single elements differ by all they hold: by up to 2 % of the"
+        " framework and stays shut in the other, and single elements differ by all they hold: by up to 6 % of the"
         " array together (measured over 20 steps of four optimizers at full width)",
     ),
     "zero-gradients": Tolerance(
@@ -56,7 +56,7 @@ TOLERANCES = {
         " rounding alone, so it has no size of its own to be compared with",
     ),
     "statistics": Tolerance(1e-11, 5e-5, _MAX, "a mean and a variance of what the forward pass gives"),
-    "optimizer": Tolerance(1e-11, 5e-2, _NORM, "a weighted sum of gradients (or their squares) that agree"),
+    "optimizer": Tolerance(1e-11, 2e-1, _NORM, "a weighted sum of gradients (or their squares) that agree"),
     "parameters": Tolerance(
         1e-11, 5e-2, _NORM,
         "Adam divides a gradient by its own size: one near epsilon turns its rounding error into a part of a step,"

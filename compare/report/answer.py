@@ -65,7 +65,11 @@ def _closing(group: Group, found: dict[str, dict[str, Finding]]) -> str:
     """Say which policies close the gap, and what the best of them costs in validation accuracy."""
     if group.backbone == "vgg16":
         return "VGG16 has no BN, so no policy can make a BN gap here."
-    closed = [name for name, row in found.items() if set(row.values()) == {"none"}]
+    closed = [
+        name
+        for name, row in found.items()
+        if set(row.values()) == {"none"} and row.keys() == group.rows[name].keys()
+    ]
     if not closed:
         return "None of the policies run closes the gap in every framework."
     accuracy = {

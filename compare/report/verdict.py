@@ -121,7 +121,7 @@ def _told(policy, group, explained, found, cause, metric) -> str:
     value, total = explained.term(cause, metric), explained.gap(metric)
     if found == "hidden":
         cover = min(explained.terms, key=explained.term)
-        return f"hidden gap {signed(value)}: {meaning}; {label(cover)} hides it ({signed(explained.term(cover))})"
+        return f"hidden gap {signed(value)}: {meaning}; hidden by {label(cover)} ({signed(explained.term(cover))})"
     share = f"{100 * value / total:.0f} % of it"
     if abs(value) > abs(total):  # other terms take something off
         share = f"more than all of it ({_figure(value, metric)})"

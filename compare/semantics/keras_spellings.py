@@ -198,7 +198,7 @@ def subclassed_true():
 
 @spelling("subclassed call(x) without training")
 def subclassed_without():
-    """Where call takes no training argument, does fit's reach the layer?"""
+    """A call that takes no training argument keeps fit's from the layer: it never leaves inference mode."""
 
     class Transfer(keras.Model):
         def __init__(self, **kwargs):

@@ -35,7 +35,7 @@ SURPRISES = (
         "On TensorFlow the base's flag, which was True before, is set without effect; on other backends it wakes "
         "every layer.",
     ),
-    ("keras-3", "subclassed call(x) without training", "Batch normalisation never trains its statistics."),
+    ("keras-3", "subclassed call(x) without training", "fit never takes the layer out of inference mode."),
     ("torch-", "requires_grad_(False)", "Frozen, and yet the moving statistics drift."),
     ("torch-", "bn.eval(), then model.train()", "A parent's train() undoes every module's eval()."),
     (

@@ -143,15 +143,20 @@ def print_timeline(records: Sequence[Record], console: Console) -> None:
 def print_explanation(
     spelling: str, records: Sequence[Record], others: Sequence[Record], console: Console
 ) -> None:
-    """Print a spelling's row in words, for each record that has it.
+    """Print a spelling's row in words; of the records that have it, those that do the same once.
 
     Args:
         others: where to look for what does the same in the other framework.
     """
+    said: list[dict[str, Any] | None] = []
     for record in records:
         row = record.row(spelling)
         if row is None:
             continue
+        if row["facts"] in said:
+            console.print(Text(f"The same in {record.label}: {record.how}\n"))
+            continue
+        said.append(row["facts"])
         console.print(Text(f"{spelling}\n{record.label}: {record.how}", style="bold"))
         console.print(Text(textwrap.indent(row["code"].rstrip(), "    ") + "\n"))
         for line in explanation(record, row, others):

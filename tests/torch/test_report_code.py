@@ -6,15 +6,20 @@ from torch import nn
 import torch_impl.statistics
 from compare.report.cures import FREEZE, REESTIMATE, lower_decay
 from compare.spec import POLICIES
-from tests.report_code import audit_of_shown_code
+from tests.report_code import audits
 from tests.torch_models import small
 from torch_impl import bn_policy
 
 
+@pytest.fixture(scope="module")
+def model():
+    return small()
+
+
 @pytest.mark.parametrize("policy", POLICIES)
-def test_the_code_on_the_page_sets_the_policy(policy):
+def test_the_code_on_the_page_sets_the_policy(model, policy):
     side = type("side", (), {"bn_policy": bn_policy})
-    shown, real = audit_of_shown_code(side, "torch", policy, small)
+    shown, real = audits(side, "torch", policy, model)
     assert len(real) == 53
     assert shown == real
 
