@@ -41,7 +41,7 @@ def run_cell(cell: Cell, settings: Settings, run_dir: Path, report: Callable[[di
     weights = run_dir / "weights.safetensors"
     stream = _stream(settings, cell.seed, _facts(weights)["preprocessing"])
     side.training.start(cell.seed)
-    model = start_model(side, cell, weights)
+    model = start_model(side, cell, weights, settings.release)
     if policy.reestimate == "before-fit":
         _recalibrate(side, model, stream.images("train"), settings, weights)
     side.bn_policy.apply(model, side.bn_policy.Policy(**policy.facts))
@@ -71,12 +71,10 @@ def run_cell(cell: Cell, settings: Settings, run_dir: Path, report: Callable[[di
     }
 
 
-def start_model(side: Implementation, cell: Cell, weights: Path) -> Any:
-    """Build the cell's transfer model, with the arrays that both frameworks start from."""
-    facts = _facts(weights)
-    model = side.transfer.build(
-        cell.backbone, facts["variant"], float(facts["width"]), numerics=cell.numerics, seed=cell.seed
-    )
+def start_model(side: Implementation, cell: Cell, weights: Path, release: str | None = None) -> Any:
+    """Build the cell's transfer model, with the arrays that both frameworks start from and a release's arithmetic."""
+    facts, options = _facts(weights), {"numerics": cell.numerics, "seed": cell.seed, "release": release}
+    model = side.transfer.build(cell.backbone, facts["variant"], float(facts["width"]), **options)
     backbone, head = side.transfer.parts(model)
     side.weights.from_arrays(backbone, load_file(weights))
     side.weights.from_arrays(head, head_arrays(side.weights.to_arrays(head), cell.seed))
@@ -114,7 +112,7 @@ class _Training:
             model, batches = self.side.transfer.parts(self.model)[1], self.features
         self.side.training.fit(
             model,
-            self.side.optimizers.adam(model, self.settings.learning_rate, numerics),
+            self.side.optimizers.adam(model, self.settings.learning_rate, numerics, self.settings.release),
             batches.epoch,
             epochs=self.settings.epochs,
             patience=self.settings.patience,

@@ -123,6 +123,10 @@ def run(
             help="native (a framework's own) or matched (PyTorch computes as Keras does), repeatable.",
         ),
     ] = ["native"],  # noqa: B006
+    as_release: Annotated[
+        str | None,
+        Option("--as", metavar="RELEASE", help="Compute in both as an old Keras did, keras-2.2.4 for one."),
+    ] = None,
     epochs: Annotated[int | None, Option(help="At most this many. [default: preset's]", **_whole(1))] = None,
     batch_size: Annotated[int | None, Option(help="Images a batch. [default: preset's]", **_whole(1))] = None,
     image_size: Annotated[int | None, Option(help="Pixels a side. [default: preset's]", **_whole(32))] = None,
@@ -156,17 +160,21 @@ def run(
       compare run --backbone resnet50
       compare run --backbone resnet50 --policy frozen --policy fine-tune --seeds 3
       compare run --backbone vgg16 --data my_photos --positive cracked
+      compare run --backbone resnet50 --as keras-2.2.4
       compare run --backbone resnet50 --preset full --out runs/full
       compare run --backbone resnet50 --preset full --out runs/full --resume
     """
     from compare import engine
     from compare.grid import check, grid
+    from compare.releases import choose_policies, matched
     from compare.run import run as run_grid
     from compare.sources import SOURCES
 
     choose("backbone", backbone, BACKBONES)
     choose("preset", preset, tuple(PRESETS))
     check("policy", policy, (*POLICIES, "all"))
+    if as_release is not None:
+        policy, numerics = choose_policies(as_release, policy), matched(as_release, numerics)
     check("framework", framework, FRAMEWORKS)
     check("numerics", numerics, NUMERICS)
     choose("--explain", explain, EXPLAIN)
@@ -187,6 +195,7 @@ def run(
         reduce_lr=reduce_lr,
         skip_unreadable=skip_unreadable,
         explain=explain,
+        release=as_release,
         **{name: value for name, value in given.items() if value is not None},
     )
     cells = grid(backbone, framework, policy, numerics, seeds, settings.batch_size)

@@ -15,6 +15,7 @@ from rich.console import Console
 from compare import engine, store
 from compare.grid import Grid
 from compare.progress import showing
+from compare.releases import meanings
 from compare.spec import Settings
 
 if TYPE_CHECKING:
@@ -71,6 +72,9 @@ def _open(grid: Grid, settings: Settings, out: Path | None, resume: bool, consol
     config = configuration(grid, settings, data)
     if grid.merged:
         _say(console, grid.merged)
+    if settings.release:
+        for line in meanings(settings.release, list(grid.policies)):
+            _say(console, line)
     if resume and out is not None:
         return store.reopen(out, config, grid.cells)
 

@@ -176,6 +176,7 @@ class Settings:
         reduce_lr: multiply the learning rate by 0.1 after 5 epochs without a better val_loss.
         skip_unreadable: go on without the images that can't be read.
         explain: which epochs' gaps are split into terms, one of `EXPLAIN`.
+        release: the old Keras whose arithmetic both frameworks take over; None for their own.
     """
 
     data: str = "elpv"
@@ -190,6 +191,7 @@ class Settings:
     reduce_lr: bool = False
     skip_unreadable: bool = False
     explain: str = "best-and-last"
+    release: str | None = None
 
     def as_dict(self) -> dict:
         """The settings as JSON can hold them."""
