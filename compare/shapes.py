@@ -12,10 +12,10 @@ def shapes(backbone: str, variant: str, width: float) -> Shapes:
 
     Args:
         backbone: ``resnet50`` or ``vgg16``.
-        variant: of the ResNet50: ``v1`` has biases in its convolutions, ``v1.5`` has none.
+        variant: of the ResNet50: ``v1.5`` has no biases in its convolutions, the others have.
         width: factor on the number of channels of every layer.
     """
-    return _resnet50(variant == "v1", width) if backbone == "resnet50" else _vgg16(width)
+    return _resnet50(variant != "v1.5", width) if backbone == "resnet50" else _vgg16(width)
 
 
 def random_arrays(backbone: str, variant: str, width: float, seed: int) -> dict[str, np.ndarray]:

@@ -90,15 +90,17 @@ def mix(x):
     return ops.bitwise_xor(x, ops.right_shift(x, 15))
 
 
-def conv(x, channels, kernel, stride=1, bias=True, name=None):
-    """Convolve with ``kernel // 2`` zeros on every side.
+def conv(x, channels, kernel, stride=1, bias=True, same=False, name=None):
+    """Convolve with ``kernel // 2`` zeros on every side; with ``same``, with those of Keras's ``padding="same"``.
 
     DIFFERS: Keras's ``padding="same"`` is symmetric only at stride 1; at stride 2 the padding is explicit.
     """
-    if kernel > 1 and stride > 1:
+    same = same or stride == 1
+    if kernel > 1 and not same:
         x = keras.layers.ZeroPadding2D(kernel // 2, name=f"{name.removesuffix('_conv')}_pad")(x)
-    padding = "same" if stride == 1 else "valid"
-    return keras.layers.Conv2D(channels, kernel, stride, padding, use_bias=bias, name=name)(x)
+    return keras.layers.Conv2D(
+        channels, kernel, stride, "same" if same else "valid", use_bias=bias, name=name
+    )(x)
 
 
 def max_pool(x, size, stride, padding=0, name=None):

@@ -16,7 +16,7 @@ def build(
 
     Args:
         backbone: ``resnet50`` or ``vgg16``.
-        variant: of the ResNet50, ``v1`` or ``v1.5``.
+        variant: of the ResNet50, one of `resnet50.EPSILON`.
         width: factor on the number of channels of every layer of the backbone.
         numerics: ``native``, or ``matched`` (dropout masks that both frameworks draw alike).
         dropout: rate of the two dropout layers, in [0, 1).

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
+from compare.shapes import shapes
+from keras_impl.files import _OLD_LAYERS
 from tools.legacy_keras import given
 
 RECORDS = Path(__file__).parent / "legacy_records"
@@ -45,10 +47,11 @@ def departures(release, policy, optimizer, arrays, train, evaluate):
             found.setdefault(name, []).append(np.array(value))
     record = training(release, policy, optimizer)
     assert found.keys() == record.keys()
-    return {name: _relative(np.array(found[name]), record[name]) for name in record}
+    return {name: departure(np.array(found[name]), record[name]) for name in record}
 
 
-def _relative(found, recorded):
+def departure(found, recorded):
+    """The largest difference, relative to the largest value recorded."""
     return float(np.abs(found.reshape(recorded.shape) - recorded).max() / np.abs(recorded).max())
 
 
@@ -61,3 +64,30 @@ def semantics(release):
 def same(a, b):
     """Whether two dicts of arrays are equal."""
     return a.keys() == b.keys() and all(np.array_equal(a[name], b[name]) for name in a)
+
+
+STRUCTURES = {  # release -> the variant that its ResNet50 is
+    **dict.fromkeys(("keras-1.2.2", "keras-2.0.0", "keras-2.1.6"), "v1-old-unpadded"),
+    **dict.fromkeys(("keras-2.0.9", "keras-2.1.2", "keras-2.1.3"), "v1-old-same"),
+    **dict.fromkeys(("keras-2.2.4", "keras-2.3.1"), "v1-old"),
+    **dict.fromkeys(("tf.keras-1.15", "tf.keras-2.0", "tf-keras-2.21"), "v1"),
+}
+WIDTH = 1 / 16
+
+
+def resnet50(release):
+    """Features that a release's own narrow ResNet50 made of `given.image`, and what it wrote into a file of weights."""
+    with np.load(RECORDS / f"resnet50-{release}.npz") as record:
+        return record["features"], json.loads(str(record["written"]))
+
+
+def resnet50_arrays(release):
+    """The given weights of a release's ResNet50, by today's names: each layer's are drawn by its name then."""
+    table = shapes("resnet50", "v1", WIDTH)
+    then = {layer: name for name, layer in _OLD_LAYERS.items()} if STRUCTURES[release] != "v1" else {}
+    arrays = {}
+    for layer in {name.rpartition("/")[0]: None for name in table}:
+        names = [name for name in table if name.startswith(f"{layer}/")]
+        values = given.layer_weights(then.get(layer, layer), [table[name] for name in names])
+        arrays |= dict(zip(names, values, strict=True))
+    return arrays

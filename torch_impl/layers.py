@@ -4,6 +4,7 @@ Images are ``(N, C, H, W)``, channels last in memory; kernels are ``(out, in, he
 """
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 DECAY = 0.9  # DIFFERS: Keras's default keeps 0.99 of the old moving value (PyTorch calls 1 - decay momentum)
@@ -79,12 +80,24 @@ def mix(x):
     return x ^ (x >> 15)
 
 
-def conv(channels_in, channels, kernel, stride=1, bias=True):
-    """Convolve with ``kernel // 2`` zeros on every side.
+def conv(channels_in, channels, kernel, stride=1, bias=True, same=False):
+    """Convolve with ``kernel // 2`` zeros on every side; with ``same``, with those of Keras's ``padding="same"``.
 
     DIFFERS: Keras's ``padding="same"`` is symmetric only at stride 1; here a number always is.
     """
+    if same:
+        return _SameConv(channels_in, channels, kernel, stride, bias=bias)
     return nn.Conv2d(channels_in, channels, kernel, stride, padding=kernel // 2, bias=bias)
+
+
+class _SameConv(nn.Conv2d):
+    """As many zeros as make ceil(size / stride) outputs, the odd one below and on the right."""
+
+    def forward(self, x):
+        (kernel, _), (stride, _) = self.kernel_size, self.stride
+        zeros = [max((-(-size // stride) - 1) * stride + kernel - size, 0) for size in x.shape[2:]]
+        top, left = (zero // 2 for zero in zeros)
+        return super().forward(F.pad(x, (left, zeros[1] - left, top, zeros[0] - top)))
 
 
 def max_pool(size, stride, padding=0):

@@ -3,6 +3,10 @@
 ``v1`` is keras.applications' network: stride in the first 1x1 convolution of a stage, biases in the
 convolutions, epsilon 1.001e-5. ``v1.5`` is torchvision's: stride in the 3x3, no biases, epsilon 1e-5.
 
+Files from before tf.keras fit keras.applications' earlier networks, which have an epsilon of 1e-3: ``v1-old`` (Keras
+2.2.3 to 2.3.1), ``v1-old-unpadded`` (its first pooling isn't padded; 1.2.2 to 2.0.6, 2.1.5 to 2.2.2) and
+``v1-old-same`` (nor is it, and the first convolution pads as "same"; 2.0.7 to 2.1.4).
+
 Source: He et al. 2015, https://arxiv.org/abs/1512.03385
 """
 
@@ -14,23 +18,24 @@ from . import layers, releases
 
 BLOCKS = {2: 3, 3: 4, 4: 6, 5: 3}  # stage -> number of blocks
 CHANNELS = {2: 64, 3: 128, 4: 256, 5: 512}  # inside a block; its output has four times as many
-EPSILON = {"v1": 1.001e-5, "v1.5": 1e-5}
+EPSILON = {"v1": 1.001e-5, "v1.5": 1e-5, "v1-old": 1e-3, "v1-old-unpadded": 1e-3, "v1-old-same": 1e-3}
+UNPADDED = ("v1-old-unpadded", "v1-old-same")  # the first pooling
 
 
 def resnet50(variant="v1", width=1.0, numerics="native", release=None):
     """Build the backbone: ``(N, 3, H, W)`` preprocessed images to ``(N, 2048 * width, H/32, W/32)``.
 
     Args:
-        variant: ``v1`` (Keras) or ``v1.5`` (torchvision).
+        variant: ``v1`` (Keras), ``v1.5`` (torchvision) or one of the older ones.
         width: factor on the number of channels of every layer.
         numerics: ``native`` (PyTorch's decay and variance rule) or ``matched`` (Keras's).
         release: one of `releases.RELEASES`, the Keras whose arithmetic batch normalisation has; None for today's.
 
     Raises:
-        ValueError: ``variant`` is neither of the two, or an unknown release.
+        ValueError: an unknown variant or release.
     """
     if variant not in EPSILON:
-        raise ValueError(f"variant is {variant!r}; it can be 'v1' or 'v1.5'")
+        raise ValueError(f"variant is {variant!r}; it can be {', '.join(EPSILON)}")
     return _ResNet50(variant, width, _batch_norm(variant, numerics, release))
 
 
@@ -38,10 +43,11 @@ class _ResNet50(nn.Sequential):
     def __init__(self, variant, width, bn):
         super().__init__()
         channels_in = int(64 * width)
-        self.conv1_conv = layers.conv(3, channels_in, 7, stride=2, bias=variant == "v1")
+        same = variant == "v1-old-same"
+        self.conv1_conv = layers.conv(3, channels_in, 7, stride=2, bias=variant != "v1.5", same=same)
         self.conv1_bn = bn(channels_in)
         self.conv1_relu = nn.ReLU()
-        self.pool1_pool = layers.max_pool(3, 2, padding=1)
+        self.pool1_pool = layers.max_pool(3, 2, padding=0 if variant in UNPADDED else 1)
         for stage, blocks in BLOCKS.items():
             for block in range(1, blocks + 1):
                 stride = 2 if block == 1 and stage > 2 else 1
@@ -57,8 +63,8 @@ class _Bottleneck(nn.Module):
 
     def __init__(self, channels_in, channels, stride, project, variant, bn):
         super().__init__()
-        bias = variant == "v1"
-        stride1, stride2 = (stride, 1) if variant == "v1" else (1, stride)
+        bias = variant != "v1.5"
+        stride1, stride2 = (1, stride) if variant == "v1.5" else (stride, 1)
 
         self.project = project
         if project:

@@ -1,6 +1,7 @@
 """The emulated releases of Keras train as the real ones did: loss, moving statistics and evaluation of every step."""
 
 from dataclasses import replace
+from functools import lru_cache
 
 import keras
 import numpy as np
@@ -10,7 +11,7 @@ from safetensors.numpy import load_file
 
 from compare.releases import names
 from compare.spec import POLICIES, Settings
-from keras_impl import bn_policy, optimizers, releases, weights
+from keras_impl import bn_policy, optimizers, releases, resnet50, weights
 from tests import legacy
 from tests.small_run import train
 from tools.legacy_keras import given
@@ -132,3 +133,29 @@ def test_a_cell_trains_as_its_settings_release(tmp_path, monkeypatch):
         variances[release] = load_file(best)["conv1_bn/moving_variance"].mean()
     assert adams == [None, "keras-2.2.4"]
     assert variances["keras-2.2.4"] > 10 * variances[None]
+
+
+@lru_cache
+def model_of(variant):
+    return resnet50.resnet50(variant, legacy.WIDTH)
+
+
+def features(variant, arrays, images):
+    model = model_of(variant)
+    weights.from_arrays(model, arrays)
+    return model(images, training=False).numpy().mean((1, 2))
+
+
+@pytest.mark.parametrize("release", releases.RELEASES)
+def test_weights_of_a_release_make_its_features(release):
+    """The structure is its too: any other variant is off by a hundred times the tolerance."""
+    recorded, _ = legacy.resnet50(release)
+    arrays = legacy.resnet50_arrays(release)
+    departures = {
+        variant: legacy.departure(features(variant, arrays, given.image()), recorded)
+        for variant in resnet50.EPSILON
+        if variant != "v1.5"
+    }
+    own = departures.pop(legacy.STRUCTURES[release])
+    assert own < legacy.TOLERANCE
+    assert min(departures.values()) > 100 * legacy.TOLERANCE
