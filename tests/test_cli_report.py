@@ -43,6 +43,8 @@ def test_the_json_has_the_figures_of_the_cells(tmp_path, capsys):
     low, high = row["gap"]["loss"]["interval"]
     assert low < min(gaps) < max(gaps) < high or low < row["gap"]["loss"]["mean"] < high
     assert row["seeds"] == [0, 1, 2]
+    low, high = row["mean_gap"]["loss"]["interval"]
+    assert low < row["mean_gap"]["loss"]["mean"] < high
     terms = row["explained"]["last"]["terms"]["loss"]
     assert sum(term["mean"] for term in terms.values()) == pytest.approx(row["gap"]["loss"]["mean"])
     assert row["verdict"]["cause"] == "moving-statistics"

@@ -106,26 +106,35 @@ def _differing(group: Group, found: dict[str, dict[str, Finding]]) -> str:
         return (
             "Keras and PyTorch agree on every policy." if both else "No policy finished in both frameworks."
         )
-    tests = {test.within: chance(test.p) for test in between_frameworks(group)}
-    listed = (f"{_gaps(group, name, list(both[name]))}{tests.get(name, '')}" for name in apart)
-    text = "Keras and PyTorch differ in " + join(
-        f"{name} ({gaps})" for name, gaps in zip(apart, listed, strict=True)
-    )
+    tests = {test.within: test.p for test in between_frameworks(group)}
+    sure = [name for name in apart if tests.get(name, 0.0) < 0.05]
+    unsure = [name for name in apart if name not in sure]
+    if not sure:
+        return f"Keras and PyTorch differ in {_listed(group, unsure, tests)}, but that may be chance."
+    text = f"Keras and PyTorch differ in {_listed(group, sure, tests)}"
     decays = DECAY[group.numerics]
-    lags = any(kind(POLICIES[name], group.backbone) == "lagging" for name in apart)
+    lags = any(kind(POLICIES[name], group.backbone) == "lagging" for name in sure)
     if lags and decays["keras"] != decays["torch"]:
         text += ": a step keeps {keras} of the old moving statistics in Keras and {torch} in PyTorch".format(
             **decays
         )
+    if unsure:
+        text += f"; in {_listed(group, unsure, tests)} it may be chance"
     if not tests:
         text += "; one seed can't say how much of that is chance"
     return text + "."
 
 
-def chance(p: float) -> str:
-    """Put a p-value into words."""
-    figure = "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
-    return f", {figure}" + (": it may be chance" if p >= 0.05 else "")
+def _listed(group: Group, policies: list[str], tests: dict[str, float]) -> str:
+    """Name policies with their gaps in both frameworks, and with the p-value where there is a test."""
+    p = {
+        name: ", p < 0.001" if tests[name] < 0.001 else f", p = {tests[name]:.3f}"
+        for name in policies
+        if name in tests
+    }
+    return join(
+        f"{name} ({_gaps(group, name, list(group.frameworks))}{p.get(name, '')})" for name in policies
+    )
 
 
 def _apart(group: Group, policy: str, states: dict[str, Finding]) -> bool:

@@ -9,6 +9,7 @@ from compare.report.explanation import Explained
 from compare.spec import Policy
 
 USUAL = 0.9  # the decay that PyTorch comes with; lower ones make the statistics as noisy as the batches
+NOTABLE = 0.05  # a change of the decay by less isn't worth a training
 LAG = 0.05  # the share of the start values in the moving statistics that counts as gone
 
 
@@ -100,7 +101,9 @@ def cures(policy: Policy, cause: str, explained: Explained) -> tuple[Cure, ...]:
     if policy.trains == "head":
         return (FREEZE, REESTIMATE)
     late = explained.late
-    return (lower_decay(decay_for(late["steps"])), REESTIMATE) if late else (REESTIMATE,)
+    if late and (decay := decay_for(late["steps"])) < late["decay"] - NOTABLE:
+        return (lower_decay(decay), REESTIMATE)
+    return (REESTIMATE,)
 
 
 def decay_for(steps: int) -> float:

@@ -53,7 +53,7 @@ def _row(group: Group, policy: str, framework: str) -> dict:
         return row
     row |= {part: {metric: figures.last(part, metric) for metric in METRICS} for part in PARTS}
     row["gap"] = {metric: _estimate(figures.gaps(metric)) for metric in METRICS}
-    row["mean_gap"] = {metric: figures.mean_gap(metric) for metric in METRICS}
+    row["mean_gap"] = {metric: _estimate(figures.mean_gaps(metric)) for metric in METRICS}
     row["explained"] = {
         which: _explained(explained)
         for which, explained in (("last", figures.last_explained), ("best", figures.best_explained))
@@ -103,7 +103,7 @@ def _test(test: Difference, metric: str) -> dict:
         "within": test.within,
         "a": test.a,
         "b": test.b,
-        "gap_difference": test.gap.mean,
+        "mean_gap_difference": test.gap.mean,
         "interval": _interval(test.gap.mean, test.gap.half),
         "seeds": test.gap.seeds,
         "p": test.p,

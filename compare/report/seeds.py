@@ -35,6 +35,8 @@ class Estimate:
 class Difference:
     """Two policies in a framework, or two frameworks under a policy: the gap of ``a`` minus that of ``b``.
 
+    The gaps are averages over the epochs.
+
     Attributes:
         within: the framework or the policy that both have.
         p: of the two-sided paired t-test, adjusted by Holm's method for the tests made beside it.
@@ -106,4 +108,4 @@ def _tested(
 
 
 def _gaps(group: Group, policy: str, framework: str, metric: Metric) -> dict[int, float]:
-    return group.rows[policy].get(framework, Figures()).gaps(metric)
+    return group.rows[policy].get(framework, Figures()).mean_gaps(metric)

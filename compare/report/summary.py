@@ -30,10 +30,14 @@ class Figures:
 
     def mean_gap(self, metric: Metric = "loss") -> float:
         """Evaluate minus fit, on the same samples, averaged over the epochs of each seed."""
-        return fmean(
-            fmean(epoch["evaluate"][metric] - epoch["fit"][metric] for epoch in cell["history"])
+        return fmean(self.mean_gaps(metric).values())
+
+    def mean_gaps(self, metric: Metric = "loss") -> dict[int, float]:
+        """Evaluate minus fit, averaged over the epochs, seed by seed."""
+        return {
+            cell["seed"]: fmean(epoch["evaluate"][metric] - epoch["fit"][metric] for epoch in cell["history"])
             for cell in self.finished
-        )
+        }
 
     def gaps(self, metric: Metric = "loss") -> dict[int, float]:
         """Evaluate minus fit in the last epoch, seed by seed."""

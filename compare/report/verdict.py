@@ -32,6 +32,8 @@ CALM = {
     "foreign": "no gap measured: {source} moving statistics count for {moving}",
 }
 
+PART = 0.2  # of the term: a stage that makes less isn't worth a sentence
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -181,8 +183,8 @@ def _whereabouts(explained: Explained) -> list[str]:
             f" standard deviations off, and a moving variance off by a factor of more than {factor:.2g}."
         )
     stages, term = explained.stages(), explained.term("moving-statistics")
-    if stages and term > 0:
-        name = max(stages, key=lambda name: stages[name])
+    name = max(stages, key=lambda name: stages[name], default="")
+    if name and stages[name] > PART * term > 0:
         lines.append(
             f"Of the stages {name} matters most: population statistics there alone take away {stages[name]:.2f}."
         )
