@@ -10,6 +10,8 @@ from typing import Annotated
 
 from typer import Argument, Option
 
+from compare.spec import EPSILONS
+
 
 def port(
     source: Annotated[
@@ -32,7 +34,10 @@ def port(
         Option("--fold-bias", help="Put the convolutions' biases into the moving means, for torchvision."),
     ] = False,
     variant: Annotated[
-        str | None, Option(metavar="v1|v1.5", help="Of SOURCE's ResNet50, where the file can't say.")
+        str | None,
+        Option(
+            metavar="NAME", help=f"Of SOURCE's ResNet50, where the file can't say: {', '.join(EPSILONS)}."
+        ),
     ] = None,
     epsilon: Annotated[
         float | None,

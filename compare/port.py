@@ -16,9 +16,9 @@ import numpy as np
 
 from compare.porting import certificate, processes
 from compare.porting.destination import Destination, destination, fitted
-from compare.porting.facts import EPSILONS, Arrays, Network, settle, unify
+from compare.porting.facts import Arrays, Network, settle, unify
 from compare.porting.processes import Framework
-from compare.spec import InputError, choose
+from compare.spec import EPSILONS, InputError, choose
 
 
 def port(
@@ -46,7 +46,7 @@ def port(
             ``applications-old`` (layer names of Keras 1 and 2) or ``neutral``; None takes the original's class
             where it can hold them.
         fold_bias: put the convolutions' biases into the moving means, for torchvision's class.
-        variant: ``v1`` or ``v1.5``, where the source can't say.
+        variant: one of `EPSILONS`, where the source can't say.
         epsilon: of batch normalisation, where the source can't say.
         force: replace ``dest`` if it exists.
         say: takes the lines that say what happens.

@@ -20,6 +20,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from http.client import HTTPException
+from math import isclose
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ import safetensors.numpy
 import keras_impl.files  # reads files without Keras
 import keras_impl.weights
 from compare.shapes import random_arrays, shapes
-from compare.spec import InputError
+from compare.spec import EPSILONS, InputError
 
 Loaded = tuple[dict[str, np.ndarray], dict]
 
@@ -72,12 +73,22 @@ def resolve(weights: str, backbone: str, destination: Path, seed: int = 0) -> di
         (arrays, facts), source, why = _auto(backbone)
     else:
         arrays, facts = _load(weights, backbone, seed)
-        source, why = weights, f"weights: {weights}, as asked for"
+        source, why = weights, f"weights: {weights}, as asked for{_structure(facts['variant'])}"
     arrays = keras_impl.weights.backbone_arrays(arrays)
     _check(weights, backbone, arrays, facts)
     facts = {**facts, "source": source}
     arrays = {name: array.astype("float32") for name, array in sorted(arrays.items())}
     return {**facts, "sha256": _write(destination, arrays, facts), "why": why}
+
+
+def _structure(variant: str) -> str:
+    """Say which of the older networks the weights are of, if they are."""
+    releases = {
+        "v1-old": "2.2.3 to 2.3.1",
+        "v1-old-unpadded": "1.2.2 to 2.0.6 and 2.1.5 to 2.2.2",
+        "v1-old-same": "2.0.7 to 2.1.4",
+    }
+    return f"; the ResNet50 of Keras {releases[variant]} ({variant})" if variant in releases else ""
 
 
 def _load(weights: str, backbone: str, seed: int) -> Loaded:
@@ -194,7 +205,24 @@ def _read(weights: str, path: Path) -> Loaded:
         arrays, facts = _in_worker(_torch_read, path) if _is_pickle(path) else keras_impl.files.read(path)
     except ValueError as error:
         raise InputError(f"--weights {weights + ': ' if weights in SOURCES else ''}{error}") from error
-    return arrays, {name: facts[name] for name in ("backbone", "variant", "width", "preprocessing")}
+    kept = {name: facts[name] for name in ("backbone", "variant", "width", "preprocessing")}
+    return arrays, {**kept, "variant": _variant(weights, facts)}
+
+
+def _variant(weights: str, facts: dict) -> str:
+    """The structure that the file's network has, its epsilon included.
+
+    Raises:
+        InputError: no structure has that epsilon, so that it would train as another network.
+    """
+    variant, epsilon = facts["variant"], facts.get("epsilon")
+    if (variant, epsilon) == ("v1", EPSILONS["v1-old"]):
+        return "v1-old"
+    if facts["backbone"] == "resnet50" and epsilon and not isclose(epsilon, EPSILONS[variant], rel_tol=0.01):
+        raise InputError(
+            f"--weights {weights}: its BN layers have an epsilon of {epsilon:g}, {variant} has {EPSILONS[variant]:g}"
+        )
+    return variant
 
 
 def _is_pickle(path: Path) -> bool:

@@ -11,6 +11,9 @@ Statistics = Literal["batch", "moving"]
 FRAMEWORKS = ("keras", "torch")
 BACKBONES = ("resnet50", "vgg16")
 NUMERICS = ("native", "matched")
+# of the ResNet50, and what each adds to the variance: keras.applications', torchvision's, and those of Keras to 2.3.1
+EPSILONS = {"v1": 1.001e-5, "v1.5": 1e-5, "v1-old": 1e-3, "v1-old-unpadded": 1e-3, "v1-old-same": 1e-3}
+UNPADDED = ("v1-old-unpadded", "v1-old-same")  # their first pooling
 EXPLAIN = ("best-and-last", "every-epoch", "nothing")
 # what people call them
 NAMES = {"keras": "Keras", "torch": "PyTorch", "resnet50": "ResNet50", "vgg16": "VGG16"}

@@ -15,9 +15,15 @@ _DAMAGED = (OSError, KeyError, TypeError, RuntimeError, zipfile.BadZipFile, safe
 _PREPROCESSING = ("caffe", "torch")
 _FACTS = "facts"  # where what the names don't say is kept
 OLD_EPSILON = 1e-3  # of Keras's ResNet50 as long as it had the old names
-_POOLINGS = {"GlobalAveragePooling2D": "avg", "GlobalMaxPooling2D": "max", "Flatten": "flatten"}
+_POOLINGS = {
+    "GlobalAveragePooling2D": "avg",
+    "AveragePooling2D": "avg",  # until Keras 2.2 the last map was averaged so, at 224 pixels a single value
+    "GlobalMaxPooling2D": "max",
+    "Flatten": "flatten",
+}
 _STRUCTURE = (
     *("InputLayer", "ZeroPadding2D", "Conv2D", "MaxPooling2D", "Add", "Activation", "ReLU"),
+    *("Convolution2D", "Merge"),  # of Keras 1
     *("Functional", "Sequential", "Model"),
 )
 _KINDS = {
@@ -123,7 +129,19 @@ def _legacy_said(root):
     said = {"left": [], "format": f"Keras legacy .h5, {'old' if old else 'new'} names"}
     if "model_config" in root.attrs:
         return {**said, **_configured(json.loads(root.attrs["model_config"]))}
-    return {**said, "epsilon": OLD_EPSILON} if old else said
+    return {**said, "epsilon": OLD_EPSILON, **_old_variant(root)} if old else said
+
+
+def _old_variant(root):
+    """Tell the structure of a ResNet50 with old names by the Keras that wrote the file, if it says which."""
+    version = root.attrs.get("keras_version", b"")
+    numbers = re.match(r"(\d+)\.(\d+)\.(\d+)", version.decode() if isinstance(version, bytes) else version)
+    if numbers is None:  # Keras 1 named neither itself nor its weights by layer
+        return {"variant": "v1-old-unpadded"} if "conv1_W:0" in root["conv1"] else {}
+    release = tuple(map(int, numbers.groups()))
+    if release >= (2, 2, 3):
+        return {"variant": "v1-old"}
+    return {"variant": "v1-old-same" if (2, 0, 7) <= release <= (2, 1, 4) else "v1-old-unpadded"}
 
 
 def _configured(config):
@@ -135,15 +153,20 @@ def _configured(config):
     if "Lambda" in _class_names(config):
         raise ValueError("it holds a Lambda layer, which is code; save the weights alone with save_weights")
     said, epsilons, top, dropout, left = {}, set(), [], 0.0, []
+    same, padded = False, False
     for kind, name, layer in _layers(config):
         if kind in ("BatchNormalization", "BatchNorm"):
             epsilons.add((layer["epsilon"], layer.get("decay", layer["momentum"])))
         elif name in ("conv3_block1_1_conv", "res3a_branch2a"):
-            said["variant"] = "v1" if layer["strides"][0] == 2 else "v1.5"
+            said["variant"] = "v1" if _either(layer, "strides", "subsample")[0] == 2 else "v1.5"
+        elif name in ("conv1_conv", "conv1"):
+            same = _either(layer, "padding", "border_mode") == "same"
+        elif name == "pool1_pad":
+            padded = True
         elif kind in _POOLINGS:
             said.setdefault("pooling", _POOLINGS[kind])
         elif kind == "Dense":
-            units, bias = layer["units"], layer["use_bias"]
+            units, bias = _either(layer, "units", "output_dim"), _either(layer, "use_bias", "bias")
             dense = {"name": _OLD_LAYERS.get(name, name), "units": units, "bias": bias, "dropout": dropout}
             top.append({**dense, "activation": layer["activation"]})
             dropout = 0.0
@@ -158,7 +181,17 @@ def _configured(config):
         raise ValueError(f"its BN layers have several epsilons and momentums: {found}")
     for epsilon, decay in epsilons:
         said |= {"epsilon": epsilon, "decay": decay}
+    if said.get("variant") == "v1":
+        if same or not padded:
+            said["variant"] = "v1-old-same" if same else "v1-old-unpadded"
+        elif said.get("epsilon") == OLD_EPSILON:
+            said["variant"] = "v1-old"
     return {**said, "top": top, "left": left}
+
+
+def _either(layer, name, of_keras_1):
+    """An argument of a layer, which Keras 1 called otherwise."""
+    return layer[name] if name in layer else layer[of_keras_1]
 
 
 def _class_names(config):
@@ -231,7 +264,8 @@ def _facts(arrays, said, path):
         )
     biased = backbone == "vgg16" or "conv1_conv/bias" in arrays
     width = arrays[first[backbone]].shape[-1] / 64
-    facts = {"variant": "v1" if biased else "v1.5", **said, "backbone": backbone, "width": width}
+    v1 = "v1-old" if said.get("epsilon") == OLD_EPSILON else "v1"
+    facts = {"variant": v1 if biased else "v1.5", **said, "backbone": backbone, "width": width}
     facts["told"] = sorted({"variant", "epsilon", "decay"} & said.keys())
     facts.setdefault("preprocessing", "torch" if facts["variant"] == "v1.5" else "caffe")
     if facts["preprocessing"] not in _PREPROCESSING:

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import h5py
 import numpy as np
 
 from compare.shapes import shapes
@@ -91,3 +92,24 @@ def resnet50_arrays(release):
         values = given.layer_weights(then.get(layer, layer), [table[name] for name in names])
         arrays |= dict(zip(names, values, strict=True))
     return arrays
+
+
+def write_h5(path, release, whole=False):
+    """Write the given weights as a release's ``save_weights`` did, or its ``save``, configuration and all."""
+    arrays, (_, written) = resnet50_arrays(release), resnet50(release)
+    with h5py.File(path, "w") as file:
+        group = file.create_group("model_weights") if whole else file
+        if whole:
+            with np.load(RECORDS / f"resnet50-{release}.npz") as record:
+                file.attrs["model_config"] = str(record["config"]).encode()
+        for place in (file, group):
+            for name in ("keras_version", "backend"):
+                if name in written:
+                    place.attrs[name] = written[name].encode()
+        group.attrs["layer_names"] = [layer.encode() for layer, _ in written["layers"]]
+        for layer, names in written["layers"]:
+            group.create_group(layer).attrs["weight_names"] = [name.encode() for name in names]
+            today = [name for name in arrays if name.startswith(f"{_OLD_LAYERS.get(layer, layer)}/")]
+            for name, of in zip(names, today, strict=True):
+                group[layer][name] = arrays[of]
+    return path

@@ -1,9 +1,14 @@
 """`compare run --as RELEASE`: which policies a release can be told, by its records, and what a person reads."""
 
+import h5py
 import pytest
+from safetensors.numpy import load_file
 
+import keras_impl.files
 from compare import cli, releases
+from compare.sources import resolve
 from compare.spec import DEFAULT_POLICIES, InputError
+from tests import legacy
 
 FROZEN, CALLED = "layer.trainable = False", "layer(x, training=False); layer.trainable = False"
 
@@ -67,3 +72,47 @@ def test_what_a_person_got_wrong_is_one_line(arguments, words, capsys):
     error = capsys.readouterr().err
     assert words in error
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("whole", [False, True])
+@pytest.mark.parametrize("release", legacy.STRUCTURES)
+def test_an_old_file_gets_the_structure_of_its_release(release, whole, tmp_path):
+    """What `compare run --weights` trains; tests/torch and tests/keras hold the structures against recorded outputs."""
+    file = legacy.write_h5(tmp_path / "old.h5", release, whole)
+    facts = resolve(str(file), "resnet50", tmp_path / "weights.safetensors")
+    variant = legacy.STRUCTURES[release]
+    assert (facts["variant"], facts["width"]) == (variant, legacy.WIDTH)
+    assert (f"({variant})" in facts["why"]) == (variant != "v1")
+    assert legacy.same(load_file(tmp_path / "weights.safetensors"), legacy.resnet50_arrays(release))
+
+
+@pytest.mark.parametrize(
+    ("version", "variant"),
+    [
+        ("2.0.6", "v1-old-unpadded"),
+        ("2.0.7", "v1-old-same"),
+        ("2.1.4", "v1-old-same"),
+        ("2.1.5", "v1-old-unpadded"),
+        ("2.2.2", "v1-old-unpadded"),
+        ("2.2.3", "v1-old"),
+        (None, "v1-old"),
+    ],
+)
+def test_the_releases_between_the_recorded_ones(version, variant, tmp_path):
+    file = legacy.write_h5(tmp_path / "old.h5", "keras-2.2.4")
+    with h5py.File(file, "a") as h5:
+        del h5.attrs["keras_version"]
+        if version:
+            h5.attrs["keras_version"] = version.encode()
+    facts = keras_impl.files.read(file)[1]
+    assert facts["variant"] == variant
+    assert ("variant" in facts["told"]) == (version is not None)
+
+
+def test_an_epsilon_that_no_structure_has_is_refused(tmp_path):
+    file = legacy.write_h5(tmp_path / "old.h5", "keras-2.2.4", whole=True)
+    with h5py.File(file, "a") as h5:
+        h5.attrs["model_config"] = h5.attrs["model_config"].replace("0.001", "0.02").encode()
+    with pytest.raises(InputError, match=r"old.h5: its BN layers have an epsilon of 0.02, v1 has 1.001e-05"):
+        resolve(str(file), "resnet50", tmp_path / "weights.safetensors")
+    assert not (tmp_path / "weights.safetensors").exists()

@@ -60,7 +60,7 @@ def train(arrays: Arrays, network: Network, report: Callable[[str], None]) -> li
         Stages of `compare.parity.stages.run`: policy ``fine-tune``, float64, matched numerics; none for a v1
         without biases or a v1.5 with them: this project has no such models to train.
     """
-    if network.backbone == "resnet50" and network.bias != (network.variant == "v1"):
+    if network.backbone == "resnet50" and network.bias != (network.variant != "v1.5"):
         report("not trained: this project's v1 has convolution biases, its v1.5 has none")
         return []
     from compare.parity.check import Check

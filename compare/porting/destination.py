@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from compare.porting.facts import EPSILONS, Arrays, Network
-from compare.spec import InputError, choose
+from compare.porting.facts import Arrays, Network
+from compare.spec import EPSILONS, UNPADDED, InputError, choose
 
 LAYOUTS = {
     ".keras": ("applications", "project"),
@@ -75,26 +75,30 @@ def _inferred(suffix: str, network: Network, fold_bias: bool) -> str:
     original = LAYOUTS[suffix][0]
     if original == "neutral" or network.project_head:
         return "neutral" if original == "neutral" else "project"
-    holds = {"torchvision": "v1.5", "applications": "v1"}[
-        original
-    ] == network.variant or network.backbone == "vgg16"
-    return original if holds or fold_bias or suffix == ".keras" else "project"
+    holds = {"torchvision": ("v1.5",), "applications": ("v1", "v1-old")}[original]
+    fits = network.variant in holds or network.backbone == "vgg16"
+    return original if fits or fold_bias or suffix == ".keras" else "project"
 
 
 def _refuse(dest: Destination, network: Network, fold_bias: bool) -> None:
     """Refuse what no assignment of weights can do."""
     resnet = network.backbone == "resnet50"
-    if fold_bias and not (resnet and (network.bias or network.variant == "v1")):
+    if fold_bias and not (resnet and (network.bias or network.variant != "v1.5")):
         raise InputError("--fold-bias: the convolutions of SOURCE have no biases before BN to fold")
     if fold_bias and dest.layout != "torchvision":
         raise InputError(
             f"--fold-bias is for torchvision's class, which has no biases; {dest.layout}'s keeps them"
         )
-    if dest.layout == "applications-old" and (not resnet or network.variant != "v1"):
+    if dest.layout == "applications-old" and (not resnet or network.variant == "v1.5"):
         raise InputError("--layout applications-old: only ResNet50 v1 had other names in Keras 1 and 2")
     if not resnet or dest.brings_its_graph:
         return
-    if dest.layout == "torchvision" and network.variant == "v1" and not fold_bias:
+    if dest.layout in ("torchvision", "applications") and network.variant in UNPADDED:
+        raise InputError(
+            f"{network.variant} weights into {dest.layout}'s ResNet50: its first pooling is padded and theirs isn't;"
+            " a .keras brings its own graph, --layout project this project's class"
+        )
+    if dest.layout == "torchvision" and network.variant != "v1.5" and not fold_bias:
         raise InputError(
             "v1 weights into torchvision's resnet50, which is v1.5: it strides in the 3x3 convolution where v1 does"
             " in the 1x1 before it, and no weights make the one compute the other; --layout project keeps v1's class,"
@@ -124,9 +128,9 @@ def fitted(
         lines += [
             "folded: the convolutions' biases into the moving means. Exact while BN normalises with batch statistics"
             " in training; where BN is frozen and the convolutions train, the biases are parameters that are missing",
-            *([f"in code, before load_state_dict: {STRIDES}"] if network.variant == "v1" else []),
+            *([f"in code, before load_state_dict: {STRIDES}"] if network.variant != "v1.5" else []),
         ]
-    elif network.variant == "v1" and not (network.bias or dest.brings_its_graph):
+    elif network.variant != "v1.5" and not (network.bias or dest.brings_its_graph):
         arrays, network = with_zero_biases(arrays), replace(network, bias=True)
         lines.append("added: biases of zero in the convolutions, which the class has")
     epsilon = dest.epsilon(network.variant)

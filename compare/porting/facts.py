@@ -10,11 +10,10 @@ import numpy as np
 
 import keras_impl.weights
 from compare.shapes import shapes
-from compare.spec import InputError
+from compare.spec import EPSILONS, InputError
 
 Arrays = dict[str, np.ndarray]
 
-EPSILONS = {"v1": 1.001e-5, "v1.5": 1e-5}
 DECAYS = {"keras": 0.99, "torch": 0.9}
 ACTIVATIONS = ("linear", "softmax", "relu", "sigmoid", "tanh")  # that both frameworks' networks know
 PROJECT_HEAD = ("head_dense_1", "head_dense_2", "head_output")

@@ -57,8 +57,8 @@ def said(model):
     model.save_weights(path)
     with h5py.File(path, "r") as file:
         names = {name: file.attrs[name] for name in ("keras_version", "backend") if name in file.attrs}
-        layers = [name for name in file.attrs["layer_names"] if len(file[name].attrs["weight_names"])]
-        names["weight_names"] = [list(file[name].attrs["weight_names"]) for name in layers]
+        found = {name: list(file[name].attrs["weight_names"]) for name in file.attrs["layer_names"]}
+        names["layers"] = [[name, weights] for name, weights in found.items() if weights]
     os.remove(path)
     os.rmdir(folder)
     return json.dumps(names, default=lambda value: value.decode())
@@ -69,7 +69,9 @@ def main():
     release, path = sys.argv[1:3]
     model = build(release)
     features = model.predict(given.image()).mean((1, 2))
-    np.savez_compressed(path, features=features, written=np.array(said(model)))
+    np.savez_compressed(
+        path, features=features, written=np.array(said(model)), config=np.array(model.to_json())
+    )
     sys.stdout.write("%s" % (features.shape,))
 
 
