@@ -436,6 +436,15 @@ def test_a_run_without_a_configuration_is_rendered(tmp_path, text):
     assert "frozen" in page_of(folder).text
 
 
+def test_a_configuration_of_another_form_is_shown_as_it_is(tmp_path):
+    config = {"settings": "x", "weights": 3, "data": [None], "cells": 7, "versions": {"keras": {"a": [1]}}}
+    folder = make_run(tmp_path / "run", config, policies=("frozen",))
+    assert load_run(folder).warnings == []
+    text = page_of(folder).text
+    assert "weights 3" in text
+    assert 'keras {"a": [1]}' in text
+
+
 def test_a_report_that_cannot_be_put_in_place_leaves_nothing_half_written(tmp_path):
     folder = make_run(tmp_path / "run", policies=("frozen",))
     (folder / "report.html" / "taken").mkdir(parents=True)

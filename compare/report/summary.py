@@ -129,5 +129,7 @@ def _rows(cells: list[dict]) -> dict[str, dict[str, Figures]]:
 
 def _weights(config: dict) -> str:
     """Where the backbone's weights are from, as far as the run's configuration says."""
-    weights = config.get("weights") or (config.get("settings") or {}).get("weights", "")
-    return str(weights.get("source", "")) if isinstance(weights, dict) else str(weights)
+    weights, settings = config.get("weights"), config.get("settings")
+    if isinstance(weights, dict):
+        return str(weights.get("source", ""))
+    return str(weights or (settings.get("weights", "") if isinstance(settings, dict) else ""))
