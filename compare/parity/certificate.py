@@ -71,7 +71,7 @@ def prepare(check: Check, path: Path) -> Check:
     """Write the backbone's arrays to a file, and return the check as these weights have it."""
     if check.weights == "random":
         save_file(inputs.random_arrays(check.backbone, check.variant, check.width, check.seed), path)
-        return check
+        return replace(check, preprocessing=inputs.PREPROCESSING[check.variant])
     from compare.sources import resolve
 
     facts = resolve(check.weights, check.backbone, path, check.seed)

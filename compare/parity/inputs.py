@@ -7,7 +7,8 @@ import numpy as np
 from compare.shapes import shapes
 
 FIRST = ("conv1_conv/kernel", "block1_conv1/kernel")
-PIXEL_SPREAD = 60.0  # of images that have had ImageNet's mean taken off
+PREPROCESSING = {"v1": "caffe", "v1.5": "torch"}
+PIXEL_SPREAD = {"v1": 60.0, "v1.5": 1.0}  # of what that makes of images
 
 
 def random_arrays(backbone: str, variant: str, width: float, seed: int) -> dict[str, np.ndarray]:
@@ -21,14 +22,15 @@ def random_arrays(backbone: str, variant: str, width: float, seed: int) -> dict[
         float32 arrays by neutral name.
     """
     generator = np.random.default_rng([seed, 0])
+    spread = PIXEL_SPREAD[variant]
     table = sorted(shapes(backbone, variant, width).items())
-    return {name: _draw(generator, name, shape).astype(np.float32) for name, shape in table}
+    return {name: _draw(generator, name, shape, spread).astype(np.float32) for name, shape in table}
 
 
-def _draw(generator: np.random.Generator, name: str, shape: tuple[int, ...]) -> np.ndarray:
+def _draw(generator: np.random.Generator, name: str, shape: tuple[int, ...], spread: float) -> np.ndarray:
     if name.endswith("/kernel"):
-        spread = PIXEL_SPREAD if name in FIRST else 1.0
-        return generator.normal(size=shape) * np.sqrt(2 / np.prod(shape[:-1])) / spread
+        size = np.sqrt(2 / np.prod(shape[:-1])) / (spread if name in FIRST else 1.0)
+        return generator.normal(size=shape) * size
     if name.endswith("_3_bn/gamma"):  # the last of a block: what it adds to the shortcut stays small
         return generator.uniform(0.1, 0.3, shape)
     if name.endswith("/gamma"):
