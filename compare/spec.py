@@ -188,9 +188,9 @@ class Settings:
     images: int | None = 640
     image_size: int = 96
     batch_size: int = 32
-    epochs: int = 10
+    epochs: int = 9
     learning_rate: float = 1e-3
-    patience: int = 10
+    patience: int = 9
     reduce_lr: bool = False
     skip_unreadable: bool = False
     explain: str = "best-and-last"
