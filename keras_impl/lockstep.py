@@ -3,11 +3,19 @@
 The same text in both implementations; it knows no framework.
 """
 
+import ctypes
 import threading
+from contextlib import suppress
 
 import numpy as np
 
 _here = threading.local()  # `current` is the pass that the thread is
+_PIECE = 2**16  # values that become float64 at a time: they stay in the processor's cache
+_MMAP_THRESHOLD, _LARGE, _LARGEST = (
+    -3,
+    2**22,
+    2**25,
+)  # glibc's number of the option, bytes, its own largest value
 
 
 def run(forwards, put, weights=None):
@@ -29,6 +37,7 @@ def run(forwards, put, weights=None):
     passes = [_Pass(forward, weight) for forward, weight in zip(forwards, weights, strict=True)]
     statistics: dict[str, tuple[np.ndarray, np.ndarray]] = {}
     try:
+        _set_threshold(_LARGE)
         while True:
             stops = [one.advance() for one in passes]  # (layer, moments), or None at the end
             reached = {stop[0] if stop else "the end" for stop in stops}
@@ -44,6 +53,7 @@ def run(forwards, put, weights=None):
     finally:
         for one in passes:
             one.abandon()
+        _set_threshold(_LARGEST)
 
 
 def stop(name, moments):
@@ -56,21 +66,33 @@ def stop(name, moments):
     _here.current.stop((name, moments))
 
 
-def counts(rows):
-    """Say, inside a forward pass, how often each of a layer's ``rows`` input vectors counts: as its sample does.
+def moments(rows, kept=None):
+    """Take, inside a forward pass, the moments of a layer's input, whose vectors count as their samples do.
+
+    Args:
+        rows: the input's vectors, an array ``(N, C)``, sample after sample.
+        kept: which of them there are, bool ``(N,)``; None for all.
 
     Returns:
-        float64 ``(rows,)``.
+        The moments piece by piece, as `pool` takes them.
 
     Raises:
-        ValueError: the rows aren't a whole number for each sample that has a weight.
+        ValueError: the vectors aren't a whole number for each sample that has a weight.
     """
     weights = _here.current.weights
-    if weights is None:
-        return np.ones(rows)
-    if rows % len(weights):
-        raise ValueError(f"weights are of {len(weights)} samples; a layer sees {rows} vectors of them")
-    return np.repeat(np.asarray(weights, np.float64), rows // len(weights))
+    if weights is not None and len(rows) % len(weights):
+        raise ValueError(f"weights are of {len(weights)} samples; a layer sees {len(rows)} vectors of them")
+    counts = np.ones(len(rows)) if weights is None else np.repeat(weights, len(rows) // len(weights)) * 1.0
+    if kept is not None:
+        rows, counts = rows[kept], counts[kept]
+    step = max(1, _PIECE // rows.shape[1])
+    found = []
+    for start in range(0, len(rows), step):
+        values, count = rows[start : start + step].astype(np.float64), counts[start : start + step]
+        mean = count @ values / count.sum()
+        values -= mean
+        found.append((count.sum(), mean, count @ np.square(values, out=values)))
+    return found
 
 
 def pool(moments):
@@ -85,6 +107,15 @@ def pool(moments):
     counts, means, squares = (np.array(values) for values in zip(*moments, strict=True))
     mean = counts @ means / counts.sum()
     return mean, (squares.sum(0) + counts @ (means - mean) ** 2) / counts.sum()
+
+
+def _set_threshold(size):
+    """Have the C library, where it is glibc, take blocks from this size on from the system and give them back.
+
+    What a thread frees is else kept for that thread, and there is one for each pass.
+    """
+    with suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).mallopt(_MMAP_THRESHOLD, size)
 
 
 class _Abandoned(BaseException):

@@ -14,7 +14,6 @@ import numpy as np
 from . import lockstep
 
 BATCH_NORM = keras.layers.BatchNormalization
-_PIECE = 2**16  # values that become float64 at a time: they stay in the processor's cache
 
 
 def batch_norms(model):
@@ -202,18 +201,6 @@ def _forward(model, batch):
 
 
 def _moments(x, axis, mask):
-    """Weight, mean and weighted sum of squared deviations of every channel, piece by piece."""
     rows = np.moveaxis(keras.ops.convert_to_numpy(x), axis, -1)
-    counts = lockstep.counts(rows.size // rows.shape[-1])
-    if mask is not None:
-        kept = keras.ops.convert_to_numpy(mask)
-        rows, counts = rows[kept], counts[kept.ravel()]
-    rows = rows.reshape(-1, rows.shape[-1])
-    step = max(1, _PIECE // rows.shape[1])
-    moments = []
-    for start in range(0, len(rows), step):
-        values, count = rows[start : start + step].astype(np.float64), counts[start : start + step]
-        mean = count @ values / count.sum()
-        values -= mean
-        moments.append((count.sum(), mean, count @ np.square(values, out=values)))
-    return moments
+    kept = None if mask is None else keras.ops.convert_to_numpy(mask).ravel()
+    return lockstep.moments(rows.reshape(-1, rows.shape[-1]), kept)

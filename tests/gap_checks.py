@@ -51,6 +51,8 @@ class Case:
         side: the framework's modules.
         build: makes the small network, with that dropout rate.
         policy: a BN policy's name.
+        recalibrate: whether the moving statistics are the training data's to begin with.
+        last_only: whether only the last epoch is explained.
     """
 
     side: Any
@@ -60,8 +62,9 @@ class Case:
     learning_rate: float = 0.0
     epochs: int = 1
     recalibrate: bool = False
+    last_only: bool = False
 
-    def run(self, train, evaluate_on=None, weigh=None):
+    def run(self, train, evaluate_on=None):
         """Train and return a list of (fit's figures, evaluate's, the explanation), an epoch each."""
         side, policy = self.side, POLICIES[self.policy]
         side.training.start(0)
@@ -73,6 +76,11 @@ class Case:
         random, found = [side.replay.random_state(model)], []
 
         def after_epoch(epoch, logs):
+            if self.last_only and epoch < self.epochs - 1:
+                random.append(None)
+                if epoch == self.epochs - 2:
+                    random[-1] = side.replay.random_state(model)
+                return logs["loss"]
             evaluate = side.training.evaluate(model, evaluate_on or train)
             facts = Facts(
                 policy.fit_statistics,

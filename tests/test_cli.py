@@ -17,7 +17,7 @@ from tests import fake_cells
 from tests.image_files import two_classes
 
 ROOT = Path(__file__).parent.parent
-TABLES = ("results.csv", "history.csv")
+TABLES = ("results.csv", "history.csv", "gap.csv", "layers.csv", "stages.csv")
 
 
 @pytest.fixture
@@ -236,6 +236,7 @@ BACKBONE = ("run", "--backbone", "resnet50")
         ((*BACKBONE, "--framework", "pytorch"), "unknown framework 'pytorch': did you mean 'torch'?"),
         ((*BACKBONE, "--preset", "fast"), "unknown preset 'fast'"),
         ((*BACKBONE, "--numerics", "mached"), "did you mean 'matched'?"),
+        ((*BACKBONE, "--explain", "every"), "unknown --explain 'every': did you mean 'every-epoch'?"),
         ((*BACKBONE, "--epochs", "0"), "0 must be a whole number, 1 or more"),
         ((*BACKBONE, "--epochs", "two"), "two must be a whole number"),
         ((*BACKBONE, "--batch-size", "-4"), "-4 must be a whole number"),

@@ -54,6 +54,26 @@ def test_a_batch_is_its_images_preprocessed(data, preprocessing):
     np.testing.assert_array_equal(labels[:, 0], data.labels[indices])
 
 
+def test_distinct_images_and_how_often_they_come(data):
+    epoch = stream_of(data).epoch(2)
+    distinct, counts = epoch.distinct()
+    repeated = np.concatenate([np.repeat(distinct.indices(i), count) for i, count in enumerate(counts)])
+    np.testing.assert_array_equal(repeated, np.sort(plan(epoch)))
+    assert len(plan(distinct)) < len(plan(epoch))
+    assert [len(distinct.indices(step)) for step in range(len(distinct) - 1)] == [8] * (len(distinct) - 1)
+    larger, counts = epoch.distinct(20)
+    assert (len(larger.indices(0)), len(counts[0]), counts[0].dtype) == (20, 20, np.int64)
+    np.testing.assert_array_equal(plan(larger), plan(distinct))
+
+
+def test_a_part_of_an_epochs_images_in_the_same_order(data):
+    epoch = stream_of(data).epoch(2)
+    chosen = plan(epoch.distinct()[0])[::3]
+    part = epoch.among(chosen)
+    assert plan(part).tolist() == [index for index in plan(epoch).tolist() if index in set(chosen.tolist())]
+    np.testing.assert_array_equal(part[0][1][:, 0], data.labels[part.indices(0)])
+
+
 def test_an_epoch_is_full_batches_of_training_images(data):
     stream = stream_of(data)
     epoch = stream.epoch(0)

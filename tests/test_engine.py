@@ -15,6 +15,7 @@ from tests import fake_cells
 
 SETTINGS = Settings(epochs=2)
 SMALL = ("frozen", "fine-tune")
+TABLES = ("results.csv", "history.csv", "gap.csv", "layers.csv", "stages.csv")
 
 
 def open_run(folder, policies=SMALL, seeds=1):
@@ -69,8 +70,8 @@ def test_the_number_of_jobs_does_not_change_a_byte(tmp_path, log):
     for jobs in (1, 3):
         run(open_run(tmp_path / f"jobs{jobs}", POLICIES), jobs)
     one, three = tmp_path / "jobs1", tmp_path / "jobs3"
-    files = ["results.csv", "history.csv", *(p.relative_to(one) for p in one.glob("cells/*/cell.json"))]
-    assert len(files) == 22
+    files = [*TABLES, *(p.relative_to(one) for p in one.glob("cells/*/cell.json"))]
+    assert len(files) == 25
     assert [(one / f).read_bytes() for f in files] == [(three / f).read_bytes() for f in files]
 
 
@@ -161,7 +162,7 @@ def test_a_cell_that_fails_does_not_stop_the_others_and_runs_again(tmp_path, log
     run(again)
     assert set(statuses(again).values()) == {"finished"}
     run(open_run(tmp_path / "straight"))
-    for file in ("results.csv", "history.csv"):
+    for file in TABLES:
         assert (tmp_path / "run" / file).read_bytes() == (tmp_path / "straight" / file).read_bytes()
 
 

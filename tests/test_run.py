@@ -70,7 +70,7 @@ def test_ends_in_a_table_and_a_report(twice):
         ]
 
 
-@pytest.mark.parametrize("table", ["results.csv", "history.csv"])
+@pytest.mark.parametrize("table", ["results.csv", "history.csv", "gap.csv", "layers.csv", "stages.csv"])
 def test_the_same_command_gives_the_same_bytes(twice, table):
     first, second = ((out / table).read_bytes() for out, _ in twice)
     assert first == second
@@ -89,6 +89,37 @@ def test_the_gap_is_evaluate_minus_fit_on_the_same_samples(twice):
                 float(row[f"{p}_{positive}"]) + float(row[f"{p}_{negative}"]) for p in ("fit", "evaluate")
             )
             assert fit == evaluate
+
+
+def test_the_terms_of_the_gap_add_up(twice):
+    out, _ = twice[0]
+    gaps, counts = {}, {"frozen-batch-stats": 0, "frozen": 0}
+    for row in _rows(out / "gap.csv"):
+        key = (row["framework"], row["policy"], row["epoch"], row["metric"])
+        gaps[key] = gaps.get(key, 0) + float(row["value"])
+        counts[row["policy"]] += row["term"] == "moving-statistics" and float(row["value"]) != 0
+    epochs = {(row["framework"], row["policy"], row["epoch"]): row for row in _rows(out / "history.csv")}
+    for (framework, policy, epoch, metric), value in gaps.items():
+        row = epochs[framework, policy, epoch]
+        gap = float(row[f"evaluate_{metric}"]) - float(row[f"fit_{metric}"])
+        assert value == pytest.approx(gap, abs=1e-6)
+    for framework, policy in {key[:2] for key in epochs}:
+        assert (framework, policy, "2", "loss") in gaps  # the last epoch at least
+    assert counts["frozen-batch-stats"] > 0 == counts["frozen"]
+
+
+def test_the_drift_of_every_bn_layer_is_there(twice):
+    out, _ = twice[0]
+    layers = [row for row in _rows(out / "layers.csv") if row["framework"] == "torch" and row["epoch"] == "2"]
+    assert len(layers) == 53
+    assert {row["policy"] for row in layers} == {"frozen-batch-stats"}
+    assert {row["stage"] for row in layers} == {"stem", "conv2", "conv3", "conv4", "conv5"}
+    assert all(
+        0 < float(row["mean_drift_median"]) <= float(row["mean_drift_p95"]) <= float(row["mean_drift_max"])
+        for row in layers
+    )
+    stages = [row["stage"] for row in _rows(out / "stages.csv") if row["metric"] == "loss"]
+    assert {"stem", "conv5"} <= set(stages)
 
 
 def test_vgg16_has_no_bn_gap_and_says_why(folder, tmp_path):

@@ -73,7 +73,7 @@ def test_the_order_of_ending_does_not_show_in_the_tables(tmp_path):
         with create(tmp_path / name) as run:
             for cell in order:
                 end(run, cell)
-    for file in ("results.csv", "history.csv", "timing.csv"):
+    for file in ("results.csv", "history.csv", "gap.csv", "layers.csv", "stages.csv", "timing.csv"):
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
 
 

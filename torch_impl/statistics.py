@@ -16,7 +16,6 @@ from .weights import _MODULES
 
 BATCH_NORM = nn.modules.batchnorm._BatchNorm
 _NAMES = {"conv1_bn": "conv1_bn", **_MODULES}
-_PIECE = 2**16  # values that become float64 at a time: they stay in the processor's cache
 
 
 def batch_norms(model):
@@ -177,15 +176,5 @@ def _forward(model, batch):
 
 
 def _moments(x):
-    """Weight, mean and weighted sum of squared deviations of every channel, piece by piece."""
-    rows = x.movedim(1, -1).flatten(0, -2)
-    counts = lockstep.counts(len(rows))
-    step = max(1, _PIECE // rows.shape[1])
-    moments = []
-    for start in range(0, len(rows), step):
-        values = rows[start : start + step].to("cpu", torch.float64, copy=True)
-        count = torch.from_numpy(counts[start : start + step])
-        mean = count @ values / count.sum()
-        squares = count @ values.sub_(mean).square_()
-        moments.append((count.sum().item(), mean.numpy(), squares.numpy()))
-    return moments
+    rows = x.detach().movedim(1, -1).flatten(0, -2).to("cpu")
+    return lockstep.moments((rows.float() if rows.dtype == torch.bfloat16 else rows).numpy())

@@ -1,5 +1,6 @@
 """The terms of the gap in Keras: each is what it says, alone and together."""
 
+import dataclasses
 from itertools import pairwise
 
 import keras
@@ -9,6 +10,7 @@ import pytest
 from tests import gap_checks
 from tests.gap_checks import Case, assert_alone, batches, values
 from tests.keras_gap import SIDE, build
+from tests.small_run import SMALL, train
 
 POLICIES = (
     "fine-tune",
@@ -113,3 +115,26 @@ def test_a_shifted_input_shows_in_the_moving_statistics_alone():
     assert bn["moving-statistics"] > 0.1
     assert abs(values(plain)["moving-statistics"]) < 1e-6
     assert abs(values(plain)["batch-noise"]) < 0.02
+
+
+def test_a_cells_best_epoch_is_explained_from_its_checkpoint_as_it_was_at_its_end(tmp_path):
+    def run(explain):
+        settings = dataclasses.replace(SMALL, epochs=3, explain=explain)
+        return train("keras", "frozen-batch-stats", tmp_path, "native", settings)
+
+    every, default = run("every-epoch"), run("best-and-last")
+    best = default["best_epoch"]
+    assert best < 3
+    reasons = {1: "asked", 2: "asked", best: "best", 3: "last"}
+    assert [(e["epoch"], e["reason"]) for e in every["explanations"]] == sorted(reasons.items())
+    assert [(e["epoch"], e["reason"]) for e in default["explanations"]] == [(best, "best"), (3, "last")]
+    assert every["history"] == default["history"]
+    at_its_end = {explanation["epoch"]: explanation for explanation in every["explanations"]}
+    for explanation in default["explanations"]:
+        then, row = at_its_end[explanation["epoch"]], default["history"][explanation["epoch"] - 1]
+        for metric in ("loss", "accuracy"):
+            assert values(explanation, metric) == pytest.approx(values(then, metric), abs=1e-6)
+            gap = row["evaluate"][metric] - row["fit"][metric]
+            assert sum(values(explanation, metric).values()) == pytest.approx(gap, abs=1e-9)
+        assert len(explanation["layers"]) == 53
+        assert list(explanation["stages"]) == ["stem", "conv2", "conv3", "conv4", "conv5"]

@@ -144,8 +144,31 @@ def test_population_of_vectors():
 def test_many_values_are_pooled_piece_by_piece(monkeypatch):
     model, x = branches(), images()
     expected, _ = brute_force(model, x)
-    monkeypatch.setattr(statistics, "_PIECE", 100)
+    monkeypatch.setattr(lockstep, "_PIECE", 100)
     assert_same(statistics.population(model, [x]), expected, 1e-12)
+
+
+@pytest.mark.parametrize("sizes", SPLITS[:2])
+def test_a_sample_that_counts_three_times_is_three_samples(sizes, monkeypatch):
+    monkeypatch.setattr(lockstep, "_PIECE", 100)
+    model, x = branches(), images()
+    counts = np.arange(12) % 4 + 1
+    expected, _ = brute_force(model, np.repeat(x, counts, axis=0))
+    found = statistics.population(model, split(x, sizes), split(counts, sizes))
+    assert_same(found, expected, 1e-12)
+
+
+def test_what_the_model_makes_of_the_batches_can_be_had():
+    model, x = branches(), images()
+    _, output = brute_force(model, x)
+    taken = {}
+    statistics.population(model, split(x, [5, 5, 2]), take=taken.__setitem__)
+    assert relative(np.concatenate([taken[i] for i in range(3)]), output) < 1e-12
+
+
+def test_weights_that_a_layer_cannot_give_its_vectors():
+    with pytest.raises(ValueError, match="weights are of 7 samples; a layer sees"):
+        statistics.population(branches(), [images()], [np.ones(7)])
 
 
 def without_between_batch_term(moments):
