@@ -21,6 +21,7 @@ from compare.porting import certificate, processes
 from compare.porting.destination import fold
 from compare.porting.facts import settle
 from compare.spec import InputError
+from tests import legacy
 from tests.weight_files import arrays_of, old_resnet50_layer, write_legacy
 
 ROOT = Path(__file__).parents[1]
@@ -148,9 +149,43 @@ def test_resnet50_through_every_format(tmp_path, unproven, frameworks, variant, 
         found, said = held(frameworks, dest)
         assert_equal(found, arrays)
         if suffix not in (".weights.h5",):
-            assert (said["epsilon"], said["decay"], said["variant"]) == (1e-3, 0.99, variant)
+            assert (said["epsilon"], said["decay"], said["variant"]) == (
+                1e-3,
+                0.99,
+                {"v1": "v1-old"}.get(variant, variant),
+            )
             assert [layer["name"] for layer in said["top"]] == list(top)
             source = dest
+
+
+@pytest.mark.parametrize("release", ["keras-2.0.0", "keras-2.1.2"])
+def test_an_old_structure_goes_where_a_graph_goes(tmp_path, unproven, frameworks, release):
+    """Into another framework's class it can't: the pooling there is another."""
+    old = legacy.write_h5(tmp_path / "old.h5", release)
+    for suffix, layout in ((".weights.h5", "applications"), (".pth", "torchvision")):
+        with pytest.raises(
+            InputError, match=f"{legacy.STRUCTURES[release]} weights into {layout}'s ResNet50"
+        ):
+            moved(old, tmp_path / f"no{suffix}", layout=layout)
+    for dest in (tmp_path / "a.keras", tmp_path / "b.pth"):
+        moved(old, dest)
+        found, said = held(frameworks, dest)
+        assert_equal(found, legacy.resnet50_arrays(release))
+        assert (said["variant"], said["epsilon"]) == (legacy.STRUCTURES[release], 1e-3)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "line"),
+    [
+        ("a.weights.h5", {"layout": "applications"}, "BatchNormalization): layer.epsilon = 0.001"),
+        ("a.pth", {"fold_bias": True}, "BatchNorm2d): layer.eps = 0.001"),
+    ],
+)
+def test_an_epsilon_that_the_class_has_not_is_said(tmp_path, unproven, name, options, line):
+    lines = []
+    old = legacy.write_h5(tmp_path / "old.h5", "keras-2.2.4")
+    moved(old, tmp_path / name, say=lines.append, **options)
+    assert line in "\n".join(lines)
 
 
 def test_a_port_is_proven_and_said_in_plain_words(tmp_path, shared):
@@ -173,9 +208,9 @@ def test_a_port_is_proven_and_said_in_plain_words(tmp_path, shared):
     assert {path.name for path in tmp_path.iterdir()} == {"old.h5", "a.pth", "a.pth.certificate.json"}
     said = "\n".join(lines)
     for words in (
-        "Keras legacy .h5, old names; resnet50 v1, width 0.25, epsilon 0.001",
+        "Keras legacy .h5, old names; resnet50 v1-old, width 0.25, epsilon 0.001",
         "assumed: activations (first relu, second relu, scores linear)",
-        "isinstance(layer, BatchNorm2d): layer.eps = 0.001",
+        "in code: the class that the weights are for is built with variant='v1-old'",
         "every array the same bit for bit",
         "same function: Keras and PyTorch agree in every layer and train alike",
     ):

@@ -133,6 +133,8 @@ def fitted(
     elif network.variant != "v1.5" and not (network.bias or dest.brings_its_graph):
         arrays, network = with_zero_biases(arrays), replace(network, bias=True)
         lines.append("added: biases of zero in the convolutions, which the class has")
+    if dest.layout == "project" and network.variant not in ("v1", "v1.5"):
+        lines.append(f"in code: the class that the weights are for is built with variant={network.variant!r}")
     epsilon = dest.epsilon(network.variant)
     if network.backbone == "resnet50" and not dest.brings_its_graph and network.epsilon != epsilon:
         lines.append(_set_epsilon(dest.framework, network.epsilon, epsilon))

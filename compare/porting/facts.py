@@ -89,6 +89,9 @@ def settle(
             raise InputError(f"--{name} {value}: the file says {said[name]}")
     assumed = _assumed(said, variant, epsilon, "conv1_conv/bias" in arrays) if resnet else []
     variant = variant or said["variant"]
+    epsilon = epsilon or said.get("epsilon", EPSILONS[variant])
+    if variant in ("v1", "v1-old"):  # the same graph, told apart by epsilon
+        variant = "v1-old" if epsilon == EPSILONS["v1-old"] else "v1"
     bias = not resnet or "conv1_conv/bias" in arrays
     table = shapes(said["backbone"], "v1" if bias else "v1.5", said["width"])
     network = Network(
@@ -96,7 +99,7 @@ def settle(
         variant=variant,
         width=said["width"],
         preprocessing=said["preprocessing"],
-        epsilon=epsilon or said.get("epsilon", EPSILONS[variant]),
+        epsilon=epsilon,
         decay=said.get("decay", DECAYS[framework]),
         bias=bias,
         pooling=said.get("pooling") or "avg",
