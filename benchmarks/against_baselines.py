@@ -24,7 +24,9 @@ def seconds(name, folder):
     if name == "compare run":
         command += ["--out", str(folder)]
     start = time.perf_counter()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    if done.returncode:
+        sys.exit(f"{name} failed\n{done.stderr[-2000:]}")
     return time.perf_counter() - start
 
 

@@ -1,12 +1,14 @@
 """What someone would write by hand in Keras to compare the six policies: build, set flags, fit, evaluate.
 
-Same images, batches, weights and epochs as `compare run --framework keras`; nothing cached, no other process.
+Same images, batches, weights and epochs as `compare run --framework keras`; nothing cached but the features of that
+policy, no other process.
 """
 
 import keras
 import numpy as np
 
 from benchmarks.inputs import SETTINGS, start_arrays, stream
+from compare.features import FeatureStream
 from keras_impl.metrics import metrics
 from keras_impl.transfer import build, parts
 from keras_impl.weights import from_arrays
@@ -33,17 +35,16 @@ def train(policy, data):
     backbone, head = parts(model)
     from_arrays(backbone, start_arrays())
     freeze(backbone, policy)
-    trained, prepare = model, lambda images: images
-    if policy == "features":
+    trained, val = model, data.validation()
+    if policy == "features":  # each image's once
         extractor = keras.Model(model.inputs, model.get_layer("pool").output)
-        trained, prepare = head, lambda images: extractor.predict(images, verbose=0)
-    trained.compile(keras.optimizers.Adam(1e-3), "binary_crossentropy", metrics())
-    val_images, val_labels = batches_as_arrays(data.validation())
-    val_images = prepare(val_images)
+        data = FeatureStream(data, lambda part: extractor.predict(batches_as_arrays(part)[0], verbose=0))
+        trained, val = head, data.of(val)
+    trained.compile(keras.optimizers.Adam(1e-3), "binary_crossentropy", metrics=metrics())
+    val_images, val_labels = batches_as_arrays(val)
     size = SETTINGS.batch_size
     for epoch in range(SETTINGS.epochs):
         images, labels = batches_as_arrays(data.epoch(epoch))
-        images = prepare(images)
         fit = trained.fit(images, labels, batch_size=size, shuffle=False, verbose=0).history["loss"][0]
         evaluate = trained.evaluate(images, labels, batch_size=size, verbose=0, return_dict=True)["loss"]
         val = trained.evaluate(val_images, val_labels, batch_size=size, verbose=0, return_dict=True)["loss"]

@@ -1,13 +1,14 @@
 """What someone would write by hand in PyTorch to compare the six policies: build, freeze, loop, evaluate.
 
-Same images, batches, weights and epochs as `compare run --framework torch`; nothing cached, no other process,
-images as contiguous (N, C, H, W), which is what torchvision's transforms give.
+Same images, batches, weights and epochs as `compare run --framework torch`; nothing cached but the features of
+that policy, no other process, images as contiguous (N, C, H, W), which is what torchvision's transforms give.
 """
 
 import torch
 from torch import nn
 
 from benchmarks.inputs import SETTINGS, start_arrays, stream
+from compare.features import FeatureStream
 from torch_impl.metrics import measure
 from torch_impl.transfer import build
 from torch_impl.weights import from_arrays
@@ -24,16 +25,23 @@ def freeze(backbone, policy):
 
 def tensors(batch):
     images, labels = (torch.from_numpy(array) for array in batch)
-    return images.permute(0, 3, 1, 2).contiguous(), labels
+    return images.permute(0, 3, 1, 2).contiguous() if images.ndim == 4 else images, labels
 
 
-def evaluate(model, prepare, batches):
+def extract(model, batches):
+    model.eval()
+    with torch.no_grad():
+        images = (tensors(batches[step])[0] for step in range(len(batches)))
+        return torch.cat([model.pool(model.backbone(batch)) for batch in images]).numpy()
+
+
+def evaluate(model, batches):
     model.eval()
     outputs, targets = [], []
     with torch.no_grad():
         for step in range(len(batches)):
             images, labels = tensors(batches[step])
-            outputs.append(model(prepare(images)))
+            outputs.append(model(images))
             targets.append(labels)
     p, y = torch.cat(outputs), torch.cat(targets)
     measure(p, y)
@@ -45,9 +53,10 @@ def train(policy, data):
     model = build("resnet50", "v1", 0.25)
     from_arrays(model.backbone, start_arrays())
     freeze(model.backbone, policy)
-    trained, prepare = model, lambda images: images
-    if policy == "features":
-        trained, prepare = model.head, nn.Sequential(model.backbone, model.pool).eval()
+    trained, val = model, data.validation()
+    if policy == "features":  # each image's once
+        data = FeatureStream(data, lambda part: extract(model, part))
+        trained, val = model.head, data.of(val)
     optimizer = torch.optim.Adam(p for p in trained.parameters() if p.requires_grad)
     for epoch in range(SETTINGS.epochs):
         trained.train()
@@ -56,9 +65,6 @@ def train(policy, data):
         batches, total, outputs, targets = data.epoch(epoch), 0.0, [], []
         for step in range(len(batches)):
             images, labels = tensors(batches[step])
-            if policy == "features":
-                with torch.no_grad():
-                    images = prepare(images)
             p = trained(images)
             loss = nn.functional.binary_cross_entropy(p, labels)
             optimizer.zero_grad()
@@ -68,7 +74,7 @@ def train(policy, data):
             outputs.append(p.detach())
             targets.append(labels)
         measure(torch.cat(outputs), torch.cat(targets))
-        losses = [evaluate(trained, prepare, part) for part in (batches, data.validation())]
+        losses = [evaluate(trained, part) for part in (batches, val)]
         print(
             f"{policy} epoch {epoch + 1}: fit {total / len(batches):.3f} evaluate {losses[0]:.3f} val {losses[1]:.3f}"
         )
