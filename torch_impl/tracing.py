@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from . import bn_policy, optimizers, weights
-from .layers import CounterDropout
+from .layers import CounterDropout, _SameConv
 
 _RELUS = ("1_relu", "2_relu", "out")  # what a bottleneck's one relu module is in turn
 
@@ -180,7 +180,7 @@ def _describe(module, following):
             "channels": module.out_channels,
             "kernel": list(module.kernel_size),
             "stride": list(module.stride),
-            "padding": [module.padding[0]] * 2 + [module.padding[1]] * 2,
+            "padding": _padding(module),
             "bias": module.bias is not None,
         }
     if isinstance(module, bn_policy.BATCH_NORM):
@@ -208,6 +208,13 @@ def _describe(module, following):
     if isinstance(module, nn.Sequential):
         return {"kind": "average pool"}
     return {"kind": "relu"} if isinstance(module, nn.ReLU) else None
+
+
+def _padding(module):
+    """The zeros on each side; at stride > 1 those of ``same`` depend on the image's size."""
+    if isinstance(module, _SameConv):
+        return "same"
+    return [module.padding[0]] * 2 + [module.padding[1]] * 2
 
 
 @contextmanager
