@@ -47,6 +47,7 @@ def test_both_sides_are_the_same_function(pair, weights, policy):
     assert all(row.cosine > 1 - 1e-12 and row.share == 1 for row in forward.rows)
 
 
+@pytest.mark.slow
 def test_an_older_structure_is_the_same_function_too(pair, weights):
     """The one in which all differs from today's: epsilon, pooling, and the first convolution's zeros."""
     found = check(pair, weights, replace(CHEAP, variant="v1-old-same"))

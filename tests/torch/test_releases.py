@@ -13,7 +13,7 @@ from compare.spec import POLICIES, Settings
 from tests import legacy
 from tests.small_run import train
 from tools.legacy_keras import given
-from torch_impl import bn_policy, optimizers, releases, resnet50, transfer, weights
+from torch_impl import bn_policy, optimizers, releases, resnet50, tracing, transfer, weights
 
 
 @pytest.fixture(autouse=True)
@@ -166,3 +166,11 @@ def test_another_structure_is_told_apart(release):
     for variant in set(resnet50.EPSILON) - {"v1.5", legacy.STRUCTURES[release]}:
         found = features(variant, legacy.resnet50_arrays(release), given.image())
         assert legacy.departure(found, recorded) > 100 * legacy.TOLERANCE, variant
+
+
+def test_an_old_structures_configuration_is_the_same_on_both_sides():
+    """What parity compares: tests/torch and tests/keras expect the same facts."""
+    facts = tracing.configuration(transfer.build("resnet50", "v1-old-same", legacy.WIDTH))
+    assert (facts["conv1_conv"]["padding"], facts["conv1_conv"]["stride"]) == ("same", [2, 2])
+    assert facts["pool1_pool"]["padding"] == [0, 0, 0, 0]
+    assert facts["conv1_bn"]["epsilon"] == 1e-3
