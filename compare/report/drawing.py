@@ -64,7 +64,7 @@ def save(figure: Figure, name: str, folder: Path) -> str:
         figure.savefig(svg, format="svg", metadata=nothing)
         png = io.BytesIO()
         options = {"compress_level": 2}  # half the time for a few per cent more bytes
-        figure.savefig(png, format="png", dpi=160, metadata={"Software": None}, pil_kwargs=options)
+        figure.savefig(png, format="png", dpi=144, metadata={"Software": None}, pil_kwargs=options)
     replace(folder / f"{name}.svg", svg.getvalue())
     replace(folder / f"{name}.png", png.getvalue())
     return _inline(svg.getvalue().decode(), name)
