@@ -21,6 +21,16 @@ PASS_PIXELS = (
 )  # of a population pass: a Keras layer takes 1 ms whatever comes to it, memory sets a limit
 
 
+def samples(batches: Batches, most: int, batch_size: int | None = None) -> tuple[Batches, list[np.ndarray]]:
+    """Take each image of the batches once, or every second, third ... so that there are at most ``most``.
+
+    Returns:
+        Batches of these images, and for each how often its images come in the batches given.
+    """
+    indices = np.unique(batches.all_indices)
+    return batches.among(indices[:: -(-len(indices) // most)]).distinct(batch_size)
+
+
 class Whole:
     """Any model: every evaluation is a pass through the whole of it.
 
@@ -74,6 +84,7 @@ class Split(Whole):
         stream: whose epoch it was.
         batches: the epoch's.
         neighbours: whether `fit` normalises with the batch's statistics.
+        most: images that may pass side by side; where there are more, the population is every second, third ...
         known: the batches as features in `fit`, where those are known already.
     """
 
@@ -88,10 +99,11 @@ class Split(Whole):
         batches: Batches,
         random: Any,
         neighbours: bool,
+        most: int,
         known: Sequence | None = None,
     ) -> None:
         super().__init__(side, model, batches, random)
-        self.stream, self.neighbours, self.known = stream, neighbours, known
+        self.stream, self.neighbours, self.most, self.known = stream, neighbours, most, known
         self.body, self.head = body, side.transfer.parts(model)[1]
 
     def in_fit(self, dropout: bool) -> Figures:
@@ -119,8 +131,7 @@ class Split(Whole):
 
     @cached_property
     def _sample(self) -> Batches:
-        indices = self.batches.distinct()[0].all_indices
-        return self.batches.among(indices[:: -(-len(indices) // STAGE_IMAGES)])
+        return self.batches.among(samples(self.batches, STAGE_IMAGES)[0].all_indices)
 
     @cached_property
     def _fit_features(self) -> Sequence:
@@ -134,9 +145,12 @@ class Split(Whole):
 
     @cached_property
     def _under_population(self) -> tuple[Statistics, Sequence]:
-        distinct, counts = self.batches.distinct(self._images_a_pass)
+        distinct, counts = samples(self.batches, self.most, self._images_a_pass)
         outputs: dict[int, Any] = {}
         statistics = self.side.statistics.population(self.body, distinct, counts, outputs.__setitem__)
+        if len(distinct.all_indices) < len(np.unique(self.batches.all_indices)):
+            with self.side.statistics.substituted(self.model, statistics):
+                return statistics, self._features(self.batches, "evaluate")
         rows = np.concatenate([np.asarray(outputs[step]) for step in range(len(distinct))])
         return statistics, self._gathered(self.batches, distinct, rows)
 

@@ -6,11 +6,14 @@ as they are; labels ``(N, 1)``, weights of the samples ``(N,)``. The model is le
 
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from weakref import WeakKeyDictionary
 
 import keras
 import numpy as np
 
 from . import statistics, training
+
+_in_fit: WeakKeyDictionary = WeakKeyDictionary()  # body -> the same layers, for the passes as in `fit`
 
 
 def random_state(model):
@@ -64,8 +67,10 @@ def features(body, batches, normalise="evaluate"):
     Returns:
         Pooled features, ``(N, C)`` float32, in the order of the batches.
     """
-    if normalise == "fit":
-        body = keras.Model(body.input, body.output)  # a model keeps the graph of its first predict
+    if normalise == "fit":  # a model keeps the graph of its first predict, so that it takes another model
+        if body not in _in_fit:
+            _in_fit[body] = keras.Model(body.input, body.output)
+        body = _in_fit[body]
     with _as_in(body, normalise):
         return body.predict(training._Epochs(lambda epoch: batches), verbose=0)
 

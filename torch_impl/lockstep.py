@@ -11,11 +11,8 @@ import numpy as np
 
 _here = threading.local()  # `current` is the pass that the thread is
 _PIECE = 2**16  # values that become float64 at a time: they stay in the processor's cache
-_MMAP_THRESHOLD, _LARGE, _LARGEST = (
-    -3,
-    2**22,
-    2**25,
-)  # glibc's number of the option, bytes, its own largest value
+_MMAP_THRESHOLD = -3  # glibc's number of the option
+_LARGE, _LARGEST = 2**22, 2**25  # bytes; the latter is what glibc itself goes up to
 
 
 def run(forwards, put, weights=None):

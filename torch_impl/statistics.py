@@ -100,9 +100,9 @@ def population(model, batches, weights=None, take=None):
     return statistics
 
 
-def recalibrate(model, batches):
+def recalibrate(model, batches, weights=None):
     """Replace the moving statistics by the `population`'s: the cure where they are stale or foreign."""
-    _put(batch_norms(model), population(model, batches))
+    _put(batch_norms(model), population(model, batches, weights))
 
 
 @contextmanager

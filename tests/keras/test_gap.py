@@ -1,12 +1,15 @@
 """The terms of the gap in Keras: each is what it says, alone and together."""
 
 import dataclasses
+from functools import partial
 from itertools import pairwise
 
 import keras
 import numpy as np
 import pytest
 
+from compare.evaluations import Whole
+from compare.gap import Facts, explain
 from tests import gap_checks
 from tests.gap_checks import Case, assert_alone, batches, values
 from tests.keras_gap import SIDE, build
@@ -138,3 +141,80 @@ def test_a_cells_best_epoch_is_explained_from_its_checkpoint_as_it_was_at_its_en
             assert sum(values(explanation, metric).values()) == pytest.approx(gap, abs=1e-9)
         assert len(explanation["layers"]) == 53
         assert list(explanation["stages"]) == ["stem", "conv2", "conv3", "conv4", "conv5"]
+
+
+@pytest.mark.parametrize(
+    ("decay", "epochs", "stale"),
+    [(0.99, 3, (0.5, 5.0)), (0.99, 53, (0.0, 0.05)), (0.9, 13, (0.0, 0.01))],
+    ids=["30 steps at 0.99", "530 steps at 0.99", "130 steps at 0.9"],
+)
+def test_moving_statistics_lag_by_the_decay(decay, epochs, stale):
+    """Fine-tuning on 128 samples unlike those of the moving statistics, 10 steps an epoch."""
+    train = batches((13,) * 8 + (12,) * 2, scale=25.0, shift=20.0)
+    small = partial(build, decay=decay)
+    case = Case(SIDE, small, "fine-tune", learning_rate=1e-2, epochs=epochs, last_only=True)
+    _, _, explanation = case.run(train)[-1]
+    (layer,) = explanation["layers"]
+    assert (layer["steps"], layer["decay"]) == (10 * epochs, decay)
+    bn = {term: abs(values(explanation)[term]) for term in ("batch-noise", "moving-statistics")}
+    assert stale[0] <= bn["moving-statistics"] <= stale[1]
+    if epochs == 3:
+        assert bn["moving-statistics"] > 0.9 * sum(bn.values())
+        assert layer["mean_drift"]["median"] > 0.5
+
+
+def test_batch_noise_grows_as_batches_shrink():
+    noise = {}
+    for size in (2, 8, 64):
+        case = Case(SIDE, build, "bn-trainable", recalibrate=True)
+        _, _, explanation = case.run(batches((size,) * (128 // size)))[-1]
+        noise[size] = abs(values(explanation)["batch-noise"])
+    assert noise[2] > noise[8] > 10 * noise[64]
+
+
+def test_after_recalibrate_nothing_is_stale():
+    """Whatever the moving statistics were, and though training has moved the weights."""
+    case = Case(SIDE, native, "fine-tune", dropout=0.5, learning_rate=1e-2, epochs=2)
+    train = batches((8, 8, 8, 8, 8, 5))
+    _, _, stale = case.run(train)[-1]
+    assert abs(values(stale)["moving-statistics"]) > 1e-2
+    SIDE.statistics.recalibrate(case.model, train)
+    evaluate = SIDE.training.evaluate(case.model, train)
+    under = SIDE.replay.measure(case.model, train)
+    trained = Whole(SIDE, case.model, train, SIDE.replay.random_state(case.model))
+    found = explain(trained, stale["evaluations"]["A"], evaluate, Facts("batch", "moving", True, 12))
+    assert abs(values(found)["moving-statistics"]) < 1e-6
+    assert under["loss"] == pytest.approx(evaluate["loss"], abs=1e-6)
+    assert all(layer["mean_drift"]["max"] < 1e-6 for layer in found["layers"])
+
+
+def test_weights_of_the_samples_are_in_fits_figure_and_make_another_mix():
+    train = [(x, y, np.where(y[:, 0] > 0.5, 3.0, 0.5).astype(np.float32)) for x, y in batches()]
+    model = build(0.0)
+    SIDE.weights.from_arrays(model, gap_checks.arrays(SIDE.weights.to_arrays(model)))
+    SIDE.bn_policy.apply(model, SIDE.bn_policy.Policy("head", "moving", False))
+    weighted = SIDE.replay.measure(model, train)
+    evaluate = SIDE.training.evaluate(model, batches())
+    trained = Whole(SIDE, model, train, SIDE.replay.random_state(model))
+    found = explain(trained, weighted, evaluate, Facts("moving", "moving", False, 6, same_samples=False))
+    assert_alone(found, "sample-mix")
+    assert found["evaluations"]["F"]["loss"] == evaluate["loss"]
+    reported = model.evaluate(*(np.concatenate(parts) for parts in zip(*train, strict=True)), verbose=0)
+    assert weighted["loss"] == pytest.approx(reported[0], abs=1e-6)
+
+
+def test_penalties_are_in_both_figures_and_said():
+    model = build(0.0)
+    SIDE.weights.from_arrays(model, gap_checks.arrays(SIDE.weights.to_arrays(model)))
+    plain = SIDE.training.evaluate(model, batches())
+    for name in ("conv", "head_dense_1"):
+        model.get_layer(name).kernel.regularizer = keras.regularizers.L1L2(0.01, 0.02)
+    kernels = [model.get_layer(name).kernel.numpy() for name in ("conv", "head_dense_1")]
+    penalty = sum(0.01 * np.abs(kernel).sum() + 0.02 * np.square(kernel).sum() for kernel in kernels)
+    model.compile("sgd", loss="binary_crossentropy", metrics=["accuracy"])
+    evaluate = model.evaluate(SIDE.training._Epochs(lambda epoch: batches()), verbose=0, return_dict=True)
+    assert evaluate["loss"] == pytest.approx(plain["loss"] + penalty, abs=1e-5)
+    trained = Whole(SIDE, model, batches(), SIDE.replay.random_state(model))
+    found = explain(trained, evaluate, evaluate, Facts("moving", "moving", False, 6))
+    assert found["penalty"] == pytest.approx(penalty, abs=1e-5)
+    assert found["evaluations"]["B"]["loss"] == pytest.approx(evaluate["loss"], abs=1e-6)
