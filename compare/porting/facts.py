@@ -10,11 +10,10 @@ import numpy as np
 
 import keras_impl.weights
 from compare.shapes import shapes
-from compare.spec import EPSILONS, InputError
+from compare.spec import DECAY, EPSILONS, InputError
 
 Arrays = dict[str, np.ndarray]
 
-DECAYS = {"keras": 0.99, "torch": 0.9}
 ACTIVATIONS = ("linear", "softmax", "relu", "sigmoid", "tanh")  # that both frameworks' networks know
 PROJECT_HEAD = ("head_dense_1", "head_dense_2", "head_output")
 
@@ -100,7 +99,7 @@ def settle(
         width=said["width"],
         preprocessing=said["preprocessing"],
         epsilon=epsilon,
-        decay=said.get("decay", DECAYS[framework]),
+        decay=said.get("decay", DECAY["native"][framework]),
         bias=bias,
         pooling=said.get("pooling") or "avg",
         side=0,
