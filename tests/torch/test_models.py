@@ -79,5 +79,5 @@ def test_width_scales_the_channels(backbone, width, channels):
 def test_unknown_names_are_refused():
     with pytest.raises(ValueError, match=r"backbone is 'resnet18'; it can be 'resnet50' or 'vgg16'"):
         build("resnet18")
-    with pytest.raises(ValueError, match=r"variant is 'v2'; it can be 'v1' or 'v1.5'"):
+    with pytest.raises(ValueError, match=r"variant is 'v2'; it can be v1, v1.5, v1-old"):
         build(variant="v2")
