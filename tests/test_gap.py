@@ -68,7 +68,7 @@ def test_frameworks_agree_on_every_term(explanations, policy):
             assert ours["stages"][stage] == pytest.approx(figures, abs=1e-5)
         for before, after in zip(theirs["layers"], ours["layers"], strict=True):
             for drift in tables.DRIFTS:
-                assert after[drift] == pytest.approx(before[drift], rel=1e-5, abs=1e-5)
+                assert after[drift] == pytest.approx(before[drift], rel=1e-4, abs=1e-4)
             assert {name: after[name] for name in ("decay", "steps", "steps_needed")} == {
                 name: before[name] for name in ("decay", "steps", "steps_needed")
             }

@@ -56,9 +56,10 @@ class Batches(Sequence[Batch]):
 
     def distinct(self, batch_size: int | None = None) -> tuple[Batches, list[np.ndarray]]:
         """Each image once, by index, and for each batch of these how often its images come here: int64 (n,)."""
-        size = batch_size or self._batch_size
         indices, counts = np.unique(self.all_indices, return_counts=True)
-        return Batches(self._make, indices, size), np.split(counts, range(size, len(indices), size))
+        batches = Batches(self._make, indices, batch_size or self._batch_size)
+        ends = np.cumsum([len(batch) for batch in batches._indices])
+        return batches, np.split(counts, ends[:-1])
 
     def among(self, indices: np.ndarray) -> Batches:
         """What of these images is one of ``indices``, in the same order."""
