@@ -107,12 +107,14 @@ def pool(moments):
 
 
 def _set_threshold(size):
-    """Have the C library, where it is glibc, take blocks from this size on from the system and give them back.
+    """Have the C library, where it is glibc, give back what it has spare, and take large blocks one by one.
 
     What a thread frees is else kept for that thread, and there is one for each pass.
     """
     with suppress(AttributeError, OSError, TypeError):
-        ctypes.CDLL(None).mallopt(_MMAP_THRESHOLD, size)
+        library = ctypes.CDLL(None)
+        library.mallopt(_MMAP_THRESHOLD, size)
+        library.malloc_trim(0)
 
 
 class _Abandoned(BaseException):

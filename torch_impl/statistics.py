@@ -84,7 +84,7 @@ def population(model, batches, weights=None, take=None):
     layers = batch_norms(model)
 
     def forward(i):
-        outputs = _forward(model, batches[i])
+        outputs = _forward(model, batches, i)
         if take is not None:
             take(i, outputs)
 
@@ -168,11 +168,26 @@ def _stopping(layer, name):
 
 
 @torch.no_grad()  # the grad mode belongs to the thread
-def _forward(model, batch):
-    x = torch.from_numpy(batch[0] if isinstance(batch, tuple) else batch)
+def _forward(model, batches, i):
+    """Run a batch through the model, and hold nothing of it that the model itself doesn't."""
+    x = batches[i]
+    x = torch.from_numpy(x[0] if isinstance(x, tuple) else x)
     like = next(model.parameters(), next(model.buffers()))
     x = x.to(like.device, like.dtype)
-    return model(x.permute(0, 3, 1, 2) if x.ndim == 4 else x)
+    x = x.permute(0, 3, 1, 2) if x.ndim == 4 else x
+    for module in _in_sequence(model):
+        x = module(x)
+    return x
+
+
+def _in_sequence(model):
+    """Yield the modules that a sequence, or a sequence in it, calls: its own call would hold on to its input."""
+    hooks = (model._forward_hooks, model._forward_pre_hooks)
+    if type(model).forward is nn.Sequential.forward and not any(hooks):
+        for module in model:
+            yield from _in_sequence(module)
+    else:
+        yield model
 
 
 def _moments(x):
