@@ -8,12 +8,12 @@ from compare.spec import POLICIES
 from tests.synthetic_run import CONFIG, make_cells
 
 
-def printed(cells, width=120, encoding="utf-8", colour=False):
+def printed(cells, width=120, encoding="utf-8", colour=False, config=CONFIG):
     file = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
     console = Console(
         file=file, width=width, force_terminal=colour, color_system="standard" if colour else None
     )
-    print_results(CONFIG, cells, console)
+    print_results(config, cells, console)
     file.flush()
     return file.buffer.getvalue().decode(encoding)
 
@@ -73,6 +73,12 @@ def test_a_status_is_text_and_no_markup():
     (cell,) = make_cells(("frozen",), ("keras",), failed=[("frozen", "keras", 0)])
     cell["status"] = "failed: [red]a[/red]"
     assert "[red]a[/red]" in printed([cell])
+
+
+def test_a_run_as_an_old_release_says_so():
+    settings = {**CONFIG["settings"], "release": "keras-2.2.4"}
+    text = printed(make_cells(("frozen",), numerics="matched"), config={**CONFIG, "settings": settings})
+    assert "ResNet50, as keras-2.2.4: loss" in text
 
 
 def test_each_numerics_has_a_table_of_its_own():

@@ -94,7 +94,7 @@ def _context(run: Run, folder: Path) -> dict:
 
 def _table(group: Group, folder: Path) -> dict[str, Any]:
     """Make what the sections show of one backbone and numerics."""
-    title = heading(group.backbone, group.numerics)
+    title = heading(group.backbone, group.numerics, group.release)
     terms, lines = rows.terms(group), answer(group)
     alt = f"Loss over epochs, {title}: fit, evaluate and validation. {lines[0]}"
     table = {

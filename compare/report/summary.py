@@ -88,6 +88,7 @@ class Group:
     frameworks: tuple[str, ...]
     rows: dict[str, dict[str, Figures]]
     weights: str = ""
+    release: str = ""
 
     @property
     def name(self) -> str:
@@ -114,7 +115,8 @@ def groups(config: dict, cells: Iterable[dict]) -> list[Group]:
             own = [cell for cell in cells if (cell["backbone"], cell["numerics"]) == (backbone, numerics)]
             if own:
                 frameworks = tuple(name for name in FRAMEWORKS if any(c["framework"] == name for c in own))
-                found.append(Group(backbone, numerics, frameworks, _rows(own), _weights(config)))
+                of_run = _weights(config), str(_settings(config).get("release") or "")
+                found.append(Group(backbone, numerics, frameworks, _rows(own), *of_run))
     return found
 
 
@@ -129,7 +131,13 @@ def _rows(cells: list[dict]) -> dict[str, dict[str, Figures]]:
 
 def _weights(config: dict) -> str:
     """Where the backbone's weights are from, as far as the run's configuration says."""
-    weights, settings = config.get("weights"), config.get("settings")
+    weights = config.get("weights")
     if isinstance(weights, dict):
         return str(weights.get("source", ""))
-    return str(weights or (settings.get("weights", "") if isinstance(settings, dict) else ""))
+    return str(weights or _settings(config).get("weights", ""))
+
+
+def _settings(config: dict) -> dict:
+    """The settings that the run's cells share, as far as its configuration says."""
+    settings = config.get("settings")
+    return settings if isinstance(settings, dict) else {}

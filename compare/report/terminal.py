@@ -97,7 +97,7 @@ def _table(group: Group, console: Console) -> Table:
 
 
 def _title(group: Group) -> Text:
-    return Text(f"{heading(group.backbone, group.numerics)}: loss, and accuracy in percent")
+    return Text(f"{heading(group.backbone, group.numerics, group.release)}: loss, and accuracy in percent")
 
 
 def _caption(group: Group) -> Text:

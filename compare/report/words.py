@@ -39,6 +39,6 @@ def names(frameworks: Iterable[str]) -> str:
     return join(NAMES[framework] for framework in frameworks)
 
 
-def heading(backbone: str, numerics: str) -> str:
-    """Name what a table compares."""
-    return f"{NAMES[backbone]}, {numerics} numerics"
+def heading(backbone: str, numerics: str, release: str = "") -> str:
+    """Name what a table compares; an old Keras's arithmetic takes the place of the frameworks' own."""
+    return f"{NAMES[backbone]}, {f'as {release}' if release else f'{numerics} numerics'}"
