@@ -53,7 +53,7 @@ def explanations():
     return found
 
 
-POLICIES = ("fine-tune", "frozen-batch-stats", "frozen-drifting", "frozen", "batch-stats")
+POLICIES = ("bn-trainable", "frozen-batch-stats", "frozen-drifting", "frozen", "batch-stats")
 
 
 @pytest.mark.parametrize("policy", POLICIES)
@@ -76,18 +76,18 @@ def test_frameworks_agree_on_every_term(explanations, policy):
 
 def test_the_terms_that_agree_are_not_trivial(explanations):
     for term in ("weights-moved", "dropout", "batch-noise", "moving-statistics"):
-        assert abs(explanations["torch"]["fine-tune"][-1]["terms"]["loss"][term]["value"]) > 1e-3
+        assert abs(explanations["torch"]["bn-trainable"][-1]["terms"]["loss"][term]["value"]) > 1e-3
 
 
 def test_steps_needed_follow_from_the_decay(explanations):
-    (layer,) = explanations["keras"]["fine-tune"][-1]["layers"]
+    (layer,) = explanations["keras"]["bn-trainable"][-1]["layers"]
     assert (layer["decay"], layer["steps"], layer["steps_needed"]) == (0.99, 18, 299)
     (kept,) = explanations["keras"]["frozen-batch-stats"][-1]["layers"]
     assert (kept["steps"], kept["steps_needed"]) == (0, None)
 
 
 def test_one_layers_population_takes_the_whole_term_off(explanations):
-    for explanation in explanations["torch"]["fine-tune"]:
+    for explanation in explanations["torch"]["bn-trainable"]:
         term = explanation["terms"]["loss"]["moving-statistics"]["value"]
         assert explanation["stages"]["bn"]["loss"] == pytest.approx(term, abs=1e-6)
 
@@ -96,11 +96,11 @@ def test_tables(explanations):
     cell = {
         "framework": "torch",
         "backbone": "small",
-        "policy": "fine-tune",
+        "policy": "bn-trainable",
         "numerics": "matched",
         "seed": 0,
     }
-    cell["explanations"] = [{"epoch": 3, "reason": "last", **explanations["torch"]["fine-tune"][-1]}]
+    cell["explanations"] = [{"epoch": 3, "reason": "last", **explanations["torch"]["bn-trainable"][-1]}]
     terms = list(csv.DictReader(tables.gap([cell]).splitlines()))
     assert tuple(terms[0]) == tables.GAP
     assert [(row["metric"], row["term"]) for row in terms[:2]] == [
