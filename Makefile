@@ -2,15 +2,20 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test test-slow lint bench
+.PHONY: run test test-keras test-others test-slow lint bench
 
 run: .venv/installed
 	$(BIN)/compare run --backbone resnet50
 
 # one framework a process: TensorFlow imported before torch crashes torch's optimizers
-test: .venv/installed lint
-	$(BIN)/python -m pytest tests/torch
+test: lint
+	$(MAKE) --jobs=2 test-keras test-others
+
+test-keras: .venv/installed
 	$(BIN)/python -m pytest tests/keras
+
+test-others: .venv/installed
+	$(BIN)/python -m pytest tests/torch
 	$(BIN)/python -m pytest tests --ignore=tests/torch --ignore=tests/keras
 
 test-slow: .venv/installed
