@@ -230,6 +230,6 @@ def _free(check: Check, keras: list, torch: list, twin: list) -> Stage:
 
 
 def _distance(a: tuple[float, np.ndarray], b: tuple[float, np.ndarray]) -> float:
-    """The larger of the relative distances of losses and of probabilities."""
-    losses = abs(a[0] - b[0]) / abs(b[0])
-    return float(max(losses, np.abs(a[1] - b[1]).max() / np.abs(b[1]).max()))
+    """The larger of the relative distances of losses and of probabilities; relative to the larger of the two."""
+    losses = abs(a[0] - b[0]) / max(abs(a[0]), abs(b[0]))
+    return float(max(losses, np.abs(a[1] - b[1]).max() / max(np.abs(a[1]).max(), np.abs(b[1]).max())))
