@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from compare.data import Batches, Stream
-from compare.features import FeatureBatches
+from compare.features import BATCHES_AT_A_TIME, FeatureBatches, Rows
 from compare.implementation import Implementation
 
 Figures = dict[str, float]
@@ -139,9 +139,9 @@ class Split(Whole):
             return self.known
         if not self.neighbours:
             return self._features(self.batches, "fit")
-        rows = self.side.replay.features(self.body, self.batches, "fit")
-        ends = np.cumsum([len(self.batches.indices(step)) for step in range(len(self.batches))])
-        return [(part, self._labels(step)) for step, part in enumerate(np.split(rows, ends[:-1]))]
+        lengths = [len(self.batches.indices(step)) for step in range(len(self.batches))]
+        places = np.split(np.arange(sum(lengths)), np.cumsum(lengths)[:-1])
+        return FeatureBatches(self._rows(self.batches, "fit"), places, self.stream.data.labels, self.batches)
 
     @cached_property
     def _under_population(self) -> tuple[Statistics, Sequence]:
@@ -151,7 +151,7 @@ class Split(Whole):
         if len(distinct.all_indices) < len(np.unique(self.batches.all_indices)):
             with self.side.statistics.substituted(self.model, statistics):
                 return statistics, self._features(self.batches, "evaluate")
-        rows = np.concatenate([np.asarray(outputs[step]) for step in range(len(distinct))])
+        rows = Rows(np.asarray(outputs[step]) for step in range(len(distinct)))
         return statistics, self._gathered(self.batches, distinct, rows)
 
     @property
@@ -159,12 +159,12 @@ class Split(Whole):
         return max(self.stream.batch_size, PASS_PIXELS // self.stream.image_size**2)
 
     def _features(self, batches: Batches, normalise: str) -> Sequence:
-        distinct, _ = batches.distinct()
-        return self._gathered(batches, distinct, self.side.replay.features(self.body, distinct, normalise))
+        distinct, _ = batches.distinct(self._images_a_pass)
+        return self._gathered(batches, distinct, self._rows(distinct, normalise))
 
-    def _gathered(self, batches: Batches, distinct: Batches, rows: np.ndarray) -> Sequence:
-        by_index = dict(zip(distinct.all_indices.tolist(), rows, strict=True))
-        return FeatureBatches(by_index, self.stream.data.labels, batches)
+    def _rows(self, batches: Batches, normalise: str) -> Rows:
+        parts = batches.parts(BATCHES_AT_A_TIME)
+        return Rows(self.side.replay.features(self.body, part, normalise) for part in parts)
 
-    def _labels(self, step: int) -> np.ndarray:
-        return self.stream.data.labels[self.batches.indices(step)].astype(np.float32)[:, None]
+    def _gathered(self, batches: Batches, distinct: Batches, rows: Rows) -> Sequence:
+        return FeatureBatches.by_image(rows, distinct.all_indices, self.stream.data.labels, batches)

@@ -1,12 +1,42 @@
-"""A stream of features in place of images, for the policies under which a backbone's output can't change."""
+"""Features in place of images, where a backbone's output is wanted more than once."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterable, Sequence
+from tempfile import TemporaryFile
+from weakref import finalize
 
 import numpy as np
 
-from .data import Stream
+from .data import Batches, Stream
+
+BATCHES_AT_A_TIME = (
+    256  # whose features are in memory at once; a Keras graph for each such part costs a second
+)
+
+
+class Rows:
+    """Rows of float32 in a file without a name: 100,000 images' features would take 800 MB of memory.
+
+    Args:
+        parts: arrays ``(n, C)``, one after another.
+    """
+
+    def __init__(self, parts: Iterable[np.ndarray]) -> None:
+        self._file = TemporaryFile()  # noqa: SIM115 - open as long as there are the rows
+        finalize(self, self._file.close)
+        self._width = 0
+        for part in parts:
+            self._width = part.shape[1]
+            self._file.write(np.ascontiguousarray(part, np.float32).data)
+        self._file.flush()
+
+    def __getitem__(self, places: np.ndarray) -> np.ndarray:
+        """The rows at some places, counted from 0: float32 ``(len(places), C)``."""
+        size = 4 * self._width
+        read = [os.pread(self._file.fileno(), size, size * place) for place in places.tolist()]
+        return np.frombuffer(bytearray().join(read), np.float32).reshape(len(places), self._width)
 
 
 class FeatureStream:
@@ -17,34 +47,45 @@ class FeatureStream:
         extract: runs the backbone over batches of images; returns ``(N, C)`` float32 in their order.
     """
 
-    def __init__(self, stream: Stream, extract: Callable[[Sequence], np.ndarray]):
+    def __init__(self, stream: Stream, extract: Callable[[Batches], np.ndarray]) -> None:
         self.stream = stream
-        self.rows: dict[int, np.ndarray] = {}
-        for which in ("train", "val"):
-            batches = stream.images(which)
-            indices = np.concatenate([batches.indices(step) for step in range(len(batches))])
-            self.rows.update(zip(indices.tolist(), extract(batches), strict=True))
+        images = [stream.images("train"), stream.images("val")]
+        self.rows = Rows(extract(part) for batches in images for part in batches.parts(BATCHES_AT_A_TIME))
+        self.indices = np.concatenate([batches.all_indices for batches in images])
 
     def epoch(self, epoch: int) -> FeatureBatches:
         """The features of a training epoch's batches."""
         return self.of(self.stream.epoch(epoch))
 
-    def of(self, batches) -> FeatureBatches:
+    def of(self, batches: Batches) -> FeatureBatches:
         """The features of any batches of the stream."""
-        return FeatureBatches(self.rows, self.stream.data.labels, batches)
+        return FeatureBatches.by_image(self.rows, self.indices, self.stream.data.labels, batches)
 
 
 class FeatureBatches(Sequence):
     """Batches of ``(features (N, C) float32, labels (N, 1) float32)``.
 
     Args:
-        rows: an image's index -> its features.
+        rows: the features.
+        places: for each batch where in the rows its features are.
         labels: by an image's index.
         batches: whose images these are.
     """
 
-    def __init__(self, rows: dict[int, np.ndarray], labels: np.ndarray, batches):
-        self.rows, self.labels, self.batches = rows, labels, batches
+    def __init__(
+        self, rows: Rows, places: Sequence[np.ndarray], labels: np.ndarray, batches: Batches
+    ) -> None:
+        self.rows, self.places, self.labels, self.batches = rows, places, labels, batches
+
+    @classmethod
+    def by_image(
+        cls, rows: Rows, indices: np.ndarray, labels: np.ndarray, batches: Batches
+    ) -> FeatureBatches:
+        """Find each image's row: ``indices`` are the rows' images, each once."""
+        order = np.argsort(indices)
+        sought = [batches.indices(step) for step in range(len(batches))]
+        places = [order[np.searchsorted(indices, wanted, sorter=order)] for wanted in sought]
+        return cls(rows, places, labels, batches)
 
     def __len__(self) -> int:
         """The number of batches."""
@@ -52,6 +93,5 @@ class FeatureBatches(Sequence):
 
     def __getitem__(self, step):
         """One batch."""
-        indices = self.batches.indices(step)
-        features = np.stack([self.rows[index] for index in indices.tolist()])
-        return features, self.labels[indices].astype(np.float32)[:, None]
+        labels = self.labels[self.batches.indices(step)]
+        return self.rows[self.places[step]], labels.astype(np.float32)[:, None]

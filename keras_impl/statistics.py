@@ -78,7 +78,7 @@ def population(model, batches, weights=None, take=None):
     layers = batch_norms(model)
 
     def forward(i):
-        outputs = _forward(model, batches[i])
+        outputs = model(_inputs(batches[i]), training=False)
         if take is not None:
             take(i, outputs)
 
@@ -196,11 +196,13 @@ def _forgetful(model):
     return run_through_graph
 
 
-def _forward(model, batch):
-    return model(batch[0] if isinstance(batch, tuple) else batch, training=False)
+def _inputs(batch):
+    """Make tensors of a batch's inputs, so that its arrays aren't in memory as long as the pass takes."""
+    inputs = batch[0] if isinstance(batch, tuple) else batch
+    return keras.tree.map_structure(keras.ops.convert_to_tensor, inputs)
 
 
 def _moments(x, axis, mask):
-    rows = np.moveaxis(keras.ops.convert_to_numpy(x), axis, -1)
+    rows = np.moveaxis(np.asarray(memoryview(x)), axis, -1)  # the tensor's own memory
     kept = None if mask is None else keras.ops.convert_to_numpy(mask).ravel()
     return lockstep.moments(rows.reshape(-1, rows.shape[-1]), kept)

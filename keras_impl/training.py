@@ -44,6 +44,7 @@ def fit(model, optimizer, train, *, epochs, patience=5, reduce_lr=False, after_s
         NonFiniteLossError: the mean loss of the epoch so far is no longer a finite number.
     """
     compile(model, optimizer)
+    optimizer.build(model.trainable_variables)  # else the first step makes its variables, and is traced twice
     epochs_of = _Epochs(train)
     watch = _Watch(epochs_of, after_step, after_epoch)
     callbacks = [watch, keras.callbacks.EarlyStopping("val_loss", patience=patience, mode="min")]
@@ -52,6 +53,7 @@ def fit(model, optimizer, train, *, epochs, patience=5, reduce_lr=False, after_s
             keras.callbacks.ReduceLROnPlateau("val_loss", factor=0.1, patience=5, min_delta=1e-4, mode="min")
         )
     model.fit(epochs_of, epochs=epochs, shuffle=False, callbacks=callbacks, verbose=0)
+    model.train_function = None  # its graph takes 100 MB, and the next fit compiles anew
     return watch.history
 
 

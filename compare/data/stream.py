@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from copy import copy
 from typing import Literal
 
 import numpy as np
@@ -60,6 +61,14 @@ class Batches(Sequence[Batch]):
         batches = Batches(self._make, indices, batch_size or self._batch_size)
         ends = np.cumsum([len(batch) for batch in batches._indices])
         return batches, np.split(counts, ends[:-1])
+
+    def parts(self, steps: int) -> Iterator[Batches]:
+        """These batches, at most ``steps`` of them at a time."""
+        for start in range(0, len(self), steps):
+            part = copy(self)
+            part._indices = self._indices[start : start + steps]
+            part.all_indices = np.concatenate(part._indices)
+            yield part
 
     def among(self, indices: np.ndarray) -> Batches:
         """What of these images is one of ``indices``, in the same order."""
