@@ -13,7 +13,7 @@ SIDE = implementation("keras")
 
 def build(dropout, drop=layers.CounterDropout, decay=layers.DECAY):
     inputs = keras.Input((6, 6, 3))
-    x = keras.layers.Conv2D(6, 3, name="conv")(inputs)
+    x = keras.layers.Conv2D(6, 3, use_bias=False, name="conv")(inputs)
     x = layers.BatchNorm(decay=decay, name="bn")(x)
     x = keras.layers.ReLU()(x)
     x = keras.layers.GlobalAveragePooling2D()(x)

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from compare import gap, tables
+from tests.gap_checks import AGREEING
 
 AT = {"A": 1.0, "B": 1.25, "C": 0.5, "P": 2.0, "D": 0.75, "E": 3.5}
 
@@ -53,10 +54,7 @@ def explanations():
     return found
 
 
-POLICIES = ("bn-trainable", "frozen-batch-stats", "frozen-drifting", "frozen", "batch-stats")
-
-
-@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("policy", AGREEING)
 def test_frameworks_agree_on_every_term(explanations, policy):
     keras, torch = (explanations[framework][policy] for framework in ("keras", "torch"))
     assert len(keras) == len(torch) == 3

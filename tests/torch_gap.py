@@ -21,7 +21,7 @@ class Small(nn.Sequential):
 
 def build(dropout, drop=layers.CounterDropout, decay=layers.KERAS_DECAY):
     model = Small()
-    model.add_module("conv", nn.Conv2d(3, 6, 3))
+    model.add_module("conv", nn.Conv2d(3, 6, 3, bias=False))
     model.add_module("bn", layers.BatchNorm(6, decay=decay, variance="biased"))
     model.add_module("relu", nn.ReLU())
     model.add_module("pool", nn.AdaptiveAvgPool2d(1))

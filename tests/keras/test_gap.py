@@ -148,20 +148,21 @@ def test_a_cells_best_epoch_is_explained_from_its_checkpoint_as_it_was_at_its_en
 
 @pytest.mark.parametrize(
     ("decay", "epochs", "stale"),
-    [(0.99, 3, (0.5, 5.0)), (0.99, 53, (0.0, 0.1)), (0.9, 13, (0.0, 0.01))],
+    [(0.99, 3, (1.0, 5.0)), (0.99, 53, (0.0, 0.1)), (0.9, 13, (0.0, 0.01))],
     ids=["30 steps at 0.99", "530 steps at 0.99", "130 steps at 0.9"],
 )
 def test_moving_statistics_lag_by_the_decay(decay, epochs, stale):
     """Fine-tuning on 128 samples unlike those of the moving statistics, 10 steps an epoch."""
-    train = batches((13,) * 8 + (12,) * 2, scale=25.0, shift=20.0)
+    train = batches((13,) * 8 + (12,) * 2, scale=10.0, shift=60.0)
     small = partial(build, decay=decay)
-    case = Case(SIDE, small, "fine-tune", learning_rate=1e-2, epochs=epochs, last_only=True)
+    case = Case(SIDE, small, "fine-tune", learning_rate=2e-3, epochs=epochs, last_only=True)
     _, _, explanation = case.run(train)[-1]
     (layer,) = explanation["layers"]
     assert (layer["steps"], layer["decay"]) == (10 * epochs, decay)
     bn = {term: abs(values(explanation)[term]) for term in ("batch-noise", "moving-statistics")}
     assert stale[0] <= bn["moving-statistics"] <= stale[1]
     if epochs == 3:
+        assert sum(values(explanation).values()) > 1
         assert bn["moving-statistics"] > 0.9 * sum(bn.values())
         assert layer["mean_drift"]["median"] > 0.5
 
@@ -172,7 +173,7 @@ def test_batch_noise_grows_as_batches_shrink():
         case = Case(SIDE, build, "bn-trainable", recalibrate=True)
         _, _, explanation = case.run(batches((size,) * (128 // size)))[-1]
         noise[size] = abs(values(explanation)["batch-noise"])
-    assert noise[2] > noise[8] > 10 * noise[64]
+    assert noise[2] > 2 * noise[8] > 4 * noise[64] > 0
 
 
 def test_after_recalibrate_nothing_is_stale():
