@@ -159,7 +159,7 @@ class Split(Whole):
         return max(self.stream.batch_size, PASS_PIXELS // self.stream.image_size**2)
 
     def _features(self, batches: Batches, normalise: str) -> Sequence:
-        distinct, _ = batches.distinct(self._images_a_pass)
+        distinct, _ = batches.distinct()
         return self._gathered(batches, distinct, self._rows(distinct, normalise))
 
     def _rows(self, batches: Batches, normalise: str) -> Rows:

@@ -205,6 +205,24 @@ def test_weights_of_the_samples_are_in_fits_figure_and_make_another_mix():
     assert found["evaluations"]["F"]["loss"] == evaluate["loss"]
 
 
+def test_of_many_images_a_part_is_the_population(tmp_path, monkeypatch):
+    """The terms still add up; what the population's normalises differs a little, and only that."""
+    settings = dataclasses.replace(SMALL, epochs=1)
+    found = {}
+    for images in (64, 16):
+        monkeypatch.setattr("compare.cell.EXPLANATION_IMAGES", images)
+        result = train("torch", "frozen-batch-stats", tmp_path, settings=settings)
+        (explanation,) = result["explanations"]
+        (row,) = result["history"]
+        assert sum(values(explanation).values()) == pytest.approx(
+            row["evaluate"]["loss"] - row["fit"]["loss"], abs=1e-6
+        )
+        found[images] = explanation["evaluations"]
+    assert found[16]["D"]["loss"] == pytest.approx(found[64]["D"]["loss"], abs=0.05)
+    assert found[16]["D"] != found[64]["D"]
+    assert all(found[16][letter] == found[64][letter] for letter in "ABCE")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("numerics", "epochs", "steps"), [("matched", 5, 30), ("matched", 89, 534), ("native", 22, 132)]
