@@ -20,8 +20,8 @@ from compare.store import Store
 MOST_JOBS = 4  # a Keras worker takes up to 2 GB
 # What a cell takes, roughly (seconds, two cores, preset quick): only the order of starts follows from it.
 COSTS = {
-    "keras": {"all": 100, "bn": 95, "batch": 35, "moving": 12},
-    "torch": {"all": 45, "bn": 40, "batch": 22, "moving": 5},
+    "keras": {"all": 150, "bn": 115, "batch": 75, "moving": 12},
+    "torch": {"all": 95, "bn": 60, "batch": 35, "moving": 2},
 }
 SPAWN = get_context("spawn")
 
