@@ -19,9 +19,9 @@ from compare.parity import native
 from compare.parity.check import EVALUATED, Check
 from compare.parity.figures import Row, compare
 from compare.parity.tolerances import TOLERANCES, of_layer, rounding
+from compare.spec import POLICIES
 
 MODULES = ("transfer", "bn_policy", "optimizers", "tracing", "weights")
-IN_NORM = ("gradients", "optimizer", "parameters")  # what float32 compares array by array, as a whole
 Arrays = dict[str, np.ndarray]
 
 
@@ -122,8 +122,9 @@ class Subject:
         images = self.images()
         own = self.tracing.forward(self.model, images, training)
         single = self.tracing.forward(self.model, images, training, reference)
-        last = list(own)[-1]
-        bars = {layer: of_layer(training, layer == last).bar(dtype) for layer in own}
+        policy, last = POLICIES[self.check.policy], list(own)[-1]
+        images_own = training or policy.evaluate_statistics == "batch" or policy.reestimate == "before-fit"
+        bars = {layer: of_layer(images_own, layer == last).bar(dtype) for layer in own}
         accumulated = [compare(layer, array, reference[layer], bars[layer]) for layer, array in own.items()]
         alone = [compare(layer, array, reference[layer], bars[layer]) for layer, array in single.items()]
         self.counts = {layer: array[..., 0].size for layer, array in own.items() if layer.endswith("_bn")}
@@ -298,7 +299,7 @@ def compare_results(
             continue
         stage, tolerance, scale = _place(check, part, rest, largest)
         bar = TOLERANCES[tolerance].bar(check.dtype)
-        whole = check.dtype == "float32" and tolerance in IN_NORM and scale is None
+        whole = TOLERANCES[tolerance].of_norm(check.dtype) and scale is None
         row = compare(rest, own[name], reference[name], bar, scale, step, whole)
         stages.setdefault(stage, []).append(row)
     return stages
