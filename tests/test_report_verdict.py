@@ -170,6 +170,13 @@ def test_the_figures_behind_a_cure_are_told():
     )
 
 
+def test_a_penalty_on_the_weights_is_in_both_figures_and_said():
+    cell = planted("frozen-batch-stats", moving_statistics=(0.5, -0.1))
+    assert "penalty" not in " ".join(judged(cell).more)
+    cell["explanations"][0]["penalty"] = 0.0134
+    assert "0.013 of both losses is a penalty on the weights, no part of the gap." in judged(cell).more
+
+
 def test_seeds_give_the_gap_an_interval_and_one_seed_none():
     three = [make_cell("fine-tune", "keras", seed=seed) for seed in range(3)]
     assert re.search(r"^gap \+0\.\d\d ± 0\.\d\d, ", judged(*three).sentence)

@@ -77,6 +77,11 @@ class Explained:
         """What one of the evaluations A (fit) to E (evaluate) gave; D has the population's statistics."""
         return fmean(entry["evaluations"][letter][metric] for entry in self.entries.values())
 
+    @property
+    def penalty(self) -> float:
+        """What of the loss, fit's and evaluate's alike, is a penalty on the weights."""
+        return fmean(entry.get("penalty", 0.0) for entry in self.entries.values())
+
     def stages(self, metric: Metric = "loss") -> dict[str, float]:
         """The part of the term ``moving-statistics`` that goes where a stage alone gets the population's."""
         stages: dict[str, list[float]] = {}
@@ -133,6 +138,7 @@ def problem(entry: Any) -> str:
         ]  # fmt: skip
         numbers += [entry["evaluations"][letter][metric] for letter in "ABCDE" for metric in METRICS]
         numbers += [part[metric] for part in entry["stages"].values() for metric in METRICS]
+        numbers.append(entry.get("penalty", 0.0))
         for row in entry["layers"]:
             numbers += [row[name]["median"] for name in SUMMARIES]
             numbers += [row[key] for key in ("decay", "steps", "steps_needed") if row[key] is not None]

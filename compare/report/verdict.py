@@ -162,6 +162,10 @@ def _more(policy, group, framework, explained, cause, remedies) -> tuple[str, ..
         lines.append(
             f"With statistics re-estimated on these samples, evaluate's loss is {after:.2f} instead of {before:.2f}."
         )
+    if explained.penalty:
+        lines.append(
+            f"{explained.penalty:.2g} of both losses is a penalty on the weights, no part of the gap."
+        )
     alike = reference(group, framework, policy)
     if remedies and alike and alike != policy.name:
         row = group.rows
