@@ -188,9 +188,9 @@ class Settings:
     images: int | None = 640
     image_size: int = 96
     batch_size: int = 32
-    epochs: int = 9
+    epochs: int = 8
     learning_rate: float = 1e-3
-    patience: int = 9
+    patience: int = 8
     reduce_lr: bool = False
     skip_unreadable: bool = False
     explain: str = "best-and-last"
