@@ -203,6 +203,6 @@ def _inputs(batch):
 
 
 def _moments(x, axis, mask):
-    rows = np.moveaxis(np.asarray(memoryview(x)), axis, -1)  # the tensor's own memory
+    rows = np.moveaxis(keras.ops.convert_to_numpy(x), axis, -1)
     kept = None if mask is None else keras.ops.convert_to_numpy(mask).ravel()
     return lockstep.moments(rows.reshape(-1, rows.shape[-1]), kept)

@@ -207,6 +207,17 @@ def test_population_of_vectors():
 
 
 @pytest.mark.usefixtures("double")
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_population_of_values_of_half_precision(policy):
+    """NumPy has no bfloat16 of its own."""
+    inputs = keras.Input((4,))
+    model = keras.Model(inputs, keras.layers.BatchNormalization(name="bn", dtype=policy)(inputs))
+    x = np.arange(32, dtype=np.float32).reshape(8, 4)  # exact in either
+    mean, variance = statistics.population(model, [x[:5], x[5:]])["bn"]
+    np.testing.assert_allclose(mean, x.mean(0))
+    np.testing.assert_allclose(variance, x.var(0))
+
+
 def test_masked_positions_dont_count():
     inputs = keras.Input((6, 3))
     x = keras.layers.Masking()(inputs)
