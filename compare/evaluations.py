@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from compare.data import Batches, Stream
-from compare.features import BATCHES_AT_A_TIME, FeatureBatches, Rows
+from compare.features import BATCHES_AT_A_TIME, FeatureBatches, Rows, places
 from compare.implementation import Implementation
 
 Figures = dict[str, float]
@@ -139,9 +139,7 @@ class Split(Whole):
             return self.known
         if not self.neighbours:
             return self._features(self.batches, "fit")
-        lengths = [len(self.batches.indices(step)) for step in range(len(self.batches))]
-        places = np.split(np.arange(sum(lengths)), np.cumsum(lengths)[:-1])
-        return FeatureBatches(self._rows(self.batches, "fit"), places, self.stream.data.labels, self.batches)
+        return FeatureBatches(self._rows(self.batches, "fit"), None, self.stream.data.labels, self.batches)
 
     @cached_property
     def _under_population(self) -> tuple[Statistics, Sequence]:
@@ -167,4 +165,4 @@ class Split(Whole):
         return Rows(self.side.replay.features(self.body, part, normalise) for part in parts)
 
     def _gathered(self, batches: Batches, distinct: Batches, rows: Rows) -> Sequence:
-        return FeatureBatches.by_image(rows, distinct.all_indices, self.stream.data.labels, batches)
+        return FeatureBatches(rows, places(distinct.all_indices), self.stream.data.labels, batches)

@@ -11,9 +11,7 @@ import numpy as np
 
 from .data import Batches, Stream
 
-BATCHES_AT_A_TIME = (
-    256  # whose features are in memory at once; a Keras graph for each such part costs a second
-)
+BATCHES_AT_A_TIME = 256  # in memory at once: a Keras graph for each such part costs a second
 
 
 class Rows:
@@ -51,7 +49,7 @@ class FeatureStream:
         self.stream = stream
         images = [stream.images("train"), stream.images("val")]
         self.rows = Rows(extract(part) for batches in images for part in batches.parts(BATCHES_AT_A_TIME))
-        self.indices = np.concatenate([batches.all_indices for batches in images])
+        self.places = places(np.concatenate([batches.all_indices for batches in images]))
 
     def epoch(self, epoch: int) -> FeatureBatches:
         """The features of a training epoch's batches."""
@@ -59,7 +57,7 @@ class FeatureStream:
 
     def of(self, batches: Batches) -> FeatureBatches:
         """The features of any batches of the stream."""
-        return FeatureBatches.by_image(self.rows, self.indices, self.stream.data.labels, batches)
+        return FeatureBatches(self.rows, self.places, self.stream.data.labels, batches)
 
 
 class FeatureBatches(Sequence):
@@ -67,25 +65,16 @@ class FeatureBatches(Sequence):
 
     Args:
         rows: the features.
-        places: for each batch where in the rows its features are.
+        places: by an image's index where its features are; None where the rows are in the batches' own order.
         labels: by an image's index.
         batches: whose images these are.
     """
 
-    def __init__(
-        self, rows: Rows, places: Sequence[np.ndarray], labels: np.ndarray, batches: Batches
-    ) -> None:
+    def __init__(self, rows: Rows, places: np.ndarray | None, labels: np.ndarray, batches: Batches) -> None:
         self.rows, self.places, self.labels, self.batches = rows, places, labels, batches
-
-    @classmethod
-    def by_image(
-        cls, rows: Rows, indices: np.ndarray, labels: np.ndarray, batches: Batches
-    ) -> FeatureBatches:
-        """Find each image's row: ``indices`` are the rows' images, each once."""
-        order = np.argsort(indices)
-        sought = [batches.indices(step) for step in range(len(batches))]
-        places = [order[np.searchsorted(indices, wanted, sorter=order)] for wanted in sought]
-        return cls(rows, places, labels, batches)
+        if places is None:
+            ends = np.cumsum([len(batches.indices(step)) for step in range(len(batches))])
+            self.order = np.split(np.arange(ends[-1]), ends[:-1])
 
     def __len__(self) -> int:
         """The number of batches."""
@@ -93,5 +82,13 @@ class FeatureBatches(Sequence):
 
     def __getitem__(self, step):
         """One batch."""
-        labels = self.labels[self.batches.indices(step)]
-        return self.rows[self.places[step]], labels.astype(np.float32)[:, None]
+        indices = self.batches.indices(step)
+        places = self.order[step] if self.places is None else self.places[indices]
+        return self.rows[places], self.labels[indices].astype(np.float32)[:, None]
+
+
+def places(indices: np.ndarray) -> np.ndarray:
+    """Turn the images of rows, each once, into the rows of images: int64, by an image's index."""
+    found = np.full(indices.max() + 1, -1)
+    found[indices] = np.arange(len(indices))
+    return found
