@@ -2,20 +2,19 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test test-keras test-others test-slow lint bench
+.PHONY: run test test-keras test-torch test-others test-slow lint bench
 
 run: .venv/installed
 	$(BIN)/compare run --backbone resnet50
 
-# one framework a process: TensorFlow imported before torch crashes torch's optimizers
-test: lint
-	$(MAKE) --jobs=2 test-keras test-others
+# one framework a process: TensorFlow imported before torch crashes torch's optimizers. The longest start first
+test: .venv/installed
+	$(MAKE) --jobs=2 test-others test-keras test-torch lint
 
-test-keras: .venv/installed
-	$(BIN)/python -m pytest tests/keras
+test-keras test-torch: test-%: .venv/installed
+	$(BIN)/python -m pytest tests/$*
 
 test-others: .venv/installed
-	$(BIN)/python -m pytest tests/torch
 	$(BIN)/python -m pytest tests --ignore=tests/torch --ignore=tests/keras
 
 test-slow: .venv/installed
@@ -33,6 +32,6 @@ bench: .venv/installed
 
 .venv/installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --no-compile --requirement requirements.lock  # Python compiles what it imports
 	$(BIN)/python -m pip install --quiet --no-deps --editable .
 	touch $@

@@ -8,7 +8,7 @@ from compare.cell import run_cell
 from compare.sources import resolve
 from compare.spec import Cell, Settings
 
-SMALL = Settings(images=64, image_size=48, batch_size=16, epochs=5)
+SMALL = Settings(images=64, image_size=48, batch_size=16, epochs=5, explain="nothing")
 
 
 def train(framework, policy, run_dir, numerics="matched", settings=SMALL, weights="pretext"):
