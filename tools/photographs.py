@@ -68,16 +68,12 @@ def _load(name: str) -> np.ndarray:
 
 
 def crops(photos: list[np.ndarray], n: int, size: int, rng: np.random.Generator, held_out: bool) -> Crops:
-    """Draw ``n`` crops, each photograph and each turn alike often (to within one).
-
-    Training crops vary in brightness, contrast and colour; held-out crops are as photographed.
-    """
+    """Draw ``n`` crops, each photograph and each turn alike often (to within one)."""
     order = rng.permutation(n)
     which, turns = order % len(photos), (order // len(photos)) % TURNS
     images = np.empty((n, size, size, 3), np.uint8)
     for index in range(n):
-        crop = _crop(photos[which[index]], size, rng, held_out)
-        images[index] = np.rot90(crop if held_out else _jitter(crop, rng), turns[index])
+        images[index] = np.rot90(_crop(photos[which[index]], size, rng, held_out), turns[index])
     return Crops(images, which, turns)
 
 
@@ -90,9 +86,3 @@ def _crop(photo: np.ndarray, size: int, rng: np.random.Generator, held_out: bool
             break
     crop = photo[y : y + window, x : x + window]
     return np.asarray(Image.fromarray(crop).resize((size, size), Image.Resampling.BILINEAR))
-
-
-def _jitter(crop: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    contrast, brightness = rng.uniform(0.7, 1.3), rng.uniform(-30, 30)
-    colour = rng.uniform(0.9, 1.1, 3)
-    return ((crop - 128.0) * contrast * colour + 128 + brightness).clip(0, 255).astype(np.uint8)

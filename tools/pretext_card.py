@@ -24,11 +24,10 @@ float16. Chance is {chance:.1%} and {chance_both:.1%}.
 ## Task
 
 Each image is a square crop ({smallest} to {largest} pixels of a photograph, scaled) in one of four quarter
-turns; the network names the photograph and the turn. Training crops vary in brightness, contrast and colour. What
-is held out are places: every photograph is ruled into squares of {square} pixels, and no training crop has its
-centre in one of every four. A held-out crop has its centre there, and shows the photograph as it is. Training crops
-from beside it overlap it: held-out means new views of known photographs, neither new photographs nor pixels never
-seen.
+turns; the network names the photograph and the turn. What is held out are places: every photograph is ruled into
+squares of {square} pixels, and no training crop has its centre in one of every four. A held-out crop has its centre
+there. Training crops from beside it overlap it: held-out means new views of known photographs, neither new
+photographs nor pixels never seen.
 
 Preprocessing is `caffe`: 0..255, BGR, minus [103.939, 116.779, 123.68]. AdamW, one learning-rate cycle that ends
 at 0. The moving statistics of the ResNet50 are the population's of 2,048 training crops, so they fit these

@@ -29,7 +29,7 @@ from torch_impl.weights import from_arrays, to_arrays
 
 ROOT = Path(__file__).parent.parent
 WIDTH, SIZE, BATCH, SEED = 0.25, 64, 64, 0
-STEPS = {"resnet50": 2400, "vgg16": 3000}
+STEPS = {"resnet50": 5000, "vgg16": 3000}
 RATE = {"resnet50": 4e-3, "vgg16": 1e-3}  # the network without BN diverges at the higher one
 HELD_OUT_CROPS = len(LICENCES) * TURNS * 30
 STATISTICS_BATCHES = 32
