@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -139,18 +140,20 @@ class Split(Whole):
             return self.known
         if not self.neighbours:
             return self._features(self.batches, "fit")
-        return FeatureBatches(self._rows(self.batches, "fit"), None, self.stream.data.labels, self.batches)
+        rows = Rows(self._passes(self.batches, "fit"))
+        return FeatureBatches(rows, None, self.stream.data.labels, self.batches)
 
     @cached_property
     def _under_population(self) -> tuple[Statistics, Sequence]:
-        distinct, counts = samples(self.batches, self.most, self._images_a_pass)
+        sample, counts = samples(self.batches, self.most, self._images_a_pass)
+        rest, _ = self.batches.among(np.setdiff1d(self.batches.all_indices, sample.all_indices)).distinct()
         outputs: dict[int, Any] = {}
-        statistics = self.side.statistics.population(self.body, distinct, counts, outputs.__setitem__)
-        if len(distinct.all_indices) < len(np.unique(self.batches.all_indices)):
-            with self.side.statistics.substituted(self.model, statistics):
-                return statistics, self._features(self.batches, "evaluate")
-        rows = Rows(np.asarray(outputs[step]) for step in range(len(distinct)))
-        return statistics, self._gathered(self.batches, distinct, rows)
+        statistics = self.side.statistics.population(self.body, sample, counts, outputs.__setitem__)
+        measured = (np.asarray(outputs[step]) for step in range(len(sample)))
+        with self.side.statistics.substituted(self.model, statistics):
+            rows = Rows(chain(measured, self._passes(rest, "evaluate")))
+        found = places(np.concatenate([sample.all_indices, rest.all_indices]))
+        return statistics, FeatureBatches(rows, found, self.stream.data.labels, self.batches)
 
     @property
     def _images_a_pass(self) -> int:
@@ -158,11 +161,9 @@ class Split(Whole):
 
     def _features(self, batches: Batches, normalise: str) -> Sequence:
         distinct, _ = batches.distinct()
-        return self._gathered(batches, distinct, self._rows(distinct, normalise))
-
-    def _rows(self, batches: Batches, normalise: str) -> Rows:
-        parts = batches.parts(BATCHES_AT_A_TIME)
-        return Rows(self.side.replay.features(self.body, part, normalise) for part in parts)
-
-    def _gathered(self, batches: Batches, distinct: Batches, rows: Rows) -> Sequence:
+        rows = Rows(self._passes(distinct, normalise))
         return FeatureBatches(rows, places(distinct.all_indices), self.stream.data.labels, batches)
+
+    def _passes(self, batches: Batches, normalise: str) -> Iterator[np.ndarray]:
+        for part in batches.parts(BATCHES_AT_A_TIME):
+            yield self.side.replay.features(self.body, part, normalise)
