@@ -206,7 +206,6 @@ def test_population_of_vectors():
     np.testing.assert_allclose(variance, rows.var(0), rtol=1e-12)
 
 
-@pytest.mark.usefixtures("double")
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_population_of_values_of_half_precision(policy):
     """NumPy has no bfloat16 of its own."""
@@ -218,6 +217,7 @@ def test_population_of_values_of_half_precision(policy):
     np.testing.assert_allclose(variance, x.var(0))
 
 
+@pytest.mark.usefixtures("double")
 def test_masked_positions_dont_count():
     inputs = keras.Input((6, 3))
     x = keras.layers.Masking()(inputs)
