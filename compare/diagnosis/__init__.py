@@ -1,0 +1,1 @@
+"""Why fit and evaluate part in a person's own model."""

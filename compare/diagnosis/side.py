@@ -1,0 +1,115 @@
+"""What the diagnosis asks a framework for: ``torch_impl.probing`` and ``keras_impl.probing`` answer it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+import numpy as np
+
+# the two implementations hold the same text
+from torch_impl.evidence import Batch, Facts, Layer, Pass, Seen, Step
+
+__all__ = ["Batch", "Facts", "Layer", "Pass", "Seen", "Side", "Statistics", "Step", "Subject"]
+
+# call of a normalisation layer (bn, bn#2) -> mean and variance, float64 (C,)
+Statistics = Mapping[str, tuple[np.ndarray, np.ndarray]]
+
+
+class Subject(Protocol):
+    """One person's model, and everything that can be asked of it. Nothing here draws a conclusion.
+
+    A *switch* is one of ``dropout``, ``augmentation``, ``normalisation``, ``other``, ``objective``.
+    """
+
+    name: str
+
+    def kept(self) -> AbstractContextManager[None]:
+        """Put all state back at the end, to the last bit, whatever happens, Ctrl-C included.
+
+        Weights, buffers, modes and ``requires_grad`` of every module, hooks, gradients, the optimizer, metric
+        states, random generators of Python, NumPy and the framework, seeds of dropout layers.
+        """
+        ...
+
+    def state(self) -> dict[str, str]:
+        """Hash all of that state: part (``weights``, ``statistics``, ``modes``, ``random``, ...) -> hash."""
+        ...
+
+    def layers(self, batches: list[Batch] | None = None) -> list[Layer]:
+        """Observe, in passes in training and in evaluation over a few batches, what acts differently.
+
+        Without batches only what a layer does by itself is observed, on arrays made up for it.
+        """
+        ...
+
+    def facts(self) -> Facts:
+        """What the framework knows beside the layers."""
+        ...
+
+    def batch(self, raw: Any) -> Batch:
+        """Unpack what the data gave."""
+        ...
+
+    def join(self, batches: list[Batch], index: np.ndarray) -> Batch:
+        """Make a batch of some samples of several batches, counted through all of them."""
+        ...
+
+    def replayed(self, batches: Iterable[Any], seed: int) -> Iterator[Any]:
+        """Iterate with generators seeded for the data alone, whatever a pass draws in between."""
+        ...
+
+    def evaluate(self, batches: Iterable[Batch], keep: bool = False) -> Pass:
+        """Evaluate as the person's own framework would: its modes, its averages; the state goes on.
+
+        Nothing is put back, so that two calls show what an evaluation does. ``keep`` keeps outputs and targets.
+        """
+        ...
+
+    def run(
+        self,
+        batches: Iterable[Batch],
+        fit: frozenset[str],
+        statistics: Statistics | None = None,
+        collect: bool = False,
+        seed: int = 0,
+        keep: bool = False,
+    ) -> Pass:
+        """Pass over batches with the switches in ``fit`` as in training, the others as in evaluation.
+
+        Nothing is updated: statistics, seeds and counters are put back after each batch. A batch's random
+        numbers depend on ``seed`` and its place alone, so that each pass draws the same masks.
+
+        Args:
+            batches: as many as there are; they are passed one at a time.
+            fit: the switches that stand as in training.
+            statistics: what normalisation calls that differ between the two normalise with; the others
+                do as in evaluation. None leaves them to the switch ``normalisation``.
+            collect: fill in the pass's ``seen``, of all calls that differ.
+            seed: of the random numbers.
+            keep: keep outputs and targets.
+        """
+        ...
+
+    def population(self, batches: list[Batch]) -> dict[str, Seen]:
+        """Pool what reaches each normalisation call that differs, each before it normalising with its own pool.
+
+        All batches go side by side, so that there must not be more than memory holds. By call, not by layer.
+        """
+        ...
+
+    def scaled(self, batch: Batch, change: Callable[[np.ndarray], np.ndarray]) -> Batch:
+        """The same batch with its float inputs changed, images as ``(N, H, W, C)``, others as they are."""
+        ...
+
+    def arrays(self, batch: Batch) -> dict[str, np.ndarray]:
+        """Inputs (``x``, ``x.name``) and targets (``y``, ...) as arrays with samples first, images channels last."""
+        ...
+
+
+class Side(Protocol):
+    """The module ``probing`` of an implementation."""
+
+    Subject: Callable[..., Subject]
+    is_model: Callable[[Any], bool]
