@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from benchmarks.inputs import SETTINGS, start_arrays, stream
-from compare.features import FeatureStream
+from compare.gap.features import FeatureStream
 from keras_impl.metrics import metrics
 from keras_impl.transfer import build, parts
 from keras_impl.weights import from_arrays

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from benchmarks.inputs import SETTINGS, start_arrays, stream
-from compare.features import FeatureStream
+from compare.gap.features import FeatureStream
 from torch_impl.metrics import measure
 from torch_impl.transfer import build
 from torch_impl.weights import from_arrays

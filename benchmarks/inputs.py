@@ -8,7 +8,7 @@ from compare.data import Stream, load, split
 from compare.spec import PRESETS
 
 SETTINGS = PRESETS["quick"]
-WEIGHTS = Path(__file__).parent.parent / "compare" / "pretext" / "resnet50.safetensors"
+WEIGHTS = Path(__file__).parent.parent / "compare" / "weights" / "pretext" / "resnet50.safetensors"
 
 
 def stream():

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from compare import engine, store
-from compare.grid import Grid
-from compare.progress import showing
-from compare.releases import meanings
+from compare.cells import schedule as engine
+from compare.cells import store
+from compare.cells.grid import Grid
+from compare.cells.progress import showing
+from compare.cells.releases import meanings
 from compare.spec import Settings
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def run(
 def _open(grid: Grid, settings: Settings, out: Path | None, resume: bool, console: Console) -> store.Store:
     """Check everything that can be wrong with the input before the run directory is made."""
     from compare.data import Stream, load, split
-    from compare.sources import resolve
+    from compare.weights.sources import resolve
 
     if out is not None:
         store.check_out(out, resume)
@@ -95,8 +96,8 @@ def _train(
         engine.run_cells(opened, settings, jobs, on_event)
     opened.write_tables()
 
-    from compare.report.html import write_report
-    from compare.report.record import record
+    from compare.report.as_json import record
+    from compare.report.page import write_report
     from compare.report.terminal import print_results
 
     if as_json:

@@ -1,6 +1,7 @@
 """One framework a process: TensorFlow imported before torch crashes the first torch optimizer."""
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -9,7 +10,8 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
 
 def pytest_collection_finish(session):
-    groups = {item.path.parent.name for item in session.items} & {"keras", "torch"}
+    tests = Path(__file__).parent
+    groups = {item.path.relative_to(tests).parts[0] for item in session.items} & {"keras", "torch"}
     if len(groups) > 1:
         raise pytest.UsageError(
             "tests/keras and tests/torch each need a process of their own: run `make test`"

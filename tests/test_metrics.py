@@ -6,12 +6,12 @@ import sys
 
 import pytest
 
-from tests.metric_cases import cases
+from tests.support.metric_cases import cases
 
 MEASURE = """
 import json, warnings
 from importlib import import_module
-from tests.metric_cases import cases
+from tests.support.metric_cases import cases
 measure = import_module("{framework}_impl.metrics").measure
 print(json.dumps({{name: measure(*case) for name, case in cases().items()}}))
 """

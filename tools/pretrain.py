@@ -3,8 +3,8 @@
     python -m tools.pretrain --backbone resnet50          trains, writes weights and card, prints the accuracy
     python -m tools.pretrain --backbone resnet50 --check  measures the shipped weights again
 
-The backbone goes to compare/pretext/ (float16, the arrays of `torch_impl.weights`), the classifier that goes with
-it to tools/pretext_heads/: it is needed for measuring only.
+The backbone goes to compare/weights/pretext/ (float16, the arrays of `torch_impl.weights`), the classifier that
+goes with it to tools/pretext_heads/: it is needed for measuring only.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ def save(model: Pretext, backbone: str) -> None:
     }
     save_file(_half(model.backbone), weights_file(backbone), facts)
     save_file(_half(model.photo_and_turn), head_file(backbone))
-    pretext_card.write(ROOT / "compare" / "pretext", sorted(STEPS))
+    pretext_card.write(ROOT / "compare" / "weights" / "pretext", sorted(STEPS))
 
 
 def restore(backbone: str) -> Pretext:
@@ -132,7 +132,7 @@ def restore(backbone: str) -> Pretext:
 
 def weights_file(backbone: str) -> Path:
     """Where the shipped backbone is."""
-    return ROOT / "compare" / "pretext" / f"{backbone}.safetensors"
+    return ROOT / "compare" / "weights" / "pretext" / f"{backbone}.safetensors"
 
 
 def head_file(backbone: str) -> Path:

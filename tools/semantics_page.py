@@ -6,12 +6,12 @@ python -m tools.semantics_page
 import json
 from pathlib import Path
 
-from compare.engine import default_jobs
-from compare.semantics.frameworks import installed
+from compare.cells.schedule import default_jobs
+from compare.cells.store import write
+from compare.frameworks import installed
 from compare.semantics.measuring import measure
 from compare.semantics.page import chapter
 from compare.semantics.record import RECORDS, read, releases
-from compare.store import write
 
 PAGE = Path(__file__).parent.parent / "docs" / "semantics.md"
 

@@ -72,7 +72,7 @@ def prepare(check: Check, path: Path) -> Check:
     if check.weights == "random":
         save_file(inputs.random_arrays(check.backbone, check.variant, check.width, check.seed), path)
         return replace(check, preprocessing=inputs.PREPROCESSING[check.variant])
-    from compare.sources import resolve
+    from compare.weights.sources import resolve
 
     facts = resolve(check.weights, check.backbone, path, check.seed)
     return replace(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from compare.shapes import shapes
+from compare.weights.shapes import shapes
 
 FIRST = ("conv1_conv/kernel", "block1_conv1/kernel")
 PREPROCESSING = {"v1": "caffe", "v1.5": "torch"}

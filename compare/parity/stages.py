@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from compare import engine
+from compare.cells import schedule as engine
 from compare.parity import subject
 from compare.parity.check import Check
 from compare.parity.figures import Row, Stage, judge, worst_by_name
 from compare.parity.native import EXPLAINED, explained
 from compare.parity.tolerances import TWIN_FACTOR, TWIN_FLOOR, rounding
-from compare.parity.worker import Load, Worker
+from compare.processes.worker import Load, Worker
 
 STAGES = {
     "configuration": "configuration",

@@ -14,7 +14,7 @@ import numpy as np
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
-from compare.cell import head_arrays
+from compare.cells.cell import head_arrays
 from compare.parity import native
 from compare.parity.check import EVALUATED, Check
 from compare.parity.figures import Row, compare
@@ -27,9 +27,9 @@ Arrays = dict[str, np.ndarray]
 
 def load(framework: str, dtype: str, threads: int) -> Subject:
     """Import a framework, set its floating-point type, and make it compute the same bytes every time."""
-    import compare.worker
+    import compare.cells.serve
 
-    compare.worker.load(framework, threads)
+    compare.cells.serve.load(framework, threads)
     if framework == "keras":
         import keras
 

@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from compare.grid import distinct_policies
-from compare.report.explanation import METRICS, Metric
-from compare.report.finding import Finding, finding
+from compare.cells.grid import distinct_policies
+from compare.cells.store import differences
 from compare.report.load import Run, load_run
-from compare.report.seeds import Estimate, estimate
-from compare.report.summary import Figures, Group, groups
-from compare.report.words import join, signed
 from compare.spec import FRAMEWORKS, NAMES, NUMERICS, POLICIES
-from compare.store import differences
+from compare.verdict.explained import METRICS, Metric
+from compare.verdict.figures import Figures, Group, groups
+from compare.verdict.finding import Finding, finding
+from compare.verdict.seeds import Estimate, estimate
+from compare.verdict.words import join, signed
 
 MOST = 4  # changes that a sentence lists
 

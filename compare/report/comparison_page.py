@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from compare.report import comparison, rows
-from compare.report.bars import bars
 from compare.report.comparison import Comparison, Line
-from compare.report.html import picture, write_page
-from compare.report.summary import Figures
+from compare.report.figures.bars import bars
+from compare.report.page import picture, write_page
 from compare.spec import FRAMEWORKS
+from compare.verdict.figures import Figures
 
 
 def write_comparison(compared: Comparison, folder: Path) -> Path:

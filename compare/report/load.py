@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from compare.report import explanation
+from compare.cells.store import CONFIG, LOCK
 from compare.spec import BACKBONES, FRAMEWORKS, NUMERICS, POLICIES, InputError
-from compare.store import CONFIG, LOCK
+from compare.verdict import explained as explanation
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,12 @@ import json
 import math
 from typing import Any
 
-from compare.report.explanation import METRICS, Explained, label
-from compare.report.seeds import between_frameworks, between_policies, estimate
-from compare.report.summary import Figures, Group
-from compare.report.verdict import sentences, verdict
-from compare.report.words import does
 from compare.spec import NAMES, POLICIES
+from compare.verdict.explained import METRICS, Explained, label
+from compare.verdict.figures import Figures, Group
+from compare.verdict.seeds import between_frameworks, between_policies, estimate
+from compare.verdict.with_terms import sentences, verdict
+from compare.verdict.words import does
 
 BAR = 34  # half the width of the little bars, in their own units
 

@@ -7,15 +7,16 @@ from rich.console import Group as Lines
 from rich.table import Table
 from rich.text import Text
 
-from compare.report import comparison, verdict
-from compare.report.answer import answer
+from compare.report import comparison
 from compare.report.comparison import Comparison, Line
-from compare.report.cures import Cure
-from compare.report.explanation import Metric
-from compare.report.finding import GAP
-from compare.report.summary import Figures, Group, groups
-from compare.report.words import heading, signed
 from compare.spec import FRAMEWORKS, NAMES, POLICIES
+from compare.verdict import with_terms as verdict
+from compare.verdict.answer import answer
+from compare.verdict.cures import Cure
+from compare.verdict.explained import Metric
+from compare.verdict.figures import Figures, Group, groups
+from compare.verdict.finding import GAP
+from compare.verdict.words import heading, signed
 
 # Below this width (a policy's name, two frameworks, some 20 columns of words) the sentences stand under the table.
 WIDE = 100

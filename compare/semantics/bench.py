@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from importlib import import_module
 from types import ModuleType
 
+from compare.frameworks import FRAMEWORKS
 from compare.semantics.experiment import measure, reason, refused
-from compare.semantics.frameworks import FRAMEWORKS
 from compare.semantics.record import Row
 from compare.semantics.spelling import Spelling
 

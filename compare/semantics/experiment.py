@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from compare.semantics.facts import Arrays, Step, normalised_with, rule
+from compare.gap.observed import Arrays, Step, normalised_with, rule
 
 Batch = tuple[np.ndarray, np.ndarray]
 # a mean far from the batches' own and, in the second channel, a variance as small as epsilon is large

@@ -11,8 +11,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from compare.gap.observed import Arrays
 from compare.semantics.experiment import Batch
-from compare.semantics.facts import Arrays
 from compare.semantics.spelling import Spelling
 
 NAMES = ("gamma", "beta", "moving_mean", "moving_variance")

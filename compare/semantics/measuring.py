@@ -8,7 +8,7 @@ from datetime import date
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
-from compare.parity.worker import Worker
+from compare.processes.worker import Worker
 from compare.semantics.bench import load
 from compare.semantics.record import Record, Row
 
@@ -22,7 +22,7 @@ def measure(names: Sequence[str], jobs: int, only: str | None = None, make: Call
     """Measure every spelling of the frameworks.
 
     Args:
-        names: of `compare.semantics.frameworks.FRAMEWORKS`.
+        names: of `compare.frameworks.FRAMEWORKS`.
         jobs: how many processes at a time.
         only: a spelling; None takes all.
         make: makes what a worker asks, `compare.semantics.bench.load`.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from compare.semantics.frameworks import FRAMEWORKS
+from compare.frameworks import FRAMEWORKS
 from compare.semantics.record import Record, read, releases
 from compare.semantics.surprises import surprises
 from compare.semantics.terminal import COLUMNS, cells, differing, epoch, facts_rows

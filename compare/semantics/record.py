@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from compare.semantics.frameworks import FRAMEWORKS
+from compare.frameworks import FRAMEWORKS
 from compare.spec import InputError, choose
 
 RECORDS = Path(__file__).parent / "records"

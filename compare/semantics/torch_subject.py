@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from compare.gap.observed import Arrays
 from compare.semantics.experiment import Batch
-from compare.semantics.facts import Arrays
 from compare.semantics.spelling import Spelling
 
 NAMES = {"gamma": "weight", "beta": "bias", "moving_mean": "running_mean", "moving_variance": "running_var"}

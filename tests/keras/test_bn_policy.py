@@ -6,8 +6,8 @@ import pytest
 
 from compare.implementation import implementation
 from compare.spec import POLICIES
-from tests.arrays import random_arrays
-from tests.policy_checks import BN, batches, changed_kinds, expected_kinds, normalised, train
+from tests.support.arrays import random_arrays
+from tests.support.policy_checks import BN, batches, changed_kinds, expected_kinds, normalised, train
 
 SIDE = implementation("keras")
 

@@ -9,8 +9,8 @@ import pytest
 import safetensors.numpy
 
 from keras_impl import files, weights
-from tests.keras_models import randomise, small
-from tests.weight_files import OLDEST_KINDS, arrays_of, old_resnet50_layer, write_legacy
+from tests.support.keras_models import randomise, small
+from tests.support.weight_files import OLDEST_KINDS, arrays_of, old_resnet50_layer, write_legacy
 
 # Keras 3.15's own way of reading a TensorFlow variable, whenever it saves one
 pytestmark = pytest.mark.filterwarnings(

@@ -8,12 +8,12 @@ import keras
 import numpy as np
 import pytest
 
-from compare.evaluations import Whole
-from compare.gap import Facts, explain
-from tests import gap_checks
-from tests.gap_checks import Case, assert_alone, batches, values
-from tests.keras_gap import SIDE, build
-from tests.small_run import SMALL, train
+from compare.gap.evaluations import Whole
+from compare.gap.terms import Facts, explain
+from tests.support import gap_checks
+from tests.support.gap_checks import Case, assert_alone, batches, values
+from tests.support.keras_gap import SIDE, build
+from tests.support.small_run import SMALL, train
 
 POLICIES = (
     "fine-tune",

@@ -8,7 +8,7 @@ from keras_impl import weights
 from keras_impl.resnet50 import resnet50
 from keras_impl.transfer import build, parts
 from keras_impl.vgg16 import vgg16
-from tests.arrays import random_arrays, relative
+from tests.support.arrays import random_arrays, relative
 
 ROUNDING = 1e-5  # float32, 50 layers, relative to the largest value; the mutants below are at 1e-3 and more
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from keras_impl import optimizers
-from tests.optimizer_steps import CASES, RATE, expected, gradients
+from tests.support.optimizer_steps import CASES, RATE, expected, gradients
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from compare.releases import names
+from compare.cells.releases import names
 from compare.spec import POLICIES, Settings
 from keras_impl import bn_policy, optimizers, releases, resnet50, tracing, transfer, weights
-from tests import legacy
-from tests.small_run import train
+from tests.support import legacy
+from tests.support.small_run import train
 from tools.legacy_keras import given
 
 

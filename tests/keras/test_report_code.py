@@ -3,11 +3,11 @@ import numpy as np
 import pytest
 
 import keras_impl.statistics
-from compare.report.cures import FREEZE, REESTIMATE, lower_decay
 from compare.spec import POLICIES
+from compare.verdict.cures import FREEZE, REESTIMATE, lower_decay
 from keras_impl import bn_policy
-from tests.keras_models import small
-from tests.report_code import audits
+from tests.support.keras_models import small
+from tests.support.report_code import audits
 
 
 @pytest.fixture(scope="module")

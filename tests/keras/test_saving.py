@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from keras_impl import files, networks, saving, transfer, weights
-from tests.keras_models import randomise, small
-from tests.weight_files import HEAD, arrays_of, facts_of, old_resnet50_layer
+from tests.support.keras_models import randomise, small
+from tests.support.weight_files import HEAD, arrays_of, facts_of, old_resnet50_layer
 
 # Keras 3.15's own way of reading a TensorFlow variable, whenever it saves one
 pytestmark = pytest.mark.filterwarnings(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from keras_impl import bn_policy, lockstep, statistics, transfer, weights
-from tests.arrays import random_arrays, relative
+from tests.support.arrays import random_arrays, relative
 
 SPLITS = [[12], [5, 5, 2], [1] * 12, [7, 5]]
 BN = keras.layers.BatchNormalization

@@ -11,7 +11,7 @@ from compare.spec import POLICIES
 from keras_impl import optimizers, training
 from keras_impl.layers import CounterDropout
 from keras_impl.transfer import head
-from tests.small_run import SMALL, train
+from tests.support.small_run import SMALL, train
 
 FEATURES = [
     (

@@ -6,10 +6,10 @@ import keras
 import numpy as np
 import pytest
 
-from compare.shapes import shapes
-from compare.sources import KERAS_URLS
+from compare.weights.shapes import shapes
+from compare.weights.sources import KERAS_URLS
 from keras_impl import transfer, weights
-from tests.keras_models import randomise, small
+from tests.support.keras_models import randomise, small
 
 # Keras 3.15's own way of reading a TensorFlow variable, whenever it saves one
 pytestmark = pytest.mark.filterwarnings(

@@ -6,7 +6,7 @@ import torch
 
 from compare.implementation import implementation
 from compare.spec import POLICIES
-from tests.policy_checks import BN, batches, changed_kinds, expected_kinds, normalised, train
+from tests.support.policy_checks import BN, batches, changed_kinds, expected_kinds, normalised, train
 
 SIDE = implementation("torch")
 

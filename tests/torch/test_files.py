@@ -10,8 +10,8 @@ import safetensors.numpy
 import torch
 import torchvision
 
-from tests.torch_models import randomise, small
-from tests.weight_files import arrays_of
+from tests.support.torch_models import randomise, small
+from tests.support.weight_files import arrays_of
 from torch_impl import files, transfer, weights
 
 

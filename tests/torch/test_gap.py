@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from torch import nn
 
-from compare.evaluations import Whole
-from compare.gap import Facts, explain
+from compare.gap.evaluations import Whole
+from compare.gap.terms import Facts, explain
 from compare.spec import Settings
-from tests import gap_checks
-from tests.gap_checks import Case, assert_alone, batches, values
-from tests.small_run import SMALL, train
-from tests.torch_gap import SIDE, build
+from tests.support import gap_checks
+from tests.support.gap_checks import Case, assert_alone, batches, values
+from tests.support.small_run import SMALL, train
+from tests.support.torch_gap import SIDE, build
 
 POLICIES = (
     "fine-tune",
@@ -210,7 +210,7 @@ def test_of_many_images_a_part_is_the_population(tmp_path, monkeypatch):
     settings = dataclasses.replace(SMALL, epochs=1, explain="best-and-last")
     found = {}
     for images in (64, 16):
-        monkeypatch.setattr("compare.cell.EXPLANATION_IMAGES", images)
+        monkeypatch.setattr("compare.cells.cell.EXPLANATION_IMAGES", images)
         result = train("torch", "frozen-batch-stats", tmp_path, settings=settings)
         (explanation,) = result["explanations"]
         (row,) = result["history"]

@@ -5,7 +5,7 @@ import torch
 import torchvision
 from torchvision.models import vgg
 
-from tests.arrays import random_arrays, relative
+from tests.support.arrays import random_arrays, relative
 from torch_impl import weights
 from torch_impl.resnet50 import resnet50
 from torch_impl.transfer import build

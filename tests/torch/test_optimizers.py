@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.optimizer_steps import CASES, RATE, expected, gradients
+from tests.support.optimizer_steps import CASES, RATE, expected, gradients
 from torch_impl import optimizers
 
 

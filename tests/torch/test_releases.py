@@ -8,10 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from compare.releases import names
+from compare.cells.releases import names
 from compare.spec import POLICIES, Settings
-from tests import legacy
-from tests.small_run import train
+from tests.support import legacy
+from tests.support.small_run import train
 from tools.legacy_keras import given
 from torch_impl import bn_policy, optimizers, releases, resnet50, tracing, transfer, weights
 

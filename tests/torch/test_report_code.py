@@ -4,10 +4,10 @@ import torch
 from torch import nn
 
 import torch_impl.statistics
-from compare.report.cures import FREEZE, REESTIMATE, lower_decay
 from compare.spec import POLICIES
-from tests.report_code import audits
-from tests.torch_models import small
+from compare.verdict.cures import FREEZE, REESTIMATE, lower_decay
+from tests.support.report_code import audits
+from tests.support.torch_models import small
 from torch_impl import bn_policy
 
 

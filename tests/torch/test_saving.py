@@ -5,8 +5,8 @@ import pytest
 import torch
 import torchvision
 
-from tests.torch_models import randomise, small
-from tests.weight_files import HEAD, arrays_of, facts_of
+from tests.support.torch_models import randomise, small
+from tests.support.weight_files import HEAD, arrays_of, facts_of
 from torch_impl import files, networks, saving, weights
 
 

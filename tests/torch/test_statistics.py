@@ -10,7 +10,7 @@ import torch.nn.functional as F
 import torchvision
 from torch import nn
 
-from tests.arrays import random_arrays, relative
+from tests.support.arrays import random_arrays, relative
 from torch_impl import bn_policy, lockstep, statistics, transfer, weights
 
 SPLITS = [[12], [5, 5, 2], [1] * 12, [7, 5]]

@@ -8,7 +8,7 @@ import torch
 
 from compare import cell as cell_module
 from compare.spec import POLICIES
-from tests.small_run import SMALL, train
+from tests.support.small_run import SMALL, train
 from torch_impl import optimizers, training
 from torch_impl.layers import CounterDropout
 from torch_impl.transfer import head

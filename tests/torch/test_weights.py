@@ -5,9 +5,9 @@ import pytest
 import torch
 import torchvision
 
-from compare.shapes import shapes
-from compare.sources import TORCHVISION_URLS
-from tests.torch_models import randomise, small
+from compare.weights.shapes import shapes
+from compare.weights.sources import TORCHVISION_URLS
+from tests.support.torch_models import randomise, small
 from torch_impl import transfer, weights
 
 

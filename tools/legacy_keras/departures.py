@@ -9,7 +9,7 @@ import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from tests import legacy
+from tests.support import legacy
 from tools.legacy_keras import given
 
 

@@ -16,7 +16,10 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
-SEMANTICS, TRAINING = ROOT / "compare" / "semantics" / "records", ROOT / "tests" / "legacy_records"
+SEMANTICS, TRAINING = (
+    ROOT / "compare" / "semantics" / "records",
+    ROOT / "tests" / "support" / "legacy_records",
+)
 
 OLDEST = (
     "tensorflow==1.4.1", "numpy==1.16.6", "h5py==2.10.0", "protobuf==3.19.6", "scipy==1.2.3", "pyyaml==6.0.1",

@@ -1,0 +1,252 @@
+"""The run directory: who may write it, atomic files, and what counts as finished."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from compare.cells import tables
+from compare.spec import Cell, InputError
+
+CONFIG, WEIGHTS, LOCK = "config.json", "weights.safetensors", ".lock"
+NOT_COMPARED = ("command", "cells", "weights.", "machine.platform", "machine.cores")
+
+
+class Store:
+    """A run directory that this process alone writes; leaving the ``with`` block gives it up.
+
+    Attributes:
+        path: the directory.
+        config: what ``config.json`` holds.
+        cells: the run's grid, in order.
+        results: name of the cell -> its result, of the cells that ended, finished or failed.
+    """
+
+    def __init__(self, path: Path, config: dict, cells: list[Cell], lock: int) -> None:
+        """Take over a directory whose lock is held; `create` and `reopen` are the ways in."""
+        self.path, self.config = path, config
+        self.cells, self._lock = cells, lock
+        self.results = self._kept("cell.json")
+        self._timings = self._kept("timing.json")
+
+    def __enter__(self) -> Store:
+        """Return itself: the lock is held since the run was opened."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Let go of the lock."""
+        os.close(self._lock)
+
+    @property
+    def unfinished(self) -> list[Cell]:
+        """The cells that are still to be run, in the grid's order."""
+        return [cell for cell in self.cells if not finished(self.results.get(cell.name))]
+
+    @property
+    def ended(self) -> list[dict]:
+        """The results so far, in the grid's order."""
+        return [self.results[cell.name] for cell in self.cells if cell.name in self.results]
+
+    def start(self, cell: Cell) -> Path:
+        """Empty the cell's folder, so that nothing of an earlier attempt counts; return it."""
+        folder = self.path / "cells" / cell.name
+        self.results.pop(cell.name, None)
+        if folder.exists():
+            shutil.rmtree(folder)
+        folder.mkdir(parents=True)
+        return folder
+
+    def end(self, cell: Cell, result: dict, timing: dict) -> None:
+        """Keep what a cell ended with, and make the tables again."""
+        folder = self.path / "cells" / cell.name
+        self.results[cell.name], self._timings[cell.name] = result, timing
+        write(folder / "timing.json", _json(timing))
+        write(folder / "cell.json", _json(result))
+        self.write_tables()
+
+    def write_tables(self) -> None:
+        """Make the CSV files from the cells' results."""
+        timings = [
+            {"cell": cell.name, **self._timings[cell.name]}
+            for cell in self.cells
+            if cell.name in self.results and cell.name in self._timings
+        ]
+        for table in (tables.results, tables.history, tables.gap, tables.layers, tables.stages):
+            write(self.path / f"{table.__name__}.csv", table(self.ended))
+        write(self.path / "timing.csv", tables.timing(timings))
+
+    def _kept(self, file: str) -> dict[str, dict]:
+        kept = {}
+        for cell in self.cells:
+            found = _read(self.path / "cells" / cell.name / file)
+            if found is not None:
+                kept[cell.name] = found
+        return kept
+
+
+def finished(result: dict | None) -> bool:
+    """Whether a cell needn't run again: it came to its end, or to a loss that won't be finite next time."""
+    status = result["status"] if result else "never run"
+    return status == "finished" or status.startswith("failed: loss is not finite")
+
+
+def create(out: Path, config: dict, cells: list[Cell], prepare: Callable[[Path], dict]) -> Store:
+    """Begin a run in a directory that is new or empty.
+
+    Args:
+        out: the directory.
+        config: what ``config.json`` is to hold, but for the weights.
+        cells: the run's grid, in order.
+        prepare: writes the weights to the path it is given and returns facts about them.
+
+    Raises:
+        InputError: the directory holds something, or another process is writing it.
+        Exception: whatever ``prepare`` raises; the directory is then as it was.
+    """
+    check_out(out, resume=False)
+    made = [folder for folder in (out, *out.parents) if not folder.exists()]
+    out.mkdir(parents=True, exist_ok=True)
+    lock = _lock(out)
+    try:
+        facts = prepare(out / WEIGHTS)
+        config = {**config, "weights": {**facts, "sha256": sha256(out / WEIGHTS)}}
+        write(out / CONFIG, _json(config))
+        return Store(out, config, cells, lock)
+    except BaseException:
+        _undo(out, made)
+        os.close(lock)
+        raise
+
+
+def reopen(out: Path, config: dict, cells: list[Cell]) -> Store:
+    """Go on with a run.
+
+    Raises:
+        InputError: there is no run, it has other settings or weights, or another process is writing it.
+    """
+    check_out(out, resume=True)
+    lock = _lock(out)
+    try:
+        old = _read(out / CONFIG) or {}
+        changes = differences(old, config)
+        if changes:
+            raise InputError(f"--resume with other settings than {out} has: {'; '.join(changes)}")
+        if not (out / WEIGHTS).is_file() or sha256(out / WEIGHTS) != old["weights"]["sha256"]:
+            raise InputError(f"--resume: {out / WEIGHTS} isn't the file that the run began with")
+        return Store(out, old, cells, lock)
+    except BaseException:
+        os.close(lock)
+        raise
+
+
+def check_out(out: Path, resume: bool) -> None:
+    """Raise InputError unless ``out`` can be begun in or, with ``resume``, gone on with."""
+    if (_read(out / CONFIG) or {}).get("settings"):
+        if not resume:
+            raise InputError(f"--out {out} holds a run: --resume goes on with it, or give another --out")
+    elif resume:
+        raise InputError(f"--resume: there is no run in {out}")
+    elif out.exists() and not (out.is_dir() and _never_begun(out)):
+        raise InputError(f"--out {out} holds something else than a run: give a new or empty directory")
+
+
+def next_free(backbone: str, runs: Path = Path("runs")) -> Path:
+    """Return the directory of the next run: ``runs/resnet50-1``, ``-2``, ..."""
+    names = [path.name for path in runs.glob(f"{backbone}-*")]
+    numbers = [int(match[1]) for name in names if (match := re.fullmatch(rf"{backbone}-(\d+)", name))]
+    return runs / f"{backbone}-{max(numbers, default=0) + 1}"
+
+
+def differences(old: dict, new: dict) -> list[str]:
+    """List what two configurations differ in, but for the machine: ``epochs: was 8, now 4``."""
+    was, now = _flat(old), _flat(new)
+    return [
+        f"{name}: was {_shown(was.get(name))}, now {_shown(now.get(name))}"
+        for name in dict.fromkeys([*was, *now])
+        if was.get(name) != now.get(name) and not name.startswith(NOT_COMPARED)
+    ]
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file whole or not at all: to a temporary name in the same directory, then rename.
+
+    Raises:
+        OSError: it can't be written (a full disk); what was there before still is.
+    """
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        with temporary.open("w", encoding="utf-8", newline="") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def sha256(path: Path) -> str:
+    """Return the hex digest of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _lock(out: Path) -> int:
+    """Take the directory's lock, or raise InputError; the system lets go of a dead process's."""
+    lock = os.open(out / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        raise InputError(f"another process is writing {out}: wait for it, or give another --out") from None
+    return lock
+
+
+def _undo(out: Path, made: list[Path]) -> None:
+    for name in (CONFIG, WEIGHTS, LOCK):
+        (out / name).unlink(missing_ok=True)
+    for folder in made:
+        with suppress(OSError):  # somebody else has put something there meanwhile
+            folder.rmdir()
+
+
+def _never_begun(out: Path) -> bool:
+    """Whether a directory is empty, or was left by a run that was killed before it had a configuration."""
+    names = {path.name for path in out.iterdir()}
+    return not names or (LOCK in names and all(n == LOCK or n.lstrip(".").startswith(WEIGHTS) for n in names))
+
+
+def _read(path: Path) -> dict | None:
+    """Read a JSON object; None where there is none, or none that is whole."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _shown(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _json(value: dict) -> str:
+    return json.dumps(value, indent=1) + "\n"
+
+
+def _flat(config: dict, prefix: str = "") -> dict[str, object]:
+    """Name nested values ``outer.inner``; the settings, which a person knows as options, without prefix."""
+    flat: dict[str, object] = {}
+    for key, value in config.items():
+        name = prefix + key
+        if isinstance(value, dict):
+            flat |= _flat(value, "" if name == "settings" else f"{name}.")
+        else:
+            flat[name] = value
+    return flat

@@ -1,0 +1,1 @@
+"""The gap between fit and evaluate: measured, and split into terms that add up to it."""

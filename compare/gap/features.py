@@ -1,0 +1,94 @@
+"""Features in place of images, where a backbone's output is wanted more than once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from tempfile import TemporaryFile
+from weakref import finalize
+
+import numpy as np
+
+from compare.data import Batches, Stream
+
+BATCHES_AT_A_TIME = 256  # in memory at once: a Keras graph for each such part costs a second
+
+
+class Rows:
+    """Rows of float32 in a file without a name: 100,000 images' features would take 800 MB of memory.
+
+    Args:
+        parts: arrays ``(n, C)``, one after another.
+    """
+
+    def __init__(self, parts: Iterable[np.ndarray]) -> None:
+        self._file = TemporaryFile()  # noqa: SIM115 - open as long as there are the rows
+        finalize(self, self._file.close)
+        self._width = 0
+        for part in parts:
+            self._width = part.shape[1]
+            self._file.write(np.ascontiguousarray(part, np.float32).data)
+        self._file.flush()
+
+    def __getitem__(self, places: np.ndarray) -> np.ndarray:
+        """The rows at some places, counted from 0: float32 ``(len(places), C)``."""
+        size = 4 * self._width
+        read = [os.pread(self._file.fileno(), size, size * place) for place in places.tolist()]
+        return np.frombuffer(bytearray().join(read), np.float32).reshape(len(places), self._width)
+
+
+class FeatureStream:
+    """The batches of a `Stream` with each image replaced by its features, which are computed once.
+
+    Args:
+        stream: whose images, epochs and order are taken over.
+        extract: runs the backbone over batches of images; returns ``(N, C)`` float32 in their order.
+    """
+
+    def __init__(self, stream: Stream, extract: Callable[[Batches], np.ndarray]) -> None:
+        self.stream = stream
+        images = [stream.images("train"), stream.images("val")]
+        self.rows = Rows(extract(part) for batches in images for part in batches.parts(BATCHES_AT_A_TIME))
+        self.places = places(np.concatenate([batches.all_indices for batches in images]))
+
+    def epoch(self, epoch: int) -> FeatureBatches:
+        """The features of a training epoch's batches."""
+        return self.of(self.stream.epoch(epoch))
+
+    def of(self, batches: Batches) -> FeatureBatches:
+        """The features of any batches of the stream."""
+        return FeatureBatches(self.rows, self.places, self.stream.data.labels, batches)
+
+
+class FeatureBatches(Sequence):
+    """Batches of ``(features (N, C) float32, labels (N, 1) float32)``.
+
+    Args:
+        rows: the features.
+        places: by an image's index where its features are; None where the rows are in the batches' own order.
+        labels: by an image's index.
+        batches: whose images these are.
+    """
+
+    def __init__(self, rows: Rows, places: np.ndarray | None, labels: np.ndarray, batches: Batches) -> None:
+        self.rows, self.places, self.labels, self.batches = rows, places, labels, batches
+        if places is None:
+            ends = np.cumsum([len(batches.indices(step)) for step in range(len(batches))])
+            self.order = np.split(np.arange(ends[-1]), ends[:-1])
+
+    def __len__(self) -> int:
+        """The number of batches."""
+        return len(self.batches)
+
+    def __getitem__(self, step):
+        """One batch."""
+        indices = self.batches.indices(step)
+        places = self.order[step] if self.places is None else self.places[indices]
+        return self.rows[places], self.labels[indices].astype(np.float32)[:, None]
+
+
+def places(indices: np.ndarray) -> np.ndarray:
+    """Turn the images of rows, each once, into the rows of images: int64, by an image's index."""
+    found = np.full(indices.max() + 1, -1)
+    found[indices] = np.arange(len(indices))
+    return found

@@ -1,0 +1,173 @@
+"""What each framework does for a port, in a process of its own: read, write, and compute with what was written."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from importlib import import_module
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from compare.spec import InputError
+from compare.weights.network import Arrays, Network
+
+MODES = {"forward": False, "forward-batch": True}  # stage -> whether layers behave as in training
+
+
+class Framework:
+    """A process of one framework; a context manager, which ends it.
+
+    Args:
+        name: ``keras`` or ``torch``.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.pool = ProcessPoolExecutor(1, get_context("spawn"), _start)
+
+    def __enter__(self) -> Framework:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.pool.shutdown(cancel_futures=True)
+
+    def call(self, function: Callable, *arguments: object) -> Any:
+        """Call one of this module's functions there, with the framework's name in front of the arguments.
+
+        Raises:
+            InputError: the process was killed.
+        """
+        try:
+            return self.pool.submit(function, self.name, *arguments).result()
+        except BrokenProcessPool:
+            raise InputError(f"the {self.name} process was killed; out of memory?") from None
+
+
+def read(framework: str, path: Path) -> tuple[Arrays, dict]:
+    """Read a file by a framework's own reader."""
+    return import_module(f"{framework}_impl.files").read(path)
+
+
+def write(framework: str, path: Path, arrays: Arrays, network: Network, layout: str) -> None:
+    """Write a file by a framework's own writer.
+
+    Raises:
+        InputError: it can't be written.
+    """
+    try:
+        import_module(f"{framework}_impl.saving").write(path, arrays, network.as_dict(), layout)
+    except (OSError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:200]
+        raise InputError(f"can't write it: {reason}") from error
+
+
+def trace(
+    framework: str, arrays: Arrays, network: Network, images: np.ndarray, dtype: str, path: Path
+) -> None:
+    """Run a network in both modes and write every layer's output, as ``stage/layer``."""
+    from safetensors.numpy import save_file
+
+    forward = _forward(framework, arrays, network, images, dtype)
+    outputs = {f"{stage}/{name}": a for stage, mode in MODES.items() for name, a in forward(mode).items()}
+    save_file(outputs, path)
+
+
+def compare_trace(
+    framework: str, arrays: Arrays, network: Network, images: np.ndarray, dtype: str, path: Path, folded: bool
+) -> list:
+    """Run a network in both modes and compare every layer with what `trace` wrote.
+
+    Args:
+        folded: the other network has biases that this one's moving means have taken in: convolutions differ
+            by them, and a layer can't be fed the other's input.
+
+    Returns:
+        A `compare.parity.figures.Stage` for each mode.
+    """
+    from safetensors.numpy import load_file
+
+    from compare.parity.figures import Stage, judge
+    from compare.parity.tolerances import of_layer
+
+    forward = _forward(framework, arrays, network, images, dtype)
+    written = load_file(path)
+    # a folded mean is rounded to the file's dtype, so that float32's rounding is in every result
+    rounded = "float32" if folded else dtype
+    stages = []
+    for stage, mode in MODES.items():
+        reference = {n.partition("/")[2]: a for n, a in written.items() if n.startswith(f"{stage}/")}
+        own, twin = forward(mode), forward(mode, moved=_one_rounding_away(images, rounded))
+        single = {} if folded else forward(mode, reference)
+        names = [name for name in own if not (folded and name.endswith("_conv"))]
+        bars = [of_layer(mode, name == names[-1]).bar(rounded) for name in names]
+        rows = [
+            _row(name, own[name], reference[name], twin[name], single.get(name), bar)
+            for name, bar in zip(names, bars, strict=True)
+        ]
+        stages.append(judge(Stage(f"{stage} {dtype}", rows=rows)))
+    return stages
+
+
+def _row(
+    name: str, own: np.ndarray, reference: np.ndarray, twin: np.ndarray, single: np.ndarray | None, bar: float
+) -> Any:
+    """Compare a layer's outputs; the bar rises where the network itself magnifies one rounding that far."""
+    from compare.parity.figures import compare
+    from compare.parity.tolerances import TWIN_FACTOR
+
+    apart = compare(name, twin, own, bar).relative
+    row = compare(name, own, reference, max(bar, TWIN_FACTOR * apart))
+    row.note = f"a twin with images one rounding away: {apart:.1e}"
+    if single is not None:
+        alone = compare(name, single, reference, bar)
+        row.introduced = not alone.same
+        row.note += f"; on the reference's input: {alone.relative:.1e}"
+    return row
+
+
+def _one_rounding_away(images: np.ndarray, dtype: str) -> np.ndarray:
+    up = np.random.default_rng(0).random(images.shape) < 0.5
+    images = images.astype(dtype)
+    return np.nextafter(images, np.where(up, np.inf, -np.inf).astype(dtype))
+
+
+def versions(framework: str) -> dict[str, str]:
+    """Versions of what computes."""
+    packages = {"keras": ("keras", "tensorflow"), "torch": ("torch",)}[framework]
+    return {name: import_module(name).__version__ for name in packages}
+
+
+def _forward(framework: str, arrays: Arrays, network: Network, images: np.ndarray, dtype: str) -> Callable:
+    """Build a network with its weights and return a function of the mode that gives every layer's output."""
+    modules = {name: import_module(f"{framework}_impl.{name}") for name in ("networks", "tracing", "weights")}
+    if framework == "keras":
+        import keras
+
+        keras.config.set_floatx(dtype)
+        keras.config.set_dtype_policy(dtype)  # made from floatx once, and kept
+    else:
+        import torch
+
+        torch.set_default_dtype(getattr(torch, dtype))
+    model = modules["networks"].build(network.as_dict(), dropout=False)
+    modules["weights"].from_arrays(model, arrays)
+
+    def forward(training: bool, reference: Arrays | None = None, moved: np.ndarray = images) -> Arrays:
+        return modules["tracing"].forward(model, moved, training, reference)
+
+    return forward
+
+
+def _start() -> None:
+    """Prepare a process before a framework is imported there; what one prints is not for the terminal."""
+    from compare.cells.serve import environment
+
+    os.environ.update(environment(os.cpu_count() or 1))
+    silence = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(silence, 1)
+    os.dup2(silence, 2)

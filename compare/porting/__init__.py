@@ -1,1 +1,0 @@
-"""Moving weights between files of Keras and PyTorch, and proving that the network stayed the same."""

@@ -1,0 +1,141 @@
+"""The figure of fit, evaluate and validation over the epochs."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from statistics import fmean
+from typing import Any
+
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
+
+from compare.report.figures.drawing import ABOVE, BELOW, HATCH, INK, MUTED, PAPER, STYLE, WIDTH
+from compare.spec import NAMES
+from compare.verdict.figures import Figures, Group, Part
+from compare.verdict.finding import GAP
+from compare.verdict.words import signed
+
+LINES: dict[Part, dict] = {
+    "fit": {"color": INK, "linestyle": (0, (4, 1.6)), "linewidth": 1.3, "marker": "o", "markersize": 2.6},
+    "evaluate": {"color": INK, "linestyle": "-", "linewidth": 1.6, "marker": "s", "markersize": 2.6},
+    "val": {"color": MUTED, "linestyle": (0, (1, 1.6)), "linewidth": 0.9, "marker": ".", "markersize": 2},
+}
+LABELS: dict[Part, str] = {"fit": "fit", "evaluate": "evaluate", "val": "validation"}
+
+ROW, TOP, BOTTOM = 1.42, 0.84, 0.44  # inches
+SPAN = 0.3  # a row's loss axis shows at least this much, so that flat curves look flat
+
+
+def curves(group: Group) -> Figure:
+    """Draw loss over epochs, a row a policy and a column a framework, with the gap between fit and evaluate shaded."""
+    height = TOP + ROW * len(group.rows) + BOTTOM
+    with rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, height), facecolor=PAPER)
+        grid = figure.subplots(
+            len(group.rows), len(group.frameworks), squeeze=False, sharex=True, sharey="row",
+            gridspec_kw={
+                "left": 0.085, "right": 0.985, "top": 1 - TOP / height, "bottom": BOTTOM / height,
+                "hspace": 0.42, "wspace": 0.09,
+            },
+        )  # fmt: skip
+        for axes, (policy, row) in zip(grid, group.rows.items(), strict=True):
+            for panel, framework in zip(axes, group.frameworks, strict=True):
+                _panel(panel, row.get(framework))
+            axes[0].set_title(policy, loc="left", fontsize=9, fontweight="bold", pad=5)
+            _scale(axes[0], row)
+        for panel, framework in zip(grid[0], group.frameworks, strict=True):
+            panel.annotate(NAMES[framework], (0, 1), (0, 20), "axes fraction", "offset points", fontsize=11)
+        for panel in grid[-1]:
+            panel.set_xlabel("epoch")
+            panel.xaxis.set_major_locator(MaxNLocator("auto", integer=True, min_n_ticks=1))
+        figure.supylabel("loss (cross-entropy, nats)", x=0.003, fontsize=9)
+        _legend(figure)
+    return figure
+
+
+def _panel(axes: Axes, figures: Figures | None) -> None:
+    """Draw the mean over the seeds thick, each of several seeds thin, and say what there is none of."""
+    axes.tick_params(length=0)
+    if figures is None:
+        _say(axes, "not run")
+        return
+    runs = [cell["history"] for cell in figures.finished]
+    for history in [*(runs if len(runs) > 1 else []), *(cell["history"] for cell in figures.failed)]:
+        for part, style in LINES.items():
+            thin = style | {"marker": None, "linewidth": 0.6, "alpha": 0.45}
+            axes.plot(_epochs(history), _losses([history], part), **thin)
+    if not runs:
+        _say(axes, figures.failure)
+        return
+    _shade(axes, runs)
+    for part, style in LINES.items():
+        axes.plot(_epochs(min(runs, key=len)), _losses(runs, part), **style)
+    mean = figures.mean_gap()
+    title = axes.set_title(f"mean gap {signed(mean)}", loc="right", fontsize=8, pad=5)
+    if not mean <= GAP:
+        title.set(color=ABOVE, fontweight="bold")
+    if figures.failure:
+        axes.text(
+            0.99, 0.96, _wrap(figures.failure), transform=axes.transAxes, ha="right", va="top", fontsize=7
+        )
+
+
+def _shade(axes: Axes, runs: list[list[dict]]) -> None:
+    epochs = _epochs(min(runs, key=len))
+    fit, evaluate = _losses(runs, "fit"), _losses(runs, "evaluate")
+    for colour, hatch, sign in ((ABOVE, HATCH, 1), (BELOW, None, -1)):
+        where = [sign * (up - low) >= 0 for up, low in zip(evaluate, fit, strict=True)]
+        area: dict[str, Any] = {"where": where, "interpolate": True, "linewidth": 0}
+        axes.fill_between(epochs, fit, evaluate, facecolor=colour, alpha=0.3, **area)
+        if hatch:  # on its own, so that the filling's transparency isn't the hatching's
+            axes.fill_between(epochs, fit, evaluate, facecolor="none", edgecolor=colour, hatch=hatch, **area)
+        if len(epochs) == 1 and all(where):
+            axes.vlines(epochs, fit, evaluate, color=colour, alpha=0.5, linewidth=6)
+
+
+def _epochs(history: list[dict]) -> list[int]:
+    return [epoch["epoch"] for epoch in history]
+
+
+def _losses(runs: list[list[dict]], part: Part) -> list[float]:
+    """Average over the seeds, as far as all of them go; NaN, which isn't drawn, for what isn't finite."""
+    means = (fmean(epoch[part]["loss"] for epoch in epochs) for epochs in zip(*runs))  # noqa: B905
+    return [mean if math.isfinite(mean) else math.nan for mean in means]
+
+
+def _scale(axes: Axes, row: dict[str, Figures]) -> None:
+    histories = [cell["history"] for figures in row.values() for cell in figures.finished + figures.failed]
+    losses = [loss for history in histories for part in LINES for loss in _losses([history], part)]
+    finite = [loss for loss in losses if math.isfinite(loss)] or [0.0, 1.0]
+    middle, half = (max(finite) + min(finite)) / 2, 0.56 * max(SPAN, max(finite) - min(finite))
+    axes.set_ylim(max(middle - half, 0), max(middle - half, 0) + 2 * half)
+    axes.yaxis.set_major_locator(MaxNLocator(4))
+    lengths = [epoch["epoch"] for history in histories for epoch in history] or [1]
+    axes.set_xlim(min(axes.get_xlim()[0], 0.7), max(axes.get_xlim()[1], max(lengths) + 0.3))
+
+
+def _say(axes: Axes, words: str) -> None:
+    axes.text(0.5, 0.5, _wrap(words), transform=axes.transAxes, ha="center", va="center", color=MUTED)
+
+
+def _wrap(words: str) -> str:
+    return "\n".join(textwrap.wrap(words, 36))
+
+
+def _legend(figure: Figure) -> None:
+    hatched = Patch(facecolor="none", edgecolor=ABOVE, hatch=HATCH, linewidth=0)
+    handles: list[Any] = [Line2D([], [], **style) for style in LINES.values()]
+    handles += [(Patch(facecolor=ABOVE, alpha=0.3), hatched), Patch(facecolor=BELOW, alpha=0.3)]
+    labels = [*LABELS.values(), "evaluate above fit", "evaluate below fit"]
+    place: dict[str, Any] = {
+        "loc": "upper left",
+        "bbox_to_anchor": (0.07, 1),
+        "ncols": 5,
+        "columnspacing": 1.2,
+    }
+    figure.legend(handles, labels, frameon=False, fontsize=8, handlelength=2.2, **place)

@@ -1,0 +1,111 @@
+"""What to do about a gap, in each framework's own code: lines that a person can paste."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from compare.spec import Policy
+from compare.verdict.explained import Explained
+
+USUAL = 0.9  # the decay that PyTorch comes with; lower ones make the statistics as noisy as the batches
+NOTABLE = 0.05  # a change of the decay by less isn't worth a training
+LAG = 0.05  # the share of the start values in the moving statistics that counts as gone
+
+
+@dataclass(frozen=True)
+class Cure:
+    """One thing to do.
+
+    Attributes:
+        what: its name, as an order.
+        line: framework -> what to write, in short.
+        code: framework -> what to write, to paste.
+    """
+
+    what: str
+    line: dict[str, str]
+    code: dict[str, str]
+
+
+FREEZE = Cure(
+    "freeze BN in inference mode",
+    {
+        "keras": "bn.trainable = False for every BN layer, then compile again",
+        "torch": "bn.eval() for every BN module, after every model.train()",
+    },
+    {
+        "keras": """\
+for layer in base.layers:  # the pretrained network's
+    if isinstance(layer, keras.layers.BatchNormalization):
+        layer.trainable = False  # then compile again""",
+        "torch": """\
+for module in model.modules():
+    if isinstance(module, nn.modules.batchnorm._BatchNorm):
+        module.eval()  # after every model.train()""",
+    },
+)
+REESTIMATE = Cure(
+    "re-estimate the moving statistics before evaluate",
+    {
+        "keras": "keras_impl.statistics.recalibrate(model, batches) before evaluate",
+        "torch": "torch_impl.statistics.recalibrate(model, batches) before evaluation",
+    },
+    {
+        "keras": """\
+from keras_impl.statistics import recalibrate
+recalibrate(model, batches)  # of training images, as in fit
+model.evaluate(x, y)""",
+        "torch": """\
+from torch_impl.statistics import recalibrate
+recalibrate(model, batches)  # of training images, as in fit
+model.eval()""",
+    },
+)
+
+
+def lower_decay(decay: float) -> Cure:
+    """Keep less of the old moving statistics at every step."""
+    return Cure(
+        f"lower BN's decay to {decay:g}",
+        {
+            "keras": f"bn.momentum = {decay:g} before compile",
+            "torch": f"bn.momentum = {1 - decay:.2g} before training",
+        },
+        {
+            "keras": f"""\
+for layer in base.layers:  # the pretrained network's
+    if isinstance(layer, keras.layers.BatchNormalization):
+        layer.momentum = {decay:g}  # before compile""",
+            "torch": f"""\
+for module in model.modules():
+    if isinstance(module, nn.modules.batchnorm._BatchNorm):
+        module.momentum = {1 - decay:.2g}  # the new value's share""",
+        },
+    )  # fmt: skip
+
+
+def cures(policy: Policy, cause: str, explained: Explained) -> tuple[Cure, ...]:
+    """What the figures say would help, first what suits the policy; nothing where the cause is harmless.
+
+    - Moving statistics: re-estimated ones were measured (evaluation D). Where the backbone is meant to be
+      frozen, BN is, too, normalising alike in both. Where the statistics are updated, but in too few steps
+      for their decay, a lower decay gets there.
+    - Batch noise: no moving statistics equal each batch's own, so only freezing BN helps.
+    - Dropout, weights that move: nothing is wrong.
+    """
+    if cause == "batch-noise":
+        return (FREEZE,)
+    if cause != "moving-statistics":
+        return ()
+    if policy.trains == "head":
+        return (FREEZE, REESTIMATE)
+    late = explained.late
+    if late and (decay := decay_for(late["steps"])) < late["decay"] - NOTABLE:
+        return (lower_decay(decay), REESTIMATE)
+    return (REESTIMATE,)
+
+
+def decay_for(steps: int) -> float:
+    """The decay, in hundredths, at which that many steps bring the lag below 5 %; the usual one if that will do."""
+    return min(USUAL, math.floor(100 * LAG ** (1 / max(1, steps))) / 100)

@@ -1,0 +1,111 @@
+"""What several seeds say: a mean with its 95 % interval, and paired tests that count how many they are.
+
+The same seed draws the same split, the same batches and the same new head whatever the framework and the policy,
+so differences are taken seed by seed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from statistics import fmean, stdev
+
+from compare.verdict.explained import Metric
+from compare.verdict.figures import Figures, Group
+
+LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over seeds.
+
+    Attributes:
+        half: half the width of the 95 % interval by Student's t; None where there's one seed.
+    """
+
+    mean: float
+    half: float | None
+    seeds: int
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Two policies in a framework, or two frameworks under a policy: the gap of ``a`` minus that of ``b``.
+
+    The gaps are averages over the epochs.
+
+    Attributes:
+        within: the framework or the policy that both have.
+        p: of the two-sided paired t-test, adjusted by Holm's method for the tests made beside it.
+    """
+
+    within: str
+    a: str
+    b: str
+    gap: Estimate
+    p: float
+
+
+def estimate(values: Sequence[float]) -> Estimate:
+    """Mean and interval of one figure a seed."""
+    mean, half = fmean(values), None
+    if len(values) > 1 and math.isfinite(mean):
+        from scipy.special import stdtrit  # takes a while to import, and runs of one seed don't need it
+
+        half = float(stdtrit(len(values) - 1, (1 + LEVEL) / 2)) * stdev(values) / math.sqrt(len(values))
+    return Estimate(mean, half, len(values))
+
+
+def between_frameworks(group: Group, metric: Metric = "loss") -> list[Difference]:
+    """Test the frameworks against each other under each policy; none where they share fewer than two seeds."""
+    pairs = [(policy, a, b) for policy in group.rows for a, b in combinations(group.frameworks, 2)]
+    return _tested({(p, a, b): (_gaps(group, p, a, metric), _gaps(group, p, b, metric)) for p, a, b in pairs})
+
+
+def between_policies(group: Group, framework: str, metric: Metric = "loss") -> list[Difference]:
+    """Test each policy against each other in a framework; none where they share fewer than two seeds."""
+    gaps = {policy: _gaps(group, policy, framework, metric) for policy in group.rows}
+    return _tested({(framework, a, b): (gaps[a], gaps[b]) for a, b in combinations(gaps, 2)})
+
+
+def paired(a: Mapping[int, float], b: Mapping[int, float]) -> tuple[Estimate, float] | None:
+    """The difference of two figures over the seeds that both have, and the p-value of its being none.
+
+    Source: Student 1908, The probable error of a mean; https://www.jstor.org/stable/2331554
+    """
+    differences = [a[seed] - b[seed] for seed in sorted(a.keys() & b.keys())]
+    if len(differences) < 2 or not all(map(math.isfinite, differences)):
+        return None
+    from scipy.special import stdtr
+
+    error = stdev(differences) / math.sqrt(len(differences))
+    mean = fmean(differences)
+    t = abs(mean) / error if error else math.inf if mean else 0.0
+    return estimate(differences), 2 * float(stdtr(len(differences) - 1, -t))
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """Adjust the p-values of tests made side by side.
+
+    Source: Holm 1979, A simple sequentially rejective multiple test procedure; https://www.jstor.org/stable/4615733
+    """
+    adjusted, least = [0.0] * len(p), 0.0
+    for rank, index in enumerate(sorted(range(len(p)), key=p.__getitem__)):
+        least = max(least, min(1.0, (len(p) - rank) * p[index]))
+        adjusted[index] = least
+    return adjusted
+
+
+def _tested(
+    pairs: dict[tuple[str, str, str], tuple[Mapping[int, float], Mapping[int, float]]],
+) -> list[Difference]:
+    found = {names: result for names, both in pairs.items() if (result := paired(*both))}
+    adjusted = holm([p for _, p in found.values()])
+    return [Difference(*names, gap, p) for (names, (gap, _)), p in zip(found.items(), adjusted, strict=True)]
+
+
+def _gaps(group: Group, policy: str, framework: str, metric: Metric) -> dict[int, float]:
+    return group.rows[policy].get(framework, Figures()).mean_gaps(metric)

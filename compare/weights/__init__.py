@@ -1,0 +1,1 @@
+"""Weights as named arrays: from any file, of which network, and how they are written."""

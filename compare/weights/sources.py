@@ -1,0 +1,286 @@
+"""Where a run's start weights come from, and the one file of named arrays that both frameworks load.
+
+``imagenet`` is the file of keras.applications (v1; it was trained with the ``caffe`` preprocessing);
+``imagenet-torchvision`` is torchvision's IMAGENET1K_V1 (ResNet50 v1.5 or VGG16; ``torch``); ``pretext`` ships
+with the package; ``random`` is a quarter-width network that has learnt nothing, cheap to try things with.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import socket
+import threading
+import urllib.parse
+import urllib.request
+import zipfile
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+from http.client import HTTPException
+from math import isclose
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.numpy
+
+import keras_impl.files  # reads files without Keras
+import keras_impl.weights
+from compare.spec import EPSILONS, InputError
+from compare.weights.shapes import random_arrays, shapes
+
+Loaded = tuple[dict[str, np.ndarray], dict]
+
+SOURCES = ("auto", "imagenet", "imagenet-torchvision", "pretext", "random")
+KERAS_URLS = {
+    name: f"https://storage.googleapis.com/tensorflow/keras-applications/{file}"
+    for name, file in {
+        "resnet50": "resnet/resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5",
+        "vgg16": "vgg16/vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5",
+    }.items()
+}
+TORCHVISION_URLS = {
+    "resnet50": "https://download.pytorch.org/models/resnet50-0676ba61.pth",
+    "vgg16": "https://download.pytorch.org/models/vgg16-397923af.pth",
+}
+PRETEXT = Path(__file__).parent / "pretext"
+PATIENCE = 4.0  # seconds that a download host has to answer
+STALLED = 30.0  # seconds without a byte that end a download
+
+
+def resolve(weights: str, backbone: str, destination: Path, seed: int = 0) -> dict:
+    """Write a backbone's start weights as float32 named arrays, a safetensors file, at once or not at all.
+
+    Args:
+        weights: one of `SOURCES`, or a file that `read` of either ``files`` module reads.
+            ``auto`` is ``imagenet`` where its file is cached or can be downloaded, else ``pretext``.
+        backbone: ``resnet50`` or ``vgg16``.
+        destination: the file to write. Equal weights make equal files.
+        seed: of ``random``.
+
+    Returns:
+        ``backbone``, ``variant``, ``width``, ``preprocessing``, ``source``, ``sha256`` of the file, and
+        ``why``: a line that says which weights these are and how they were chosen.
+
+    Raises:
+        InputError: no such weights, not this backbone's, unreadable, or neither cached nor downloadable.
+    """
+    if weights == "auto":
+        (arrays, facts), source, why = _auto(backbone)
+    else:
+        arrays, facts = _load(weights, backbone, seed)
+        source, why = weights, f"weights: {weights}, as asked for{_structure(facts['variant'])}"
+    arrays = keras_impl.weights.backbone_arrays(arrays)
+    _check(weights, backbone, arrays, facts)
+    facts = {**facts, "source": source}
+    arrays = {name: array.astype("float32") for name, array in sorted(arrays.items())}
+    return {**facts, "sha256": _write(destination, arrays, facts), "why": why}
+
+
+def _structure(variant: str) -> str:
+    """Say which of the older networks the weights are of, if they are."""
+    releases = {
+        "v1-old": "2.2.3 to 2.3.1",
+        "v1-old-unpadded": "1.2.2 to 2.0.6 and 2.1.5 to 2.2.2",
+        "v1-old-same": "2.0.7 to 2.1.4",
+    }
+    return f"; the ResNet50 of Keras {releases[variant]} ({variant})" if variant in releases else ""
+
+
+def _load(weights: str, backbone: str, seed: int) -> Loaded:
+    if weights == "imagenet":
+        return _cached_or_downloaded(weights, KERAS_URLS[backbone], _keras_cache(backbone), _keras_download)
+    if weights == "imagenet-torchvision":
+        return _cached_or_downloaded(
+            weights, TORCHVISION_URLS[backbone], _torch_cache(backbone), _torch_download
+        )
+    if weights == "pretext":
+        return _read(weights, PRETEXT / f"{backbone}.safetensors")
+    if weights == "random":
+        facts = {"backbone": backbone, "variant": "v1", "width": 0.25, "preprocessing": "caffe"}
+        return random_arrays(backbone, "v1", 0.25, seed), facts
+    if not Path(weights).exists():
+        raise InputError(
+            f"--weights {weights}: no such file; it can be {', '.join(SOURCES)} or a file of weights"
+        )
+    return _read(weights, Path(weights))
+
+
+def _auto(backbone: str) -> tuple[Loaded, str, str]:
+    cached = any(path.is_file() for path in _keras_cache(backbone))
+    try:
+        loaded = _load("imagenet", backbone, 0)
+    except InputError as error:
+        reason = str(error).removeprefix("--weights imagenet: ").partition("; ")[0]
+        return _load("pretext", backbone, 0), "pretext", f"weights: pretext (auto: no imagenet, {reason})"
+    how = "found" if cached else "downloaded"
+    return loaded, "imagenet", f"weights: imagenet (auto: {how} in {_keras_cache(backbone)[0].parent})"
+
+
+def _keras_cache(backbone: str) -> list[Path]:
+    """Where Keras keeps its file without the classifier, and the one with it."""
+    writable = os.access(Path.home(), os.W_OK)
+    home = os.environ.get("KERAS_HOME") or (Path.home() if writable else Path("/tmp")) / ".keras"
+    name = KERAS_URLS[backbone].rpartition("/")[2]
+    models = Path(home).expanduser() / "models"
+    return [models / name, models / name.replace("_notop", "")]
+
+
+def _torch_cache(backbone: str) -> list[Path]:
+    """Where PyTorch's hub keeps torchvision's file."""
+    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    home = os.environ.get("TORCH_HOME") or Path(cache) / "torch"
+    return [Path(home).expanduser() / "hub" / "checkpoints" / TORCHVISION_URLS[backbone].rpartition("/")[2]]
+
+
+def _cached_or_downloaded(
+    weights: str, url: str, files: list[Path], download: Callable[[str, Path], None]
+) -> Loaded:
+    for path in files:
+        with suppress(InputError):  # what a killed download left behind is downloaded again
+            return _read(weights, path)
+    trouble = _silence(url)
+    if not trouble:
+        try:
+            _in_worker(download, url, files[0])
+            return _read(weights, files[0])
+        except ValueError as error:
+            trouble = f"the download failed: {error}"
+    raise InputError(
+        f"--weights {weights}: {files[0]} is missing or unreadable and {trouble}; "
+        f"get {url} where there is a network and put it there"
+    )
+
+
+def _silence(url: str) -> str:
+    """Say why ``url`` can't be had, or nothing if its host answers; decided within `PATIENCE`."""
+    host = urllib.parse.urlsplit(url).hostname
+    said: list[str] = []
+
+    def ask() -> None:
+        try:
+            urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=PATIENCE / 2).close()
+            said.append("")
+        except (OSError, HTTPException) as error:
+            said.append(f"{host} does not answer ({getattr(error, 'reason', error)})")
+
+    # a name look-up knows no timeout, so a thread that may be left behind makes it
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(PATIENCE)
+    return said[0] if said else f"{host} does not answer within {PATIENCE:g} s"
+
+
+def _keras_download(url: str, path: Path) -> None:
+    """Let keras.applications fetch the file it calls its own; Keras checks the hash."""
+    socket.setdefaulttimeout(STALLED)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    import keras
+
+    build = keras.applications.ResNet50 if "resnet50" in path.name else keras.applications.VGG16
+    try:
+        build(weights="imagenet", include_top=False)
+    except Exception as error:  # Keras raises Exception itself where a download fails
+        raise ValueError(" ".join(str(error).split())) from None
+
+
+def _torch_download(url: str, path: Path) -> None:
+    """Fetch the file through PyTorch's hub, which checks the hash that is part of its name."""
+    socket.setdefaulttimeout(STALLED)
+    import torch
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        torch.hub.download_url_to_file(url, str(path), hash_prefix=path.stem.rpartition("-")[2])
+    except (OSError, RuntimeError, HTTPException) as error:
+        raise ValueError(" ".join(str(error).split())) from None
+
+
+def _read(weights: str, path: Path) -> Loaded:
+    try:
+        arrays, facts = _in_worker(_torch_read, path) if _is_pickle(path) else keras_impl.files.read(path)
+    except ValueError as error:
+        raise InputError(f"--weights {weights + ': ' if weights in SOURCES else ''}{error}") from error
+    kept = {name: facts[name] for name in ("backbone", "variant", "width", "preprocessing")}
+    return arrays, {**kept, "variant": _variant(weights, facts)}
+
+
+def _variant(weights: str, facts: dict) -> str:
+    """The structure that the file's network has, its epsilon included.
+
+    Raises:
+        InputError: no structure has that epsilon, so that it would train as another network.
+    """
+    variant, epsilon = facts["variant"], facts.get("epsilon")
+    if (variant, epsilon) == ("v1", EPSILONS["v1-old"]):
+        return "v1-old"
+    if facts["backbone"] == "resnet50" and epsilon and not isclose(epsilon, EPSILONS[variant], rel_tol=0.01):
+        raise InputError(
+            f"--weights {weights}: its BN layers have an epsilon of {epsilon:g}, {variant} has {EPSILONS[variant]:g}"
+        )
+    return variant
+
+
+def _is_pickle(path: Path) -> bool:
+    if not path.is_file():
+        return False
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            return any(name.endswith("data.pkl") for name in archive.namelist())
+    with path.open("rb") as file:
+        return file.read(1) == b"\x80"
+
+
+def _torch_read(path: Path) -> Loaded:
+    from torch_impl import files, weights
+
+    arrays, facts = files.read(path)
+    return weights.backbone_arrays(arrays), facts
+
+
+def _in_worker(function: Callable, *arguments: object) -> Any:
+    """Call a function in a process of its own, since frameworks may not share one."""
+    try:
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+            return pool.submit(function, *arguments).result()
+    except BrokenProcessPool:
+        raise ValueError(
+            f"the process for {function.__name__.strip('_')} was killed; out of memory?"
+        ) from None
+
+
+def _check(weights: str, backbone: str, arrays: dict[str, np.ndarray], facts: dict) -> None:
+    same = facts["backbone"] == backbone
+    variant, width = (facts["variant"], facts["width"]) if same else ("v1", 1.0)
+    try:
+        keras_impl.weights.check(arrays, shapes(backbone, variant, width))
+    except ValueError as error:
+        raise InputError(
+            f"--weights {weights}: not a {backbone} ({variant}, width {width:g}): {error}"
+        ) from error
+
+
+def _write(destination: Path, arrays: dict[str, np.ndarray], metadata: dict) -> str:
+    content = _sorted_header(safetensors.numpy.save(arrays, {key: str(metadata[key]) for key in metadata}))
+    unfinished = destination.with_name(f"{destination.name}.unfinished")
+    try:
+        unfinished.write_bytes(content)
+        unfinished.replace(destination)
+    except OSError as error:
+        unfinished.unlink(missing_ok=True)
+        raise InputError(f"can't write {destination}: {error.strerror}") from error
+    return hashlib.sha256(content).hexdigest()
+
+
+def _sorted_header(content: bytes) -> bytes:
+    """Sort the metadata, whose order the library leaves to chance, so that equal weights are equal bytes."""
+    size = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + size])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + content[8 + size :]

@@ -1,0 +1,243 @@
+import errno
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import compare.cells.serve
+from compare.cells import schedule as engine
+from compare.cells import store
+from compare.cells.grid import grid
+from compare.spec import POLICIES, Cell, Settings
+from tests.support import fake_cells
+
+SETTINGS = Settings(epochs=2)
+SMALL = ("frozen", "fine-tune")
+TABLES = ("results.csv", "history.csv", "gap.csv", "layers.csv", "stages.csv")
+
+
+def open_run(folder, policies=SMALL, seeds=1):
+    """A new run with nothing in it but stand-ins for the weights."""
+    cells = grid("resnet50", ("keras", "torch"), policies, ("native",), seeds, 32).cells
+
+    def prepare(path):
+        path.write_bytes(b"weights")
+        return {"source": "test"}
+
+    return store.create(folder, {"settings": SETTINGS.as_dict()}, cells, prepare)
+
+
+@pytest.fixture
+def log(tmp_path, monkeypatch):
+    """Fake cells, and what they note."""
+    path = tmp_path / "log"
+    monkeypatch.setattr(compare.cells.serve, "load", fake_cells.load)
+    monkeypatch.setenv("FAKE_CELLS_LOG", str(path))
+    return lambda: [line.split() for line in path.read_text().splitlines()]
+
+
+@pytest.fixture
+def misbehave(monkeypatch):
+    return lambda **cells: monkeypatch.setenv("FAKE_CELLS", json.dumps(cells.pop("cells", cells)))
+
+
+def run(opened, jobs=2):
+    events = []
+    with opened:
+        engine.run_cells(opened, SETTINGS, jobs, lambda cell, event: events.append((cell.name, event)))
+    return events
+
+
+def statuses(opened):
+    return {cell["framework"] + "-" + cell["policy"]: cell["status"] for cell in opened.ended}
+
+
+def test_every_cell_ends_with_its_events_passed_on(tmp_path, log):
+    opened = open_run(tmp_path / "run")
+    events = run(opened)
+    assert statuses(opened) == dict.fromkeys(
+        ["keras-frozen", "keras-fine-tune", "torch-frozen", "torch-fine-tune"], "finished"
+    )
+    own = [event for name, event in events if name == "torch-frozen-native-seed0"]
+    assert [e["event"] for e in own] == ["start", "step", "epoch", "step", "epoch", "end"]
+    assert own[1]["steps"] == 1
+    assert own[-1]["result"] == opened.results["torch-frozen-native-seed0"]
+
+
+def test_the_number_of_jobs_does_not_change_a_byte(tmp_path, log):
+    for jobs in (1, 3):
+        run(open_run(tmp_path / f"jobs{jobs}", POLICIES), jobs)
+    one, three = tmp_path / "jobs1", tmp_path / "jobs3"
+    files = [*TABLES, *(p.relative_to(one) for p in one.glob("cells/*/cell.json"))]
+    assert len(files) == 25
+    assert [(one / f).read_bytes() for f in files] == [(three / f).read_bytes() for f in files]
+
+
+def test_a_worker_has_one_framework_and_loads_it_once(tmp_path, log):
+    run(open_run(tmp_path / "run", POLICIES), jobs=3)
+    frameworks = {}
+    for pid, what, name in log():
+        if what == "load":
+            assert pid not in frameworks
+            frameworks[pid] = name
+    for pid, what, name in log():
+        if what == "cell":
+            assert name.startswith(frameworks[pid])
+    assert len(frameworks) >= 3
+
+
+def test_one_job_is_a_worker_a_framework_with_the_longest_cells_first(tmp_path, log):
+    run(open_run(tmp_path / "run", ("frozen", "bn-trainable", "fine-tune", "frozen-drifting")), jobs=1)
+    order = ["fine-tune", "bn-trainable", "frozen-drifting", "frozen"]
+    expected = [
+        line
+        for framework in ("keras", "torch")
+        for line in (
+            ["load", framework],
+            *(["cell", f"{framework}-{policy}-native-seed0"] for policy in order),
+        )
+    ]
+    assert [line[1:] for line in log()] == expected
+
+
+def test_two_jobs_start_both_frameworks_and_then_share_what_is_left(tmp_path, log, misbehave):
+    misbehave(cells={"keras-fine-tune-native-seed0": "hang"})
+    opened = open_run(tmp_path / "run", ("frozen", "fine-tune", "features"))
+    with pytest.raises(KeyboardInterrupt):
+        interrupt_when(opened, lambda done: len(done) == 5)
+    loads = [name for _, what, name in log() if what == "load"]
+    assert sorted(loads) == ["keras", "keras", "torch"]
+
+
+def interrupt_when(opened, enough):
+    """Run with two jobs until enough cells have ended, then act as Ctrl-C does."""
+    ended = []
+
+    def on_event(cell, event):
+        if event["event"] == "end":
+            ended.append(cell)
+        if enough(ended):
+            raise KeyboardInterrupt
+
+    with opened:
+        engine.run_cells(opened, SETTINGS, 2, on_event)
+
+
+def test_ctrl_c_stops_the_workers_and_keeps_what_ended(tmp_path, log, misbehave):
+    misbehave(cells={"keras-fine-tune-native-seed0": "hang"})
+    opened = open_run(tmp_path / "run")
+    with pytest.raises(KeyboardInterrupt):
+        interrupt_when(opened, lambda done: len(done) == 3)
+    for pid, what, _ in log():
+        if what == "load":
+            with pytest.raises(ProcessLookupError):
+                os.kill(int(pid), 0)
+    assert [cell.name for cell in opened.unfinished] == ["keras-fine-tune-native-seed0"]
+    assert not (tmp_path / "run/cells/keras-fine-tune-native-seed0/cell.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("how", "status"),
+    [
+        ("raise", "failed: ValueError: two lines"),
+        ("kill", "failed: the worker died (signal 9, killed: perhaps out of memory)"),
+    ],
+)
+def test_a_cell_that_fails_does_not_stop_the_others_and_runs_again(tmp_path, log, misbehave, how, status):
+    misbehave(cells={"keras-fine-tune-native-seed0": how, "torch-fine-tune-native-seed0": how})
+    opened = open_run(tmp_path / "run")
+    run(opened)
+    assert statuses(opened) == {
+        "keras-frozen": "finished",
+        "keras-fine-tune": status,
+        "torch-frozen": "finished",
+        "torch-fine-tune": status,
+    }
+    assert [cell.policy for cell in opened.unfinished] == ["fine-tune", "fine-tune"]
+
+    misbehave()
+    again = store.reopen(tmp_path / "run", opened.config, opened.cells)
+    run(again)
+    assert set(statuses(again).values()) == {"finished"}
+    run(open_run(tmp_path / "straight"))
+    for file in TABLES:
+        assert (tmp_path / "run" / file).read_bytes() == (tmp_path / "straight" / file).read_bytes()
+
+
+def test_a_loss_that_is_not_finite_is_a_result(tmp_path, log, misbehave):
+    misbehave(cells={"torch-frozen-native-seed0": "nan"})
+    opened = open_run(tmp_path / "run")
+    run(opened)
+    assert statuses(opened)["torch-frozen"] == "failed: loss is not finite at epoch 1, step 2"
+    assert opened.unfinished == []
+
+
+def test_a_full_disk_stops_the_run(tmp_path, log, misbehave):
+    misbehave(cells={"keras-fine-tune-native-seed0": "full"})
+    opened = open_run(tmp_path / "run")
+    with pytest.raises(OSError, match="No space left") as caught:
+        run(opened, jobs=1)
+    assert caught.value.errno == errno.ENOSPC
+    assert len(opened.unfinished) == 4
+
+
+def test_what_a_cell_prints_and_its_traceback_are_in_its_log(tmp_path, log, misbehave, capfd):
+    misbehave(cells={"torch-frozen-native-seed0": "raise", "torch-fine-tune-native-seed0": "kill"})
+    run(open_run(tmp_path / "run"))
+    killed = tmp_path / "run/cells/torch-fine-tune-native-seed0/log.txt"
+    assert killed.read_text() == "printed by torch-fine-tune-native-seed0\n"
+    text = (tmp_path / "run/cells/torch-frozen-native-seed0/log.txt").read_text()
+    assert "printed by torch-frozen-native-seed0" in text
+    assert "Traceback" in text
+    assert 'raise ValueError("two\\nlines")' in text
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("cores", "jobs", "threads"), [(1, 1, 1), (2, 2, 1), (4, 4, 1), (8, 4, 2), (64, 4, 16)]
+)
+def test_jobs_and_threads_follow_from_the_cores(monkeypatch, cores, jobs, threads):
+    monkeypatch.setattr(engine, "cores", lambda: cores)
+    assert (engine.default_jobs(), engine.threads()) == (jobs, threads)
+
+
+def test_costs_order_the_policies_as_measured():
+    costs = {name: engine.cost(Cell("keras", "resnet50", name, "native", 0)) for name in POLICIES}
+    assert costs["fine-tune-recalibrated"] == costs["fine-tune-bn-frozen"] > costs["bn-trainable"]
+    assert costs["bn-trainable"] > costs["batch-stats"] == costs["frozen-drifting"] > costs["adapted"]
+
+
+FRAMEWORK = {
+    "keras": """
+import tensorflow as tf
+assert tf.config.threading.get_intra_op_parallelism_threads() == 1
+assert tf.config.threading.get_inter_op_parallelism_threads() == 1
+from tensorflow.python.framework.config import is_op_determinism_enabled
+assert is_op_determinism_enabled()
+assert "torch" not in sys.modules
+""",
+    "torch": """
+import torch
+assert torch.get_num_threads() == 1
+assert torch.are_deterministic_algorithms_enabled()
+assert "keras" not in sys.modules
+""",
+}
+
+
+@pytest.mark.parametrize("framework", FRAMEWORK)
+def test_a_worker_sets_its_framework_to_one_thread_and_determinism(framework):
+    script = f"""
+import os, sys
+from compare.cells import serve as worker
+os.environ.update(worker.environment(1))
+run_cell = worker.load({framework!r}, 1)
+assert run_cell.__module__ == "compare.cells.cell"
+{FRAMEWORK[framework]}
+"""
+    root = Path(__file__).parents[2]
+    done = subprocess.run([sys.executable, "-c", script], cwd=root, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

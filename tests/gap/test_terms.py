@@ -1,0 +1,123 @@
+"""The terms' arithmetic, their tables, and that both frameworks come to the same terms in `matched` numerics."""
+
+import csv
+import json
+import subprocess
+import sys
+
+import pytest
+
+from compare.cells import tables
+from compare.gap import terms as gap
+from tests.support.gap_checks import AGREEING
+
+AT = {"A": 1.0, "B": 1.25, "C": 0.5, "P": 2.0, "D": 0.75, "E": 3.5}
+
+
+def test_terms_are_the_mean_of_both_orders_and_their_difference():
+    found = gap.terms(AT)
+    assert found == {
+        "weights-moved": {"value": 0.25, "uncertainty": 0.0},
+        "dropout": {"value": (-0.75 - 1.25) / 2, "uncertainty": 0.5},  # BN switched after, or before
+        "batch-noise": {"value": (0.25 + 0.75) / 2, "uncertainty": 0.5},
+        "moving-statistics": {"value": 2.75, "uncertainty": 0.0},
+    }
+    assert sum(term["value"] for term in found.values()) == AT["E"] - AT["A"]
+
+
+def test_an_evaluation_of_other_samples_is_a_term_of_its_own():
+    found = gap.terms(AT | {"F": 3.0})
+    assert found["sample-mix"] == {"value": -0.5, "uncertainty": 0.0}
+    assert sum(term["value"] for term in found.values()) == 3.0 - AT["A"]
+
+
+@pytest.mark.parametrize(
+    ("layer", "stage"),
+    [
+        ("conv1_bn", "stem"),
+        ("conv2_block1_0_bn", "conv2"),
+        ("conv5_block3_3_bn", "conv5"),
+        ("encoder/bn_4", "encoder/bn_4"),
+    ],
+)
+def test_stages(layer, stage):
+    assert gap.stage(layer) == stage
+
+
+@pytest.fixture(scope="module")
+def explanations():
+    found = {}
+    for framework in ("keras", "torch"):
+        command = [sys.executable, "-m", f"tests.support.{framework}_gap"]
+        run = subprocess.run(command, capture_output=True, text=True)
+        assert run.returncode == 0, run.stderr[-2000:]
+        found[framework] = json.loads(run.stdout.splitlines()[-1])
+    return found
+
+
+@pytest.mark.parametrize("policy", AGREEING)
+def test_frameworks_agree_on_every_term(explanations, policy):
+    keras, torch = (explanations[framework][policy] for framework in ("keras", "torch"))
+    assert len(keras) == len(torch) == 3
+    for theirs, ours in zip(keras, torch, strict=True):
+        for metric in gap.METRICS:
+            for term, figures in theirs["terms"][metric].items():
+                assert ours["terms"][metric][term] == pytest.approx(figures, abs=1e-5), term
+        for stage, figures in theirs["stages"].items():
+            assert ours["stages"][stage] == pytest.approx(figures, abs=1e-5)
+        for before, after in zip(theirs["layers"], ours["layers"], strict=True):
+            for drift in tables.DRIFTS:
+                assert after[drift] == pytest.approx(before[drift], rel=1e-4, abs=1e-4)
+            assert {name: after[name] for name in ("decay", "steps", "steps_needed")} == {
+                name: before[name] for name in ("decay", "steps", "steps_needed")
+            }
+
+
+def test_the_terms_that_agree_are_not_trivial(explanations):
+    for term in ("weights-moved", "dropout", "batch-noise", "moving-statistics"):
+        assert abs(explanations["torch"]["bn-trainable"][-1]["terms"]["loss"][term]["value"]) > 1e-3
+
+
+def test_steps_needed_follow_from_the_decay(explanations):
+    (layer,) = explanations["keras"]["bn-trainable"][-1]["layers"]
+    assert (layer["decay"], layer["steps"], layer["steps_needed"]) == (0.99, 18, 299)
+    (kept,) = explanations["keras"]["frozen-batch-stats"][-1]["layers"]
+    assert (kept["steps"], kept["steps_needed"]) == (0, None)
+
+
+def test_one_layers_population_takes_the_whole_term_off(explanations):
+    for explanation in explanations["torch"]["bn-trainable"]:
+        term = explanation["terms"]["loss"]["moving-statistics"]["value"]
+        assert explanation["stages"]["bn"]["loss"] == pytest.approx(term, abs=1e-6)
+
+
+def test_tables(explanations):
+    cell = {
+        "framework": "torch",
+        "backbone": "small",
+        "policy": "bn-trainable",
+        "numerics": "matched",
+        "seed": 0,
+    }
+    cell["explanations"] = [{"epoch": 3, "reason": "last", **explanations["torch"]["bn-trainable"][-1]}]
+    terms = list(csv.DictReader(tables.gap([cell]).splitlines()))
+    assert tuple(terms[0]) == tables.GAP
+    assert [(row["metric"], row["term"]) for row in terms[:2]] == [
+        ("loss", "weights-moved"),
+        ("loss", "dropout"),
+    ]
+    assert len(terms) == 8
+    (layer,) = csv.DictReader(tables.layers([cell]).splitlines())
+    assert (layer["layer"], layer["stage"], layer["channels"], layer["steps_needed"]) == (
+        "bn",
+        "bn",
+        "6",
+        "299",
+    )
+    assert float(layer["kl_p95"]) > 0
+    stages = list(csv.DictReader(tables.stages([cell]).splitlines()))
+    assert [(row["stage"], row["metric"], row["epoch"]) for row in stages] == [
+        ("bn", "loss", "3"),
+        ("bn", "accuracy", "3"),
+    ]
+    assert tables.gap([{**cell, "explanations": []}]).splitlines() == [",".join(tables.GAP)]

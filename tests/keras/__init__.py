@@ -1,0 +1,1 @@
+"""Tests that need Keras: a process of their own."""

@@ -1,0 +1,56 @@
+"""In `matched` numerics, with a frozen backbone, both frameworks draw the same loss curves."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+TOLERANCE = {  # float32 rounding, relative: batch statistics feed it back through 53 layers, moving ones don't
+    "frozen-batch-stats": 1e-4,
+    "frozen-drifting": 1e-4,
+    "batch-stats": 1e-4,
+    "frozen": 1e-5,
+    "features": 1e-5,
+    "adapted": 1e-5,
+}
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    found = {}
+    for framework in ("keras", "torch"):
+        command = [
+            sys.executable,
+            "-m",
+            "tests.support.small_run",
+            framework,
+            str(tmp_path_factory.mktemp(framework)),
+            *TOLERANCE,
+        ]
+        run = subprocess.run(command, capture_output=True, text=True)
+        assert run.returncode == 0, run.stderr[-2000:]
+        found[framework] = json.loads(run.stdout.splitlines()[-1])
+    return found
+
+
+@pytest.mark.parametrize("policy", TOLERANCE)
+def test_loss_curves_agree(results, policy):
+    keras, torch = (results[framework][policy]["history"] for framework in ("keras", "torch"))
+    assert len(keras) == len(torch) == 5
+    for ours, theirs in zip(torch, keras, strict=True):
+        for part in ("fit", "evaluate", "val"):
+            assert ours[part]["loss"] == pytest.approx(theirs[part]["loss"], rel=TOLERANCE[policy]), (
+                policy,
+                part,
+            )
+
+
+def test_the_curves_are_not_trivial(results):
+    """Losses move from epoch to epoch and differ between policies, so that agreeing means something."""
+    for policies in results.values():
+        curves = {
+            name: [row["fit"]["loss"] for row in result["history"]] for name, result in policies.items()
+        }
+        assert all(max(curve) - min(curve) > 1e-2 for curve in curves.values())
+        assert curves["frozen"] != curves["frozen-batch-stats"] != curves["adapted"]

@@ -1,0 +1,87 @@
+import io
+
+import pytest
+from rich.console import Console
+
+from compare.report.terminal import print_results
+from compare.spec import POLICIES
+from tests.support.synthetic_run import CONFIG, make_cells
+
+
+def printed(cells, width=120, encoding="utf-8", colour=False, config=CONFIG):
+    file = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    console = Console(
+        file=file, width=width, force_terminal=colour, color_system="standard" if colour else None
+    )
+    print_results(config, cells, console)
+    file.flush()
+    return file.buffer.getvalue().decode(encoding)
+
+
+@pytest.mark.parametrize("width", [80, 100, 120])
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_the_table_fits_and_cuts_nothing_off(width, encoding):
+    text = printed(make_cells(tuple(POLICIES)), width, encoding)
+    assert max(map(len, text.splitlines())) <= width
+    assert "…" not in text
+    assert all(policy in text for policy in POLICIES)
+    assert text.count("gap") > len(POLICIES)
+
+
+def test_losses_of_two_digits_are_not_cut():
+    (cell,) = make_cells(("fine-tune",), ("keras",))
+    cell["history"][-1]["evaluate"]["loss"] = 123.456
+    assert "→ 123.46" in printed([cell], 80)
+
+
+def test_figures_and_signs_stand_in_the_row():
+    (cell,) = make_cells(("fine-tune",), ("torch",), epochs=1)
+    cell["history"][0]["fit"] |= {"loss": 0.41, "accuracy": 0.8}
+    cell["history"][0]["evaluate"] |= {"loss": 0.62, "accuracy": 0.71}
+    text = printed([cell])
+    assert "0.41 → 0.62 +0.21 +0.21" in text
+    assert "  80 →   71    -9    -9" in text
+
+
+def test_a_gap_is_red_and_none_is_green():
+    (above,) = make_cells(("fine-tune",), ("keras",), gap=(0.3, -0.1))
+    (below,) = make_cells(("fine-tune",), ("keras",), gap=(-0.3, 0.1))
+    assert "\x1b[1;31m" in printed([above], colour=True)
+    assert "\x1b[32m" not in printed([above], colour=True)
+    assert "\x1b[32m" in printed([below], colour=True)
+    assert "\x1b[1;31m" not in printed([below], colour=True)
+
+
+def test_seeds_are_averaged_and_their_number_is_said():
+    one, two = make_cells(("frozen",), ("keras",), seeds=2, epochs=1)
+    for cell, loss in ((one, 0.2), (two, 0.4)):
+        cell["history"][0]["fit"]["loss"] = loss
+    text = printed([one, two])
+    assert "0.30 →" in text
+    assert "averages of 2 seeds" in text
+    assert "averages" not in printed([one])
+
+
+def test_a_failed_cell_shows_its_reason_and_an_absent_one_that_it_was_not_run():
+    cells = make_cells(("frozen", "features"), failed=[("frozen", "torch", 0)])
+    text = " ".join(printed(cells[:3]).split())
+    assert "failed: loss is not" in text
+    assert "not run" in text
+
+
+def test_a_status_is_text_and_no_markup():
+    (cell,) = make_cells(("frozen",), ("keras",), failed=[("frozen", "keras", 0)])
+    cell["status"] = "failed: [red]a[/red]"
+    assert "[red]a[/red]" in printed([cell])
+
+
+def test_a_run_as_an_old_release_says_so():
+    settings = {**CONFIG["settings"], "release": "keras-2.2.4"}
+    text = printed(make_cells(("frozen",), numerics="matched"), config={**CONFIG, "settings": settings})
+    assert "ResNet50, as keras-2.2.4: loss" in text
+
+
+def test_each_numerics_has_a_table_of_its_own():
+    text = printed(make_cells(("frozen",)) + make_cells(("frozen",), numerics="matched"))
+    assert "ResNet50, native numerics" in text
+    assert "ResNet50, matched numerics" in text

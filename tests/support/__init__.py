@@ -1,0 +1,1 @@
+"""What tests share: models, runs, weight files and fakes."""

@@ -1,0 +1,76 @@
+"""Cells that need no framework and no time, for the tests of what runs, keeps and shows them.
+
+``python -m tests.support.fake_cells run ...`` is the command with such cells. The environment says which misbehave:
+``FAKE_CELLS={"torch-frozen-native-seed0": "kill"}``; and ``FAKE_CELLS_LOG`` names a file that gets a line for
+every worker that loads a framework and every cell that starts.
+"""
+
+import errno
+import json
+import os
+import signal
+import sys
+import time
+
+from tests.support.synthetic_run import make_cell
+
+
+def load(framework, threads):
+    """Stand in for `compare.cells.serve.load`."""
+    _note("load", framework)
+    return run_cell
+
+
+def run_cell(cell, settings, run_dir, report):
+    """Stand in for `compare.cells.cell.run_cell`: the same numbers every time."""
+    _note("cell", cell.name)
+    print("printed by", cell.name)
+    result = make_cell(
+        cell.policy,
+        cell.framework,
+        backbone=cell.backbone,
+        numerics=cell.numerics,
+        seed=cell.seed,
+        epochs=settings.epochs,
+    )
+    for epoch in result["history"]:
+        place = {"epoch": epoch["epoch"], "epochs": settings.epochs}
+        report({"event": "step", **place, "step": 1, "steps": 1, "fit_loss": epoch["fit"]["loss"]})
+        losses = {f"{part}_loss": epoch[part]["loss"] for part in ("fit", "evaluate", "val")}
+        report({"event": "epoch", **place, **losses})
+    (run_dir / "cells" / cell.name / "best.safetensors").write_bytes(b"half")
+    return _misbehave(json.loads(os.environ.get("FAKE_CELLS", "{}")).get(cell.name), result)
+
+
+def _misbehave(how, result):
+    if how == "raise":
+        raise ValueError("two\nlines")
+    if how == "full":
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "best.safetensors")
+    if how == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if how == "hang":
+        _note("hang", os.getpid())
+        time.sleep(60)
+    if how == "nan":
+        return result | {
+            "status": "failed: loss is not finite at epoch 1, step 2",
+            "history": [],
+            "fresh": {},
+        }
+    return result
+
+
+def _note(*words):
+    if path := os.environ.get("FAKE_CELLS_LOG"):
+        with open(path, "a") as log:
+            print(os.getpid(), *words, file=log)
+
+
+if __name__ == "__main__":
+    import compare.cells.serve
+    import compare.cli.app
+    from tests.support import fake_cells
+
+    compare.cells.serve.load = fake_cells.load
+    sys.exit(compare.cli.app.main())

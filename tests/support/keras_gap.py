@@ -1,0 +1,26 @@
+"""The small network of `gap_checks` in Keras; ``python -m tests.support.keras_gap`` prints its explanations."""
+
+import json
+
+import keras
+
+from compare.implementation import implementation
+from keras_impl import layers
+from tests.support import gap_checks
+
+SIDE = implementation("keras")
+
+
+def build(dropout, drop=layers.CounterDropout, decay=layers.DECAY):
+    inputs = keras.Input((6, 6, 3))
+    x = keras.layers.Conv2D(6, 3, use_bias=False, name="conv")(inputs)
+    x = layers.BatchNorm(decay=decay, name="bn")(x)
+    x = keras.layers.ReLU()(x)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    x = keras.layers.Dense(16, activation="relu", name="head_dense_1")(x)
+    x = drop(dropout, seed=0, name="head_dropout")(x)
+    return keras.Model(inputs, keras.layers.Dense(1, activation="sigmoid", name="head_dense_2")(x))
+
+
+if __name__ == "__main__":
+    print(json.dumps(gap_checks.everything(SIDE, build)))

@@ -1,0 +1,37 @@
+"""The small network of `gap_checks` in PyTorch; ``python -m tests.support.torch_gap`` prints its explanations."""
+
+import json
+
+from torch import nn
+
+from compare.implementation import implementation
+from tests.support import gap_checks
+from torch_impl import layers
+
+SIDE = implementation("torch")
+
+
+class Small(nn.Sequential):
+    def logits(self, x):
+        return super().forward(x)
+
+    def forward(self, x):
+        return self.logits(x).sigmoid()
+
+
+def build(dropout, drop=layers.CounterDropout, decay=layers.KERAS_DECAY):
+    model = Small()
+    model.add_module("conv", nn.Conv2d(3, 6, 3, bias=False))
+    model.add_module("bn", layers.BatchNorm(6, decay=decay, variance="biased"))
+    model.add_module("relu", nn.ReLU())
+    model.add_module("pool", nn.AdaptiveAvgPool2d(1))
+    model.add_module("flatten", nn.Flatten())
+    model.add_module("head_dense_1", nn.Linear(6, 16))
+    model.add_module("head_relu", nn.ReLU())
+    model.add_module("head_dropout", drop(dropout))
+    model.add_module("head_dense_2", nn.Linear(16, 1))
+    return model
+
+
+if __name__ == "__main__":
+    print(json.dumps(gap_checks.everything(SIDE, build)))

@@ -1,0 +1,1 @@
+"""Tests that need PyTorch: a process of their own."""
