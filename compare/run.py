@@ -97,13 +97,15 @@ def _train(
     opened.write_tables()
 
     from compare.report.as_json import record
+    from compare.report.load import load_run
     from compare.report.page import write_report
     from compare.report.terminal import print_results
 
+    left = load_run(opened.path)
     if as_json:
-        print(json.dumps({"run": str(opened.path), "tables": record(opened.config, opened.ended)}, indent=1))
+        print(json.dumps({"run": str(opened.path), "tables": record(left.config, left.cells)}, indent=1))
     else:
-        print_results(opened.config, opened.ended, Console())
+        print_results(left.config, left.cells, Console())
     report = write_report(opened.path)
     _say(console if as_json else Console(), f"report: {report}")
     return int(any(cell["status"] != "finished" for cell in opened.ended))

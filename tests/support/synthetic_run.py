@@ -4,6 +4,7 @@ import json
 import math
 import random
 
+from compare.gap.records import read_result
 from compare.spec import DECAY, POLICIES
 
 GAPS = {
@@ -141,6 +142,13 @@ def make_layers(size, decay, steps):
     return rows
 
 
+def make_result(policy, framework, **settings):
+    """`make_cell` as the record that it is read as."""
+    result, problems = read_result(json.dumps(make_cell(policy, framework, **settings)))
+    assert not problems
+    return result
+
+
 def make_cells(policies=DEFAULT, frameworks=("keras", "torch"), seeds=1, failed=(), **settings):
     """A grid of cells; ``failed`` are the (policy, framework, seed) that broke off after two epochs."""
     cells = []
@@ -155,6 +163,11 @@ def make_cells(policies=DEFAULT, frameworks=("keras", "torch"), seeds=1, failed=
                     }
                 cells.append(cell)
     return cells
+
+
+def make_results(*arguments, **settings):
+    """`make_cells` as the records that they are read as."""
+    return [read_result(json.dumps(cell))[0] for cell in make_cells(*arguments, **settings)]
 
 
 CONFIG = {

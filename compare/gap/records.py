@@ -1,0 +1,388 @@
+"""What a training leaves, as records: its epochs, why its gap is there, how it ended, and what it tells on the way.
+
+There is one way in from JSON, `read_result`, and one way out, `to_json`. Run directories of earlier versions come in
+by the same way: there an evaluation had a letter, and a status was a sentence.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from enum import StrEnum
+from functools import cache
+from statistics import fmean
+from typing import Any, Literal
+
+from compare.spec import Cell
+
+Metric = Literal["loss", "accuracy"]
+METRICS: tuple[Metric, ...] = ("loss", "accuracy")
+Part = Literal["fit", "evaluate", "val"]
+PARTS: tuple[Part, ...] = ("fit", "evaluate", "val")
+# the terms that every explanation has, in the order in which they add up from fit to evaluate
+TERMS = ("weights-moved", "dropout", "batch-noise", "moving-statistics")
+
+Figures = Mapping[str, float]  # of one pass: a metric's name -> its value
+
+FINITE = {"allow_inf_nan": False}  # a record with this config is refused where a figure of it isn't a number
+
+
+class Status(StrEnum):
+    """How a cell ended."""
+
+    FINISHED = "finished"
+    # the loss; it won't be finite the next time either
+    NOT_FINITE = "not finite"
+    # the process that it ran in
+    DIED = "died"
+    # with an error
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """An epoch's figures.
+
+    Attributes:
+        epoch: its number, from 1.
+        fit: what training reported, averaged over the epoch while the weights moved.
+        evaluate: on the same samples, at the epoch's end.
+        val: on the validation images.
+    """
+
+    epoch: int
+    learning_rate: float
+    fit: Figures
+    evaluate: Figures
+    val: Figures
+
+    def __post_init__(self) -> None:
+        """Check that each part has the figures that everything else is made of."""
+        for part in PARTS:
+            absent = [metric for metric in METRICS if metric not in self.part(part)]
+            if absent:
+                raise ValueError(f"an epoch without loss and accuracy: {part} has no {absent[0]}")
+
+    def part(self, part: Part) -> Figures:
+        """The figures of a part."""
+        return {"fit": self.fit, "evaluate": self.evaluate, "val": self.val}[part]
+
+    def gap(self, metric: Metric = "loss") -> float:
+        """Evaluate minus fit, on the same samples."""
+        return self.evaluate[metric] - self.fit[metric]
+
+
+@dataclass(frozen=True)
+class Evaluations:
+    """Loss and accuracy of the passes between `fit` and `evaluate`, all on the samples that the epoch trained on.
+
+    All but the first have the weights of the epoch's end.
+
+    Attributes:
+        fit: as `fit` reported it: weights moving, dropout on, BN as in `fit`.
+        end_of_epoch: dropout on with the epoch's own masks, BN as in `fit`.
+        without_dropout: dropout off, BN as in `fit`.
+        population_with_dropout: dropout on, BN with the samples' population statistics. None in explanations of
+            the first versions.
+        population: dropout off, BN with the samples' population statistics.
+        evaluate: as `evaluate` does it.
+        evaluate_reported: what `evaluate` reported where it had other samples than `fit`, or other weights of
+            them; None where the figure above is that.
+    """
+
+    fit: Figures
+    end_of_epoch: Figures
+    without_dropout: Figures
+    population_with_dropout: Figures | None
+    population: Figures
+    evaluate: Figures
+    evaluate_reported: Figures | None = None
+
+    __pydantic_config__ = FINITE
+
+    def __post_init__(self) -> None:
+        """Check that every pass that there was has loss and accuracy."""
+        for name, figures in vars(self).items():
+            absent = [metric for metric in METRICS if figures is not None and metric not in figures]
+            if absent:
+                raise ValueError(f"{name} has no {absent[0]}")
+
+
+@dataclass(frozen=True)
+class Term:
+    """An additive part of the gap.
+
+    Attributes:
+        value: the mean over the orders in which dropout and BN can be switched.
+        uncertainty: how far the orders are apart.
+    """
+
+    value: float
+    uncertainty: float
+
+    __pydantic_config__ = FINITE
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A figure of every channel of a layer, in short."""
+
+    median: float
+    p95: float
+    max: float
+
+    __pydantic_config__ = FINITE
+
+
+@dataclass(frozen=True)
+class LayerDrift:
+    """How far a BN layer's moving statistics lie from the samples' population statistics.
+
+    Attributes:
+        stage: the part of the network that the layer is in.
+        mean_drift: distance of the means, in standard deviations.
+        log_variance_ratio: absolute natural logarithm of the variances' ratio.
+        kl: Kullback-Leibler divergence of the normal distributions, in nats.
+        decay: share of the old moving value that a step keeps; None where steps weigh the same.
+        steps: updates so far.
+        steps_needed: updates until the statistics of before no longer count; None where there are no updates.
+    """
+
+    layer: str
+    stage: str
+    channels: int
+    mean_drift: Spread
+    log_variance_ratio: Spread
+    kl: Spread
+    decay: float | None
+    steps: int
+    steps_needed: int | None
+
+    __pydantic_config__ = FINITE
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why `fit` and `evaluate` part in an epoch.
+
+    Attributes:
+        reason: why this epoch is explained: it is the ``best``, the ``last``, ``best and last``, or was ``asked``
+            for.
+        terms: metric -> a term's name -> the term. They add up to evaluate minus fit.
+        stages: stage -> what of the gap disappears where that stage alone gets the population statistics.
+        layers: the BN layers, in the order of the network. Empty where `fit` and `evaluate` normalise alike.
+        penalty: the weights' part of the loss, in both figures.
+    """
+
+    epoch: int
+    reason: str
+    evaluations: Evaluations
+    terms: Mapping[Metric, Mapping[str, Term]]
+    stages: Mapping[str, Figures]
+    layers: tuple[LayerDrift, ...]
+    penalty: float = 0.0
+
+    __pydantic_config__ = FINITE
+
+    def __post_init__(self) -> None:
+        """Check that there are the terms of both metrics, and of each stage both figures."""
+        for metric in METRICS:
+            absent = [name for name in TERMS if name not in self.terms.get(metric, {})]
+            if absent:
+                raise ValueError(f"no term {absent[0]} of the {metric}")
+        for stage, part in self.stages.items():
+            absent = [metric for metric in METRICS if metric not in part]
+            if absent:
+                raise ValueError(f"stage {stage} has no {absent[0]}")
+
+
+@dataclass(frozen=True)
+class CellResult(Cell):
+    """What a cell ended with.
+
+    Attributes:
+        status: how it ended.
+        reason: why it didn't finish, in words; empty where it did.
+        epochs: how many it trained.
+        best_epoch: the one with the least val_loss; 0 where there is none.
+        history: the epochs.
+        fresh: evaluated at the end on batches that it didn't train on; empty where there was no end.
+        explanations: of some of its epochs, the earliest first.
+    """
+
+    status: Status
+    reason: str = ""
+    epochs: int = 0
+    best_epoch: int = 0
+    history: tuple[Epoch, ...] = ()
+    fresh: Figures = field(default_factory=dict)
+    explanations: tuple[Explanation, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Check that a cell that finished has epochs."""
+        if self.finished and not self.history:
+            raise ValueError("finished without an epoch")
+
+    @property
+    def finished(self) -> bool:
+        """Whether it came to its end."""
+        return self.status is Status.FINISHED
+
+    @property
+    def final(self) -> bool:
+        """Whether it needn't run again: it came to its end, or to a loss that won't be finite next time."""
+        return self.status in (Status.FINISHED, Status.NOT_FINITE)
+
+    @property
+    def ending(self) -> str:
+        """How it ended, in words."""
+        return self.status.value if self.finished else f"failed: {self.reason}"
+
+    def mean_gap(self, metric: Metric = "loss") -> float:
+        """Evaluate minus fit, averaged over the epochs."""
+        return fmean(epoch.gap(metric) for epoch in self.history)
+
+
+@dataclass(frozen=True)
+class Started:
+    """A worker has begun with a cell."""
+
+
+@dataclass(frozen=True)
+class StepDone:
+    """A training step is done; epochs and steps count from 1."""
+
+    epoch: int
+    epochs: int
+    step: int
+    steps: int
+    fit_loss: float
+
+
+@dataclass(frozen=True)
+class EpochDone:
+    """An epoch is trained and evaluated."""
+
+    epoch: int
+    epochs: int
+    fit_loss: float
+    evaluate_loss: float
+    val_loss: float
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A cell has ended, well or not."""
+
+    result: CellResult
+
+
+Event = Started | StepDone | EpochDone | Ended
+
+
+class RecordError(ValueError):
+    """JSON isn't the record that it should be; the message says in a line where."""
+
+
+def to_json(record: Any) -> str:
+    """Write a record as JSON, in the order of its fields."""
+    return json.dumps(asdict(record), indent=1) + "\n"
+
+
+def read_result(text: str) -> tuple[CellResult, list[str]]:
+    """Read what `to_json` wrote of a cell's result, or an earlier version.
+
+    Returns:
+        The result, and a line for each explanation that can't be used; those are left out of it.
+
+    Raises:
+        RecordError: it isn't a cell's result.
+    """
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise RecordError(f"not JSON: {' '.join(str(error).split())}") from error
+    if not isinstance(found, dict):
+        raise RecordError("not an object")
+    entries = found.pop("explanations", [])
+    result = validated(CellResult, _of_today(found))
+    kept, problems = [], []
+    for entry in entries if isinstance(entries, list) else [entries]:
+        try:
+            kept.append(validated(Explanation, _with_names(entry)))
+        except RecordError as error:
+            epoch = f"epoch {entry['epoch']!r}: " if isinstance(entry, dict) and "epoch" in entry else ""
+            problems.append(f"{epoch}{error}")
+    return replace(result, explanations=tuple(kept)), problems
+
+
+def validated(kind: type, found: object) -> Any:
+    """Make a record of what was read from JSON.
+
+    Raises:
+        RecordError: something is missing or of another type.
+    """
+    from pydantic import ValidationError
+
+    try:
+        return _adapter(kind).validate_json(json.dumps(found), strict=True)
+    except ValidationError as error:
+        raise RecordError(_problem(error)) from error
+
+
+@cache
+def _adapter(kind: type):
+    from pydantic import TypeAdapter  # takes a while to import, and `compare --help` doesn't need it
+
+    return TypeAdapter(kind)
+
+
+def _problem(error: Any) -> str:
+    """Say in a line what is wrong first."""
+    first = error.errors(include_url=False)[0]
+    where = ".".join(map(str, first["loc"]))
+    if first["type"] == "missing":
+        return f"no {where}"
+    if first["type"] == "value_error":
+        return str(first["ctx"]["error"])
+    given = repr(first["input"])
+    given = given if len(given) <= 40 else f"{given[:37]}..."
+    return f"{where + ' is ' if where else ''}{given}: {first['msg'][0].lower()}{first['msg'][1:]}"
+
+
+# ---- what earlier versions wrote
+
+LETTERS = {
+    "A": "fit",
+    "B": "end_of_epoch",
+    "C": "without_dropout",
+    "P": "population_with_dropout",
+    "D": "population",
+    "E": "evaluate",
+    "F": "evaluate_reported",
+}
+
+
+def _of_today(found: dict) -> dict:
+    """A result as it is written today; one of an earlier version has its reason in the status."""
+    status = found.get("status")
+    if "reason" in found or not isinstance(status, str):
+        return found
+    reason = status.removeprefix("failed: ")
+    if reason == status:
+        return found
+    kinds = {"loss is not finite": Status.NOT_FINITE, "the worker died": Status.DIED}
+    kind = next((kind for words, kind in kinds.items() if reason.startswith(words)), Status.FAILED)
+    return found | {"status": kind.value, "reason": reason}
+
+
+def _with_names(entry: object) -> object:
+    """An explanation whose evaluations have names; one of an earlier version has letters."""
+    if not isinstance(entry, dict) or not isinstance(entry.get("evaluations"), dict):
+        return entry
+    old = entry["evaluations"]
+    if not LETTERS.keys() & old.keys():
+        return entry
+    named = {LETTERS.get(name, name): figures for name, figures in old.items()}
+    return entry | {"evaluations": {"population_with_dropout": None} | named}
