@@ -12,6 +12,7 @@ import keras
 import numpy as np
 
 from . import statistics, training
+from .keeping import replaced
 
 _in_fit: WeakKeyDictionary = WeakKeyDictionary()  # body -> the same layers, for the passes as in `fit`
 
@@ -89,7 +90,7 @@ def _as_in(model, normalise):
     with statistics.substituted(model, {}), ExitStack() as stack:
         for layer in statistics.batch_norms(model).values():
             call = partial(_call, layer.call, normalise == "fit")
-            stack.enter_context(statistics._replaced(layer, call=call, momentum=1.0))
+            stack.enter_context(replaced(layer, call=call, momentum=1.0))
         yield
 
 

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 
 from . import lockstep
+from .keeping import replaced
 
 BATCH_NORM = keras.layers.BatchNormalization
 
@@ -87,7 +88,7 @@ def population(model, batches, weights=None, take=None):
     with substituted(model, {}), ExitStack() as stack:
         for layer in model._flatten_layers():
             if hasattr(layer, "_run_through_graph"):  # a functional model
-                stack.enter_context(_replaced(layer, _run_through_graph=_forgetful(layer)))
+                stack.enter_context(replaced(layer, _run_through_graph=forgetful(layer)))
         for name, layer in layers.items():
             stack.enter_context(_stopping(layer, name))
         statistics = lockstep.run(forwards, lambda name, *pair: _put(layers, {name: pair}), weights)
@@ -123,6 +124,27 @@ def substituted(model, statistics):
             variable.assign(values)
 
 
+def forgetful(model):
+    """Make a functional model's graph run that drops tensors after their last use; Keras's keeps them all."""
+    depths = sorted(model._nodes_by_depth, reverse=True)
+    nodes = [node for depth in depths for node in model._nodes_by_depth[depth] if not node.is_input]
+    inputs_of = {node: {id(tensor) for tensor in node.input_tensors} for node in nodes}
+    last = {key: node for node in nodes for key in inputs_of[node]} | {id(x): None for x in model.outputs}
+
+    def run_through_graph(inputs, operation_fn):
+        values = dict(zip(map(id, model.inputs), keras.tree.flatten(inputs), strict=True))
+        for node in nodes:
+            args, options = node.arguments.fill_in(values)
+            for key in (key for key in inputs_of[node] if last[key] is node):
+                del values[key]
+            outputs = operation_fn(node.operation)(*args, **options)
+            values.update(zip(map(id, node.outputs), keras.tree.flatten(outputs), strict=True))
+            del args, options, outputs
+        return keras.tree.pack_sequence_as(model._outputs_struct, [values[id(x)] for x in model.outputs])
+
+    return run_through_graph
+
+
 def _moving(layer):
     return layer.moving_mean, layer.moving_variance
 
@@ -155,45 +177,8 @@ def _stopping(layer, name):
         lockstep.stop(name, _moments(inputs, layer.axis, options.get("mask")))
         return call(inputs, training=False, **options)
 
-    with _replaced(
-        layer, call=stop_and_call, evaluates_with="moving"
-    ):  # the latter for this project's layers
+    with replaced(layer, call=stop_and_call, evaluates_with="moving"):  # the latter for this project's layers
         yield
-
-
-@contextmanager
-def _replaced(target, **values):
-    """Give an object other attributes for a while, past Keras's tracking of attributes."""
-    attributes = vars(target)
-    before = {name: attributes[name] for name in values if name in attributes}
-    attributes.update(values)
-    try:
-        yield
-    finally:
-        for name in values:
-            del attributes[name]
-        attributes.update(before)
-
-
-def _forgetful(model):
-    """Make a functional model's graph run that drops tensors after their last use; Keras's keeps them all."""
-    depths = sorted(model._nodes_by_depth, reverse=True)
-    nodes = [node for depth in depths for node in model._nodes_by_depth[depth] if not node.is_input]
-    inputs_of = {node: {id(tensor) for tensor in node.input_tensors} for node in nodes}
-    last = {key: node for node in nodes for key in inputs_of[node]} | {id(x): None for x in model.outputs}
-
-    def run_through_graph(inputs, operation_fn):
-        values = dict(zip(map(id, model.inputs), keras.tree.flatten(inputs), strict=True))
-        for node in nodes:
-            args, options = node.arguments.fill_in(values)
-            for key in (key for key in inputs_of[node] if last[key] is node):
-                del values[key]
-            outputs = operation_fn(node.operation)(*args, **options)
-            values.update(zip(map(id, node.outputs), keras.tree.flatten(outputs), strict=True))
-            del args, options, outputs
-        return keras.tree.pack_sequence_as(model._outputs_struct, [values[id(x)] for x in model.outputs])
-
-    return run_through_graph
 
 
 def _inputs(batch):

@@ -8,10 +8,34 @@ import pytest
 ROOT = Path(__file__).parent.parent
 FILES = sorted(path.name for path in (ROOT / "torch_impl").glob("*.py"))
 
+# of the diagnosis, which comes to one implementation after the other
+NOT_YET = {
+    name
+    for name in (
+        "acting",
+        "calls",
+        "gathering",
+        "initial",
+        "keeping",
+        "objectives",
+        "owned",
+        "probing",
+        "switches",
+    )
+    if not all((ROOT / side / f"{name}.py").is_file() for side in ("torch_impl", "keras_impl"))
+}
+FILES = [name for name in FILES if name.removesuffix(".py") not in NOT_YET]
+
 # what one framework needs and the other doesn't, with the reason
 ONE_SIDED = {
     "bn_policy.hold": "a Keras layer keeps its state; a PyTorch module must be set again after train() and eval()",
     "bn_policy.leaves": "PyTorch's named_modules() already walks nested models",
+    "keeping.value": "a Keras variable is copied by each backend in its own way",
+    "keeping.replaced": "Keras tracks what is assigned to a layer",
+    "statistics.forgetful": "PyTorch runs no stored graph, which would keep all tensors",
+    "switches.Site": "a Keras layer is watched at its call; a PyTorch module's functions are",
+    "switches.called": "as Site",
+    "switches.given": "as Site",
     "metrics.metrics": "Keras compiles metric objects into a model; PyTorch measures an epoch's predictions at its end",
     "optimizers.KerasSGD": "Keras's own is keras.optimizers.SGD",
     "optimizers.KerasRMSprop": "Keras's own is keras.optimizers.RMSprop",
@@ -43,7 +67,8 @@ def _arguments(node):
 
 
 def test_same_files():
-    assert sorted(path.name for path in (ROOT / "keras_impl").glob("*.py")) == FILES
+    found = sorted(path.name for path in (ROOT / "keras_impl").glob("*.py") if path.stem not in NOT_YET)
+    assert found == FILES
 
 
 @pytest.mark.parametrize("file", FILES)
@@ -59,7 +84,7 @@ def test_same_arguments(file):
             assert arguments == keras[name], name
 
 
-@pytest.mark.parametrize("name", ONE_SIDED)
+@pytest.mark.parametrize("name", [name for name in ONE_SIDED if name.split(".")[0] not in NOT_YET])
 def test_what_is_one_sided_is_on_one_side(name):
     """An exception that no longer is one must go."""
     file, function = name.split(".")

@@ -1,0 +1,412 @@
+"""Say of each layer what it does in training and in evaluation, as it was seen to do it."""
+
+from contextlib import ExitStack
+
+import keras
+import numpy as np
+
+from . import owned
+from .evidence import Layer
+from .keeping import replaced, value
+from .switches import given
+
+_BY_SAMPLE = (
+    keras.layers.LayerNormalization, keras.layers.GroupNormalization, keras.layers.UnitNormalization,
+    keras.layers.RMSNormalization,
+)  # fmt: skip
+_NAMES_BY_SAMPLE = ("layernorm", "groupnorm", "rmsnorm", "instancenorm")
+_AUGMENTS = (
+    "random", "augment", "jitter", "flip", "crop", "eras", "cutout", "mix", "solariz", "equaliz", "invert", "rotat",
+)  # fmt: skip
+
+
+def observe(switches, objective, batches):
+    """Watch a few batches pass, and describe every layer that acts differently in training or that normalises.
+
+    Args:
+        switches: of the model, whose sites are filled in.
+        objective: the model's `objectives.Objective`.
+        batches: one or more.
+    """
+    for training in (True, False):
+        for place, batch in enumerate(batches):
+            _follow(switches, objective, batch, place, training)
+    leaves = [site for site in switches.sites if _candidate(site) and not site.children]
+    _try(switches, objective, batches[0], leaves, fit=True)
+    holders = [site for site in switches.sites if _candidate(site) and site.children]
+    if holders:
+        _try(switches, objective, batches[0], holders, fit=False)
+    for site in switches.sites:
+        _settle(site)
+    return _rows(switches)
+
+
+def alone(model):
+    """Describe every layer by what it does with inputs made up for the model."""
+    from .switches import Switches
+
+    return observe(Switches(model), _OutputsAlone(model), [_made_up(model)])
+
+
+def faults(mean, variance):
+    """What is wrong with statistics, in words."""
+    found = []
+    for name, values in (("means", mean), ("variances", variance)):
+        for what, wrong in (("NaN", np.isnan(values)), ("infinity", np.isinf(values))):
+            if wrong.any():
+                found.append(f"{what} in {int(wrong.sum())} of {wrong.size} {name}")
+    if (variance < 0).any():
+        found.append(f"a negative value in {int((variance < 0).sum())} of {variance.size} variances")
+    return tuple(found)
+
+
+def _follow(switches, objective, batch, place, training):
+    """Follow one pass: what each call is given, who asks for it, and which variables it changes."""
+    switches.begin(0, place)
+    before, order = _values(switches.model), []
+
+    def record(site, index, call, args, options):
+        modes = site.fit if training else site.evaluate
+        if place == 0:
+            order.append(site)
+            site.order = min(site.order, len(order))
+            modes.append(options.get("training"))
+        return call(*args, **options)
+
+    with ExitStack() as stack:
+        for site in switches.sites:
+            stack.enter_context(_asked(site, training))
+        stack.enter_context(switches.between(record))
+        objective.measure(batch, training)
+    changed = [(v, values) for v, values in before if value(v).tobytes() != values.tobytes()]
+    owner = {id(v): site for site in switches.sites for v in _own(site.layer)}
+    for variable, values in changed:
+        site = owner.get(id(variable))
+        if site is not None and "float" in variable.dtype:
+            site.moves[0 if training else 1] = True
+        variable.assign(values)
+    if training:
+        known = {id(v) for v, _ in switches.moving}
+        switches.moving += [(v, values) for v, values in changed if id(v) not in known]
+
+
+def _asked(site, training):
+    """Listen to what the code around a layer asks it for, where it says so."""
+    resolve = site.layer._resolve_and_populate_arg
+
+    def listen(name, call_spec, *rest):
+        if name == "training":
+            site.asked[0 if training else 1] = call_spec.user_arguments_dict.get("training")
+        return resolve(name, call_spec, *rest)
+
+    return replaced(site.layer, _resolve_and_populate_arg=listen)
+
+
+def _candidate(site):
+    """Say whether a layer may do something else in training."""
+    layer = site.layer
+    if not (site.fit or site.evaluate):
+        return False
+    framework = type(layer).__module__.startswith("keras.")
+    if site.children and framework and not isinstance(layer, keras.layers.SpectralNormalization):
+        return False  # it only hands the mode on
+    if owned.is_normalisation(layer) or [bool(m) for m in site.fit] != [bool(m) for m in site.evaluate]:
+        return layer._call_has_training_arg
+    return not framework and not site.children
+
+
+def _try(switches, objective, batch, sites, fit):
+    """Call some layers three times on what reaches them: as in training, so again, and as in evaluation.
+
+    Args:
+        switches, objective, batch: what to pass.
+        sites: which layers.
+        fit: whether the layers around and inside stand as in training meanwhile.
+    """
+    tried, inside = set(), []
+
+    def attempt(site, index, call, args, options):
+        def as_in(training):
+            return call(*args, **given(site, options, site.mode(index, training)))
+
+        if site not in sites or site in tried or inside:
+            return as_in(fit)
+        tried.add(site)
+        inside.append(site)
+        try:
+            return _compare(site, as_in, args[0] if args else None)
+        finally:
+            inside.clear()
+
+    switches.begin(0, 0)
+    with switches.between(attempt):
+        objective.measure(batch, training=True)
+    switches.put_back()
+
+
+def _compare(site, as_in, x):
+    layer = site.layer
+    before = {id(v): value(v) for v in layer.variables}
+    variables = {id(v): v for v in layer.variables}
+
+    def put_back(seeds=True):
+        for key, variable in variables.items():
+            if seeds or "float" in variable.dtype:
+                variable.assign(before[key])
+
+    first = as_in(True)
+    after = {key: value(v) for key, v in variables.items()}
+    put_back(seeds=False)
+    again = as_in(True)
+    put_back()
+    evaluated = as_in(False)
+    put_back()
+    site.differs, site.draws = not _same(first, evaluated), not _same(first, again)
+    moved = {
+        key: v for key, v in after.items() if "float" in variables[key].dtype and not _equal(v, before[key])
+    }
+    site.owned = owned.find(layer, x, before, moved)
+    if site.owned:
+        site.uses = [_uses(site, as_in, training, put_back) for training in (True, False)]
+    return first
+
+
+def _uses(site, as_in, training, put_back):
+    """Say what a normalisation normalises with: does it depend on what it has stored?"""
+    modes = site.fit if training else site.evaluate
+    if not modes:
+        return "unreached"
+    if type(site.layer).call is keras.layers.BatchNormalization.call:
+        return "batch" if modes[0] and site.layer.trainable else "moving"
+    mean, variance = site.owned.pair
+    plain = as_in(training)
+    put_back()
+    mean.assign(value(mean) + 1)
+    variance.assign(value(variance) * 4 + 1)
+    other = as_in(training)
+    put_back()
+    return "batch" if _same(plain, other) else "moving"
+
+
+def _settle(site):
+    """Say which switch a layer belongs to, by what was seen."""
+    layer = site.layer
+    if site.owned:
+        site.role = "normalisation"
+        site.switch = "unreached" not in site.uses and site.uses[0] != site.uses[1]
+        return
+    if _by_sample(layer):
+        site.role = "normalisation"
+        site.uses = ["sample" if modes else "unreached" for modes in (site.fit, site.evaluate)]
+        return
+    rates = any(_share(layer, name) for name in ("dropout", "recurrent_dropout"))
+    if site.draws or (site.differs and rates):
+        site.role = "augmentation" if _augments(layer) else "dropout"
+        site.switch = site.differs
+        site.uses = ["on", "off" if site.differs else "on"]
+    elif site.differs:
+        site.role, site.switch, site.uses = "other", True, ["on", "off"]
+
+
+def _share(layer, name):
+    held = getattr(layer, name, 0)
+    return isinstance(held, int | float) and held > 0
+
+
+def _by_sample(layer):
+    name = type(layer).__name__.lower()
+    return isinstance(layer, _BY_SAMPLE) or any(word in name for word in _NAMES_BY_SAMPLE)
+
+
+def _augments(layer):
+    name = type(layer).__name__.lower()
+    rank = getattr(getattr(layer, "input_spec", None), "ndim", None)
+    return any(word in name for word in _AUGMENTS) and "drop" not in name and rank != 2
+
+
+def _values(model):
+    found = {id(v): v for v in model.variables}
+    return [(v, value(v)) for v in found.values()]
+
+
+def _own(layer):
+    seeds = [generator.state for generator in getattr(layer, "_seed_generators", ())]
+    return [*layer._trainable_variables, *layer._non_trainable_variables, *seeds]
+
+
+def _same(these, those):
+    these, those = keras.tree.flatten(these), keras.tree.flatten(those)
+    return len(these) == len(those) and all(_equal(a, b) for a, b in zip(these, those, strict=True))
+
+
+def _equal(a, b):
+    a, b = keras.ops.convert_to_numpy(a), keras.ops.convert_to_numpy(b)
+    return a.shape == b.shape and bool(np.array_equal(a, b, equal_nan="float" in str(a.dtype)))
+
+
+class _OutputsAlone:
+    """An objective without a loss, for a model that nobody has given data for."""
+
+    def __init__(self, model):
+        self.model = model
+
+    def measure(self, batch, training):
+        if self.model._call_has_training_arg:
+            return self.model(batch, training=training)
+        return self.model(batch)
+
+
+def _made_up(model):
+    """Make inputs of a model's own shapes: 4 samples, normal where floats are taken, small whole numbers elsewhere.
+
+    Raises:
+        ValueError: nobody can tell the shapes.
+    """
+    generator = np.random.default_rng(0)
+    if hasattr(model, "_inputs_struct"):
+        return keras.tree.map_structure(
+            lambda tensor: _array(generator, tensor.shape, keras.backend.standardize_dtype(tensor.dtype)),
+            model._inputs_struct,
+        )
+    config = model.get_build_config() or {}
+    shape = config.get("input_shape")
+    if not shape:
+        raise ValueError("the model's input shapes aren't known: give data")
+    return _array(generator, shape, keras.config.floatx())
+
+
+def _array(generator, shape, dtype):
+    shape = (4, *(8 if size is None else size for size in shape[1:]))
+    if "float" in dtype:
+        return keras.ops.convert_to_tensor(generator.normal(size=shape).astype("float32"), dtype)
+    return keras.ops.convert_to_tensor(generator.integers(0, 2, shape), dtype)
+
+
+def _rows(switches):
+    model = switches.model
+    trainable = {id(v) for v in model.trainable_variables}
+    baked = _baked(model)
+    found = [site for site in switches.sites if site.role is not None]
+    steps = _steps(model)
+    rows = [_row(site, switches, trainable, baked, steps) for site in found]
+    return sorted(rows, key=lambda row: row.order)
+
+
+def _row(site, switches, trainable, baked, steps):
+    layer = site.layer
+    own = layer._trainable_variables
+    trains = any(id(v) in trainable for v in own)
+    asks, why = _asks(site, switches, baked)
+    facts = {}
+    if site.owned:
+        mean, variance = site.owned.stored()
+        facts = {
+            "mean": mean, "variance": variance, "faults": faults(mean, variance), "decay": site.owned.decay,
+            "virgin": _virgin(layer, mean, variance),
+            "steps": steps * max(1, len(site.fit)) if site.moves[0] and steps else None,
+        }  # fmt: skip
+        flags = [None if ask is None else "batch" if ask and layer.trainable else "moving" for ask in asks]
+    else:
+        flags = [None if ask is None else "on" if ask else "off" for ask in asks]
+        flags = [None, None] if site.role == "normalisation" else flags
+    return Layer(
+        site.name,
+        type(layer).__name__,
+        site.role,
+        switch=site.switch,
+        trains=trains,
+        parameters=bool(own),
+        frozen=site.role == "normalisation" and _frozen(site, trainable),
+        fit=site.uses[0],
+        evaluate=site.uses[1],
+        flag_fit=flags[0],
+        flag_evaluate=flags[1],
+        moves=site.moves[0],
+        moves_in_evaluation=site.moves[1],
+        calls=len(site.fit),
+        epsilon=getattr(layer, "epsilon", None),
+        override=why,
+        order=site.order,
+        **facts,
+    )
+
+
+def _steps(model):
+    """How many steps the model's optimizer has made; 0 where it doesn't say."""
+    iterations = getattr(getattr(model, "optimizer", None), "iterations", None) if model.compiled else None
+    return 0 if iterations is None else int(keras.ops.convert_to_numpy(iterations))
+
+
+def _virgin(layer, mean, variance):
+    """Whether statistics are still exactly as they were made."""
+    begins = []
+    for name, values, usual in (("mean", mean, 0.0), ("variance", variance, 1.0)):
+        initializer = getattr(layer, f"moving_{name}_initializer", None)
+        made = np.full(values.shape, usual) if initializer is None else initializer(values.shape)
+        begins.append(np.array_equal(np.asarray(keras.ops.convert_to_numpy(made), np.float64), values))
+    return all(begins)
+
+
+def _frozen(site, trainable):
+    """Whether a person would believe that a layer is frozen: nothing in it and beside it trains, but something does."""
+    if not trainable or any(id(v) in trainable for v in site.layer.variables):
+        return False
+    around = site.parent
+    while around is not None and around.parent is not None:
+        if any(id(v) in trainable for v in around.layer.variables):
+            return False
+        if around.layer._trainable_variables or len(around.layer.weights) > len(site.layer.weights):
+            return True
+        around = around.parent
+    before = _feeding(site)
+    return before is not None and not any(id(v) in trainable for v in before.variables)
+
+
+def _feeding(site):
+    """The layer with weights that comes before a layer among those beside it; None where there is none."""
+    beside = site.parent.layer._flatten_layers(include_self=False, recursive=False) if site.parent else []
+    before = beside[: beside.index(site.layer)] if site.layer in beside else []
+    return next((layer for layer in reversed(before) if layer.weights), None)
+
+
+def _baked(model):
+    """What a graph has stored for the calls of its layers: id of a layer -> its ``training=``."""
+    found = {}
+    for container in model._flatten_layers():
+        for nodes in getattr(container, "_nodes_by_depth", {}).values():
+            for node in nodes:
+                mode = node.arguments.kwargs.get("training") if not node.is_input else None
+                if mode is not None and not keras.ops.is_tensor(mode):
+                    found[id(node.operation)] = bool(mode)
+    return found
+
+
+def _asks(site, switches, baked):
+    """What is asked of a layer in training and in evaluation by what is around it, and why it gets something else."""
+    around = site
+    while around is not None:
+        if id(around.layer) in baked:
+            break
+        around = around.parent
+    given = [bool(site.fit and site.fit[0]), bool(site.evaluate and site.evaluate[0])]
+    if around is not None:
+        mode = baked[id(around.layer)]
+        what = "it" if around is site else around.name
+        if site.fit and given[0] != mode:
+            return [mode, mode], f"the graph calls {what} with training={mode}, and fit overrides that"
+        if site.evaluate and given[1] != mode:
+            return [mode, mode], f"the graph calls {what} with training={mode}, and evaluate overrides that"
+        return [mode, mode], None
+    if site.fit and not given[0]:
+        asked = site
+        while asked is not None and asked.asked[0] is None:
+            asked = asked.parent
+        if asked is None or (asked.parent is None and asked.asked[0] is False):
+            return [
+                True,
+                False,
+            ], "no training=True reaches it in fit: the code around it doesn't pass that on"
+        return [False, False], None
+    if site.evaluate and given[1]:
+        return [True, False], "its call asks for training=True, in evaluation too"
+    return [True, False], None

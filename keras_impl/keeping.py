@@ -1,0 +1,252 @@
+"""All state of a model: hash it, and put it back to the last bit.
+
+State is every variable (weights, moving statistics, the optimizer's, the metrics', the seeds of dropout), every
+attribute of every layer, and the random generators of Python, NumPy and the framework.
+"""
+
+import hashlib
+import pickle
+import random
+import signal
+import sys
+import threading
+import zlib
+from contextlib import contextmanager
+
+import keras
+import numpy as np
+from keras.src.backend.common import global_state
+from keras.src.random.seed_generator import GLOBAL_SEED_GENERATOR
+
+_COMPILED = ("_compile_metrics", "_compile_loss", "_loss_tracker", "optimizer")
+_SEEDS = 2**31 - 1
+_FUNCTIONS = ("train_function", "test_function", "predict_function")
+# what a first call sets, and what nothing else depends on
+_UNIMPORTANT = ("_called", "_losses", "_loss_ids", "_arguments_seen")
+
+
+@contextmanager
+def kept(subject):
+    """Put all state of a subject's model back at the end, also when an error or Ctrl-C ended the block."""
+    snapshot = _Snapshot(subject.model)
+    try:
+        yield
+    finally:
+        with _undisturbed():
+            snapshot.restore()
+
+
+def state(subject):
+    """Hash all state of a subject's model, item by item.
+
+    Returns:
+        ``part:name`` -> hash. Parts are ``weights``, ``statistics`` (what no optimizer changes), ``modes``
+        (whether a layer trains), ``optimizer``, ``metrics``, ``random`` and ``other``.
+    """
+    model = subject.model
+    found = {f"weights:{v.path}": _hash(value(v)) for v in model.trainable_variables}
+    for variable in model.non_trainable_variables:
+        found[f"{'random' if _is_seed(variable) else 'statistics'}:{variable.path}"] = _hash(value(variable))
+    for i, variable in enumerate(_optimizer_variables(model)):
+        found[f"optimizer:{i}.{variable.path}"] = _hash(value(variable))
+    for i, variable in enumerate(v for metric in model.metrics for v in metric.variables):
+        found[f"metrics:{i}.{variable.path}"] = _hash(value(variable))
+    for i, layer in enumerate(model._flatten_layers()):
+        found[f"modes:{i}.{layer.name}"] = str(layer.trainable)
+        found |= {f"other:{i}.{layer.name}.{name}": repr(held) for name, held in _plain(layer).items()}
+    found |= {f"other:{name}": str(id(getattr(model, name, None))) for name in _FUNCTIONS}
+    _, (python, numpy, seed, framework) = random_state()
+    drawn = {"python": python, "numpy": numpy, "keras": seed and seed[1].tolist(), "framework": framework}
+    return found | {f"random:{name}": _hash(held) for name, held in drawn.items()}
+
+
+def value(variable):
+    """Copy the values of a variable as an array."""
+    return np.array(keras.ops.convert_to_numpy(variable.value))
+
+
+def random_state(model=None):
+    """Copy the states of all generators of the process, and of a model's layers."""
+    seeds = [(v, value(v)) for v in _seeds(model)]
+    return seeds, (random.getstate(), np.random.get_state(), _keras_generator(), _framework_generator())  # noqa: NPY002
+
+
+def set_random_state(generators):
+    """Put the generators' states back, as `random_state` gave them."""
+    seeds, (python, numpy, seed, framework) = generators
+    for variable, values in seeds:
+        variable.assign(values)
+    random.setstate(python)
+    np.random.set_state(numpy)  # noqa: NPY002
+    _set_keras_generator(seed)
+    _set_framework_generator(framework)
+
+
+def seed_all(seed, model=None):
+    """Seed all generators: whatever is drawn next depends on the seed, and of a model on the layer, alone.
+
+    DIFFERS: each Keras layer has a generator of its own; PyTorch has one for all.
+    """
+    mixed = zlib.crc32(repr(seed).encode()) % _SEEDS
+    random.seed(mixed)
+    np.random.seed(mixed)  # noqa: NPY002
+    states = _seeds(model)
+    generator = global_state.get_global_attribute(GLOBAL_SEED_GENERATOR)
+    if generator is not None:
+        states.append(generator.state)
+    for i, variable in enumerate(states):
+        variable.assign(np.array([(mixed + 7919 * i) % _SEEDS, 0], variable.dtype))
+    if keras.backend.backend() == "torch":
+        sys.modules["torch"].manual_seed(mixed)
+    elif keras.backend.backend() == "tensorflow":
+        context = _tensorflow_context()
+        context._seed, context._rng = mixed, random.Random(mixed)
+
+
+@contextmanager
+def replaced(target, **values):
+    """Give an object other attributes for a while, past Keras's tracking of attributes."""
+    attributes = vars(target)
+    before = {name: attributes[name] for name in values if name in attributes}
+    attributes.update(values)
+    try:
+        yield
+    finally:
+        for name in values:
+            del attributes[name]
+        attributes.update(before)
+
+
+class _Snapshot:
+    """A copy of all state of a model."""
+
+    def __init__(self, model):
+        self.generators = random_state()
+        found = [*model.variables, *_optimizer_variables(model)]
+        found += [variable for metric in model.metrics for variable in metric.variables]
+        self.values = [(v, value(v)) for v in {id(v): v for v in found}.values()]
+        self.attributes = [(item, dict(vars(item)), _contents(item)) for item in _objects(model)]
+
+    def restore(self):
+        for item, attributes, contents in self.attributes:
+            _put_attributes(item, attributes, contents)
+        for variable, values in self.values:
+            if value(variable).tobytes() != values.tobytes():
+                variable.assign(values)
+        set_random_state(self.generators)
+
+
+def _hash(item):
+    if not isinstance(item, np.ndarray):
+        return hashlib.sha256(pickle.dumps(item)).hexdigest()
+    return hashlib.sha256(f"{item.dtype}{item.shape}".encode() + item.tobytes()).hexdigest()
+
+
+def _optimizer_variables(model):
+    return list(getattr(model.optimizer, "variables", None) or ()) if model.compiled else []
+
+
+def _seeds(model):
+    return [] if model is None else [v for v in model.non_trainable_variables if _is_seed(v)]
+
+
+def _is_seed(variable):
+    return "seed_generator_state" in variable.path
+
+
+def _objects(model):
+    """List what may keep something in its attributes: layers, metrics, and what `compile` makes."""
+    parts = [getattr(model, name, None) for name in _COMPILED]
+    found = [*model._flatten_layers(), *model.metrics, *(part for part in parts if part is not None)]
+    return list({id(item): item for item in found}.values())
+
+
+def _contents(item):
+    """Copy the lists and dicts among the attributes of an object, one level deep."""
+    return {
+        name: dict(held) if isinstance(held, dict) else list(held)
+        for name, held in vars(item).items()
+        if isinstance(held, list | dict)
+    }
+
+
+def _put_attributes(item, attributes, contents):
+    now = vars(item)  # past the tracking of attributes: only what was here comes back
+    for name in now.keys() - attributes.keys():
+        del now[name]
+    now.update(attributes)
+    for name, content in contents.items():
+        held = attributes[name]
+        if isinstance(held, dict):
+            if held.keys() != content.keys() or not _same(held.values(), content.values()):
+                dict.clear(held)
+                dict.update(held, content)
+        elif not _same(held, content):
+            list.__setitem__(held, slice(None), content)
+
+
+def _same(these, those):
+    return len(these) == len(those) and all(a is b for a, b in zip(these, those, strict=True))
+
+
+def _plain(item):
+    """Pick the attributes whose value is a number, a text or a truth, and whether the layer trains."""
+    return {
+        name: held
+        for name, held in vars(item).items()
+        if isinstance(held, bool | int | float | str) and name not in _UNIMPORTANT
+    }
+
+
+def _keras_generator():
+    """Copy the state of the generator that Keras draws from where a layer has none; it has no public name."""
+    generator = global_state.get_global_attribute(GLOBAL_SEED_GENERATOR)
+    return None if generator is None else (generator, value(generator.state))
+
+
+def _set_keras_generator(kept):
+    global_state.set_global_attribute(GLOBAL_SEED_GENERATOR, kept and kept[0])
+    if kept:
+        kept[0].state.assign(kept[1])
+
+
+def _framework_generator():
+    """Copy the state of the framework's own generator, which layers may draw from past Keras; JAX has none."""
+    if keras.backend.backend() == "torch":
+        return sys.modules["torch"].get_rng_state().numpy().copy()
+    if keras.backend.backend() == "tensorflow":
+        context = _tensorflow_context()
+        return context._seed, None if context._rng is None else context._rng.getstate()
+    return None
+
+
+def _set_framework_generator(kept):
+    if keras.backend.backend() == "torch":
+        torch = sys.modules["torch"]
+        torch.set_rng_state(torch.from_numpy(kept.copy()))
+    elif keras.backend.backend() == "tensorflow":
+        context = _tensorflow_context()
+        context._seed, generator = kept
+        if generator is None:
+            context._rng = None
+        else:
+            context._rng = context._rng or random.Random()
+            context._rng.setstate(generator)
+
+
+def _tensorflow_context():
+    """Get what TensorFlow draws the seeds of its operations from; there is no public way to it."""
+    return sys.modules["tensorflow.python.eager.context"].context()
+
+
+@contextmanager
+def _undisturbed():
+    """Have Ctrl-C wait until the block is through."""
+    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

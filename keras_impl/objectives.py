@@ -1,0 +1,313 @@
+"""What a batch comes to: the loss and the metrics of a person's model, whatever it is compiled with.
+
+Its own `compute_loss`, `train_step` and `test_step` are respected; a ``step(model, batch)`` of the person's comes
+before all of them.
+"""
+
+import inspect
+from contextlib import ExitStack, contextmanager
+
+import keras
+import numpy as np
+from keras import ops
+
+from .evidence import Batch, Step
+from .keeping import replaced, value
+
+_LESSER = ("float16", "bfloat16")
+
+
+class Objective:
+    """Computes a batch's loss, in training and in evaluation.
+
+    DIFFERS: a compiled Keras model knows its loss and its metrics; a PyTorch module is told them.
+
+    Args:
+        model: a compiled model, or any with a ``loss`` or a ``step``.
+        loss: ``loss(outputs, targets)``, instead of what the model is compiled with.
+        step: ``step(model, batch)``, returns a loss or a dictionary of ``loss``, ``n``, ``outputs``, ``targets``.
+        metrics: name -> callable(outputs, targets), beside those that the model is compiled with.
+
+    Attributes:
+        two: whether training and evaluation have an objective of their own each.
+
+    Raises:
+        ValueError: the model can't say what its loss is, and none is given.
+    """
+
+    def __init__(self, model, loss=None, step=None, metrics=None):
+        self.model, self.loss, self.step, self.metrics = model, loss, step, dict(metrics or {})
+        if not (model.compiled or loss or step):
+            raise ValueError("the model isn't compiled: compile it with the loss that it was trained with")
+        alone = loss is None and step is None
+        # a step of JAX is a function of all variables, which nobody can stand between
+        own = alone and keras.backend.backend() != "jax"
+        self.trains_itself = own and _overridden(model, "train_step")
+        self.tests_itself = own and _overridden(model, "test_step")
+        self.two = alone and (self.trains_itself or self.tests_itself or _overridden(model, "compute_loss"))
+        self.compiled = alone and model.compiled
+
+    def batch(self, raw):
+        """Unpack what the data gave, as `fit` does."""
+        if self.step is not None:
+            return Batch(raw, size=_size(raw))
+        raw = tuple(raw) if isinstance(raw, list) and 1 <= len(raw) <= 3 else raw
+        inputs, targets, weights = map(_standard, keras.utils.unpack_x_y_sample_weight(raw))
+        return Batch(raw, inputs, targets, weights, _size(inputs))
+
+    def measure(self, batch, training, keep=False, index=0):
+        """Compute what a batch comes to.
+
+        Args:
+            batch: a `Batch`.
+            training: whether as in `fit`, without its update, or as in `evaluate`.
+            keep: whether the `Step` holds outputs and targets.
+            index: of the batch.
+        """
+        if self.step is not None:
+            return self._stepped(batch, keep)
+        tensors = [_tensors(part) for part in (batch.inputs, batch.targets, batch.weights)]
+        if self.trains_itself if training else self.tests_itself:
+            return self._by_itself(batch, tensors, training, keep)
+        outputs = self._forward(tensors[0], training)
+        loss, metrics = self._counted(*tensors, outputs, training)
+        step = Step(
+            loss, batch.size, batch.size, self.penalty(), metrics | self._own_metrics(outputs, tensors[1])
+        )
+        kept = [(v, value(v)) for v in self._states()]
+        step = self._finished(step, tensors, outputs, training, keep)
+        _put(kept)
+        return step
+
+    def outputs(self, batch):
+        """What the model makes of a batch in evaluation; None where only the person's step knows how to call it."""
+        return None if self.step is not None else self._forward(_tensors(batch.inputs), False)
+
+    def penalty(self):
+        """Compute the part of the loss that depends on the weights alone."""
+        if not self.compiled:
+            return 0.0
+        weights = self.model.trainable_weights
+        return float(sum(_number(w.regularizer(w)) for w in weights if w.regularizer is not None))
+
+    @contextmanager
+    def tallying(self):
+        """Count a pass of batches with the model's own metrics, from nothing; what they hold comes back."""
+        # a metric that has no variables yet gets them in the first batch, and is made anew by whoever goes on
+        kept = [(v, value(v)) for v in _states(self.model)]
+        try:
+            for metric in self.model.metrics:
+                metric.reset_state()
+            yield
+        finally:
+            for metric in self.model.metrics:
+                metric.reset_state()
+            _put(kept)
+
+    def figures(self, steps):
+        """Average the figures of a pass as Keras does, inside `tallying`."""
+        size = sum(step.weight for step in steps) or 1
+        names = list(dict.fromkeys(name for step in steps for name in step.metrics))
+        found = {
+            name: sum(step.metrics.get(name, 0.0) * step.weight for step in steps) / size for name in names
+        }
+        if self.compiled:
+            found |= _results(self.model)
+            if keras.backend.backend() == "tensorflow" and not self.model.run_eagerly:
+                # a graph doesn't know a batch's size when it weights each output's own loss by it
+                losses = getattr(self.model._compile_loss, "metrics", ())
+                found |= {
+                    metric.name: sum(step.metrics[metric.name] for step in steps) / len(steps)
+                    for metric in losses
+                    if steps and metric.name in steps[0].metrics
+                }
+        return {**found, "loss": sum(step.loss * step.weight for step in steps) / size}
+
+    def _forward(self, inputs, training):
+        if self.model._call_has_training_arg:
+            return self.model(inputs, training=training)
+        return self.model(inputs)
+
+    def _loss(self, inputs, targets, outputs, weights, training):
+        if self.loss is not None:
+            return self.loss(outputs, targets)
+        takes_mode = "training" in inspect.signature(self.model.compute_loss).parameters
+        options = {"training": training} if takes_mode else {}
+        return self.model.compute_loss(inputs, targets, outputs, weights, **options)
+
+    def _counted(self, inputs, targets, weights, outputs, training):
+        """Compute the loss and the metrics of this batch alone, and have the metrics count it with those before."""
+        if not self.compiled:
+            return _number(self._loss(inputs, targets, outputs, weights, training)), {}
+        model, before = self.model, {id(v): value(v) for v in self._states()}
+        for metric in model.metrics:
+            metric.reset_state()
+        loss = _number(self._loss(inputs, targets, outputs, weights, training))
+        alone = _flat(model.compute_metrics(inputs, targets, outputs, weights))
+        alone = {name: _number(figure) for name, figure in alone.items() if name != "loss"}
+        if any(values.any() for values in before.values()):
+            # what counts losses is a sum; what a metric counts may be anything, and is asked to count again
+            after = [(v, before[id(v)] + value(v)) for v in self._states()]
+            _put([(v, before[id(v)]) for v in self._states()])
+            model.compute_metrics(inputs, targets, outputs, weights)
+            counting = {id(v) for v in getattr(model._compile_metrics, "variables", ())}
+            _put([pair for pair in after if id(pair[0]) not in counting])
+        return loss, alone
+
+    def _states(self):
+        return _states(self.model) if self.compiled else []
+
+    def _own_metrics(self, outputs, targets):
+        if outputs is None or targets is None:
+            return {}
+        outputs, targets = _arrays(outputs), _arrays(targets)
+        return {name: _number(metric(outputs, targets)) for name, metric in self.metrics.items()}
+
+    def _finished(self, step, tensors, outputs, training, keep):
+        """Add what else the loss would be: of other targets, without weights, in float32."""
+        inputs, targets, weights = tensors
+        shuffled = unweighted = full = None
+        if targets is not None:
+            rolled = keras.tree.map_structure(lambda t: ops.roll(t, 1, axis=0), targets)
+            shuffled = _number(self._loss(inputs, rolled, outputs, weights, training)) - step.penalty
+        if weights is not None:
+            unweighted = _number(self._loss(inputs, targets, outputs, None, training))
+        if any(_dtype(leaf) in _LESSER for leaf in keras.tree.flatten(outputs)):
+            wide = keras.tree.map_structure(lambda t: ops.cast(t, "float32"), outputs)
+            full = _number(self._loss(inputs, targets, wide, weights, training))
+        kept = (_arrays(outputs), _arrays(targets)) if keep else (None, None)
+        return Step(
+            step.loss, step.size, step.weight, step.penalty, step.metrics, shuffled, full, unweighted, *kept
+        )
+
+    def _stepped(self, batch, keep):
+        said = self.step(self.model, keras.tree.map_structure(_tensor, batch.raw))
+        said = said if isinstance(said, dict) else {"loss": said}
+        if "loss" not in said:
+            raise ValueError(f"step returned {sorted(said)}; it must return a loss, or a dictionary with one")
+        size = int(said.get("n", batch.size))
+        outputs, targets = said.get("outputs"), said.get("targets")
+        kept = (_arrays(outputs), _arrays(targets)) if keep else (None, None)
+        metrics = self._own_metrics(outputs, targets)
+        return Step(_number(said["loss"]), size, size, 0.0, metrics, outputs=kept[0], targets=kept[1])
+
+    def _by_itself(self, batch, tensors, training, keep):
+        """Call the model's own step, whose optimizers do nothing, on metrics that count from nothing."""
+        model, seen = self.model, []
+        before = {id(v): value(v) for v in _states(model)}
+        for metric in model.metrics:
+            metric.reset_state()
+        data = keras.utils.pack_x_y_sample_weight(*tensors)
+        with ExitStack() as stack:
+            for optimizer in _optimizers(model):
+                stack.enter_context(_idle(optimizer))
+            stack.enter_context(_overheard(model, seen))
+            said = model.train_step(data) if training else model.test_step(data)
+        said = {name: _number(figure) for name, figure in _flat(said).items()}
+        # what a metric counts is a sum, so that what was there before comes on top
+        _put([(v, value(v) + before[id(v)]) for v in _states(model) if id(v) in before])
+        loss = said.pop("loss", None)
+        if loss is None:
+            loss = next((figure for name, figure in said.items() if "loss" in name), float("nan"))
+        outputs = seen[-1] if seen else None
+        kept = (_arrays(outputs), _arrays(tensors[1])) if keep and outputs is not None else (None, None)
+        metrics = said | self._own_metrics(outputs, tensors[1])
+        return Step(loss, batch.size, batch.size, self.penalty(), metrics, outputs=kept[0], targets=kept[1])
+
+
+def _overridden(model, name):
+    return getattr(type(model), name) is not getattr(keras.Model, name)
+
+
+def _optimizers(model):
+    held = [*vars(model).values()]
+    return list({id(item): item for item in held if isinstance(item, keras.optimizers.Optimizer)}.values())
+
+
+def _idle(optimizer):
+    """Keep an optimizer from changing anything."""
+
+    def nothing(*args, **options):
+        return None
+
+    return replaced(optimizer, apply=nothing, apply_gradients=nothing, stateless_apply=nothing)
+
+
+def _overheard(model, seen):
+    """Listen to what the model itself returns while a step of its own runs."""
+    call = model.call
+
+    def listen(*args, **options):
+        outputs = call(*args, **options)
+        seen.append(outputs)
+        return outputs
+
+    return replaced(model, call=listen)
+
+
+def _states(model):
+    """The variables of all metrics, each once."""
+    return list({id(v): v for metric in model.metrics for v in metric.variables}.values())
+
+
+def _put(pairs):
+    for variable, values in pairs:
+        variable.assign(values)
+
+
+def _results(model):
+    """What the model's metrics have come to, by the names in a history."""
+    return {
+        name: _number(figure) for name, figure in _flat(model.get_metrics_result()).items() if name != "loss"
+    }
+
+
+def _flat(figures):
+    """Figures by name, those of a metric that gives several among them."""
+    found = {}
+    for name, figure in figures.items():
+        found |= _flat(figure) if isinstance(figure, dict) else {name: figure}
+    return found
+
+
+def _standard(part):
+    """Convert arrays as `fit` does: double precision becomes Keras's own, everything else stays."""
+
+    def convert(leaf):
+        if isinstance(leaf, np.ndarray | float | int | bool | np.generic):
+            array = np.asarray(leaf)
+            return array.astype(keras.config.floatx()) if array.dtype == np.float64 else array
+        return leaf
+
+    return None if part is None else keras.tree.map_structure(convert, part)
+
+
+def _tensors(part):
+    return None if part is None else keras.tree.map_structure(_tensor, part)
+
+
+def _tensor(leaf):
+    return ops.convert_to_tensor(leaf) if isinstance(leaf, np.ndarray) else leaf
+
+
+def _arrays(part):
+    def array(leaf):
+        found = ops.convert_to_numpy(leaf)
+        return found.astype(np.float32) if found.dtype.name in _LESSER else found
+
+    return None if part is None else keras.tree.map_structure(array, part)
+
+
+def _dtype(leaf):
+    return keras.backend.standardize_dtype(leaf.dtype)
+
+
+def _size(part):
+    leaves = [leaf for leaf in keras.tree.flatten(part) if len(getattr(leaf, "shape", ()))]
+    return int(leaves[0].shape[0]) if leaves else 0
+
+
+def _number(figure):
+    if hasattr(figure, "shape"):
+        figure = np.asarray(ops.convert_to_numpy(figure), np.float64).mean()
+    return float(figure)

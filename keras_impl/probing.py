@@ -1,0 +1,247 @@
+"""One person's Keras model, and everything that the diagnosis can ask of it."""
+
+from contextlib import ExitStack, contextmanager
+from functools import partial
+
+import keras
+import numpy as np
+from keras import ops
+
+from . import acting, keeping, lockstep
+from .evidence import Batch, Facts, Pass
+from .gathering import Gathering
+from .initial import initial
+from .keeping import replaced
+from .objectives import Objective
+from .statistics import forgetful
+from .switches import Switches
+
+
+def is_model(thing):
+    """Whether this is something that `Subject` takes."""
+    return isinstance(thing, keras.Model)
+
+
+class Subject:
+    """A person's model under measurement.
+
+    Args:
+        model: a built `keras.Model`.
+        loss, step, metrics: see `objectives.Objective`.
+        batch_size: of `fit`, for the record.
+        limit: samples that may pass side by side.
+
+    Raises:
+        ValueError: the model has no weights yet, or no loss.
+    """
+
+    def __init__(self, model, *, loss=None, step=None, metrics=None, batch_size=None, limit=320):
+        if not model.built:
+            raise ValueError("the model has no weights yet: fit it, or call it on a batch, first")
+        self.model, self.limit = model, limit
+        self.objective = Objective(model, loss, step, metrics)
+        self.name = model.name
+        self.batch_size = batch_size
+        self.switches = None
+
+    def kept(self):
+        """Put all state back at the end, see `keeping.kept`."""
+        return keeping.kept(self)
+
+    def state(self):
+        """Hash all state, see `keeping.state`."""
+        return keeping.state(self)
+
+    def batch(self, raw):
+        """Unpack what the data gave."""
+        return self.objective.batch(raw)
+
+    def join(self, batches, index):
+        """Make a batch of some samples of several batches, counted through all of them.
+
+        Raises:
+            ValueError: the batches don't have their samples along the first axis of all their tensors.
+        """
+        sizes = {len(ops.convert_to_numpy(leaf)) for batch in batches for leaf in keras.tree.flatten(batch.raw)
+                 if leaf is not None and len(batches) == 1}  # fmt: skip
+        if len(sizes) > 1:
+            raise ValueError(
+                f"a batch's tensors have {sorted(sizes)} samples each; they must have the same number"
+            )
+
+        def joined(*leaves):
+            if leaves[0] is None:
+                return None
+            return np.concatenate([ops.convert_to_numpy(leaf) for leaf in leaves])[index]
+
+        return self.objective.batch(keras.tree.map_structure(joined, *(batch.raw for batch in batches)))
+
+    def replayed(self, source, seed):
+        """Iterate with generators seeded for the data alone, whatever a pass draws in between."""
+        outside = keeping.random_state()
+        keeping.seed_all(seed)
+        iterator = None
+        while True:
+            try:
+                iterator = iter(source()) if iterator is None else iterator
+                raw = next(iterator)
+            except StopIteration:
+                return
+            finally:
+                inside = keeping.random_state()
+                keeping.set_random_state(outside)
+            yield raw
+            outside = keeping.random_state()
+            keeping.set_random_state(inside)
+
+    def layers(self, batches=None):
+        """Observe what acts differently, see `acting`."""
+        with keeping.kept(self):
+            if batches is None:
+                return acting.alone(self.model)
+            self.switches = Switches(self.model)
+            return acting.observe(self.switches, self.objective, batches)
+
+    def facts(self):
+        """What is known beside the layers: of the compilation, the weights, the precision."""
+        history = getattr(getattr(self.model, "history", None), "params", None) or {}
+        return Facts(
+            trains=bool(self.model.trainable_variables),
+            batch_size=self.batch_size or history.get("batch_size"),
+            accumulation=getattr(getattr(self.model, "optimizer", None), "gradient_accumulation_steps", None),
+            initial=tuple(initial(self.model)),
+            parameters=len(self.model.trainable_variables),
+            notes=tuple(_averaged(self.model)),
+            precision=self.model.compute_dtype,
+            objectives=self.objective.two,
+        )
+
+    def evaluate(self, batches, keep=False):
+        """Evaluate as `model.evaluate` does; what it changes stays, but what the metrics hold comes back."""
+        with self.objective.tallying():
+            steps = [self.objective.measure(batch, False, keep, i) for i, batch in enumerate(batches)]
+            return Pass(steps, self.objective.figures(steps))
+
+    def run(self, batches, fit, statistics=None, collect=False, seed=0, keep=False):
+        """Pass over batches with some switches as in training, see `Switches.standing`; nothing is updated."""
+        gathering = Gathering() if collect else None
+        steps, training = [], "objective" in fit
+        with self._unmoved(), self.objective.tallying(), self.switches.standing(fit, statistics, gathering):
+            for i, batch in enumerate(batches):
+                self.switches.begin(seed, i)
+                steps.append(self.objective.measure(batch, training, keep, i))
+                self.switches.put_back()
+            return Pass(steps, self.objective.figures(steps), gathering.seen() if collect else {})
+
+    def nonfinite(self, batches):
+        """Name the first layer whose output isn't finite in evaluation; None where all are."""
+        found = []
+
+        def look(site, index, call, args, options):
+            outputs = call(*args, **options)
+            if not site.children and not found and not all(map(_finite, keras.tree.flatten(outputs))):
+                found.append(site.name)
+            return outputs
+
+        switches = Switches(self.model)
+        with self._unmoved(), self.objective.tallying(), switches.between(look):
+            for i, batch in enumerate(batches):
+                switches.begin(0, i)
+                self.objective.measure(batch, False)
+        return found[0] if found else None
+
+    def population(self, batches):
+        """Pool what reaches each normalisation call that differs: call -> (mean, variance).
+
+        Source: Wu and Johnson 2021, https://arxiv.org/abs/2105.07576, section 3
+        """
+
+        def forward(batch, i):
+            self.switches.begin(0, i)
+            if self.objective.outputs(batch) is None:
+                self.objective.measure(batch, False)
+
+        with self._unmoved(), ExitStack() as stack:
+            for layer in self.model._flatten_layers():
+                if hasattr(layer, "_run_through_graph"):  # a functional model
+                    stack.enter_context(replaced(layer, _run_through_graph=forgetful(layer)))
+            stack.enter_context(self.switches.standing(frozenset(), stop=True))
+            forwards = [partial(forward, batch, i) for i, batch in enumerate(batches)]
+            return lockstep.run(forwards, self.switches.put)
+
+    def scaled(self, batch, change):
+        """The same batch with its float inputs changed, images as ``(N, H, W, C)``, others as they are."""
+
+        def changed(leaf):
+            array = ops.convert_to_numpy(leaf)
+            if array.dtype.kind != "f" and not (array.dtype == np.uint8 and array.ndim == 4):
+                return leaf
+            return _first(
+                np.asarray(change(_last(array)), array.dtype if array.dtype.kind == "f" else "float32")
+            )
+
+        inputs = keras.tree.map_structure(changed, batch.inputs)
+        raw = keras.utils.pack_x_y_sample_weight(inputs, batch.targets, batch.weights)
+        return Batch(raw, inputs, batch.targets, batch.weights, batch.size)
+
+    def arrays(self, batch):
+        """Inputs and targets as arrays with samples first, images channels last."""
+        parts = {"x": batch.inputs, "y": batch.targets, "weights": batch.weights}
+        if self.objective.step is not None:
+            parts = {"raw": batch.raw}
+        found = {}
+        for name, part in parts.items():
+            for path, leaf in keras.tree.flatten_with_path(part):
+                if leaf is not None:
+                    array = ops.convert_to_numpy(leaf)
+                    found[".".join([name, *map(str, path)])] = _last(array) if name == "x" else array
+        return found
+
+    @contextmanager
+    def _unmoved(self):
+        """Put back what a pass changes by itself, and all random generators."""
+        drawn = keeping.random_state(self.model)
+        try:
+            yield
+        finally:
+            if self.switches is not None:
+                self.switches.put_back()
+            keeping.set_random_state(drawn)
+
+
+def _averaged(model):
+    """Say whether an optimizer's average of the weights is another model than the weights."""
+    optimizer = getattr(model, "optimizer", None)
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    averages = getattr(optimizer, "_model_variables_moving_average", None)
+    if not getattr(optimizer, "use_ema", False) or not averages:
+        return
+    weights = [keeping.value(v) for v in optimizer._trainable_variables]
+    averages = [keeping.value(v) for v in averages]
+    apart = sum(not np.array_equal(a, w) for a, w in zip(averages, weights, strict=True))
+    if apart:
+        yield (
+            f"the optimizer has use_ema=True, and its averages differ from {apart} of {len(weights)} weights: "
+            "fit trains the one and hands over the other at its end"
+        )
+    else:
+        yield (
+            "the optimizer has use_ema=True, and the weights are its averages: fit's figures are of the weights "
+            "before it put those in their place"
+        )
+
+
+def _finite(tensor):
+    array = ops.convert_to_numpy(tensor)
+    return array.dtype.kind not in "fV" or bool(np.isfinite(array.astype(np.float32)).all())
+
+
+def _last(array):
+    """Images with their channels last."""
+    first = keras.config.image_data_format() == "channels_first"
+    return np.moveaxis(array, 1, -1) if first and array.ndim == 4 else array
+
+
+def _first(array):
+    first = keras.config.image_data_format() == "channels_first"
+    return np.moveaxis(array, -1, 1) if first and array.ndim == 4 else array
