@@ -103,10 +103,10 @@ def _train(
 
     left = load_run(opened.path)
     if as_json:
-        print(json.dumps({"run": str(opened.path), "tables": record(left.config, left.cells)}, indent=1))
+        print(json.dumps({"run": str(opened.path), "tables": record(left.tables)}, indent=1))
     else:
-        print_results(left.config, left.cells, Console())
-    report = write_report(opened.path)
+        print_results(left.tables, Console())
+    report = write_report(left)
     _say(console if as_json else Console(), f"report: {report}")
     return int(any(cell["status"] != "finished" for cell in opened.ended))
 

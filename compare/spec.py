@@ -27,6 +27,35 @@ class InputError(ValueError):
 
 
 @dataclass(frozen=True)
+class Behaviour:
+    """What the BN layers of a model do in a training and in its evaluation, as measured; a policy is one with a name.
+
+    Attributes:
+        fit_statistics: what training normalises with: ``batch`` or ``moving``; where it was measured, it can be
+            another word.
+        updates: whether training moves the moving statistics.
+        evaluate_statistics: what evaluation normalises with.
+        affine_trains: whether gamma and beta train.
+        body_trains: whether the layers around them train.
+        reestimated: whether the moving statistics are replaced by the population's before evaluation.
+        decay: share of the old moving statistics that a step keeps; None where nobody said.
+    """
+
+    fit_statistics: str
+    updates: bool
+    evaluate_statistics: str
+    affine_trains: bool = False
+    body_trains: bool = False
+    reestimated: bool = False
+    decay: float | None = None
+
+    @property
+    def frozen(self) -> bool:
+        """Whether nothing trains but what comes after these layers."""
+        return not (self.affine_trains or self.body_trains)
+
+
+@dataclass(frozen=True)
 class Policy:
     """What a BN policy does, as facts, and how each framework spells it.
 
@@ -58,6 +87,44 @@ class Policy:
         """The four facts that an implementation's own ``bn_policy.Policy`` is made of."""
         names = ("trains", "fit_statistics", "updates", "evaluate_statistics")
         return {name: getattr(self, name) for name in names}
+
+    @property
+    def behaviour(self) -> Behaviour:
+        """What the BN layers do under this policy."""
+        return Behaviour(
+            self.fit_statistics,
+            self.updates,
+            self.evaluate_statistics,
+            affine_trains=self.trains in ("bn", "all"),
+            body_trains=self.trains in ("all", "all-but-bn"),
+            reestimated=self.reestimate == "before-evaluate",
+        )
+
+    @property
+    def does(self) -> str:
+        """What the policy trains and normalises with, in one line."""
+        moving = "updated" if self.updates else "kept"
+        again = f", moving ones re-estimated {self.reestimate.replace('-', ' ')}" if self.reestimate else ""
+        used = f"fit on {self.fit_statistics} statistics (moving: {moving}), evaluate on {self.evaluate_statistics}"
+        return f"trains {TRAINS[self.trains]}; {used}{again}"
+
+    def normalises_as(self, behaviour: Behaviour) -> bool:
+        """Whether BN layers that do this normalise, and keep their statistics, as under this policy."""
+        own = self.behaviour
+        return (own.fit_statistics, own.updates, own.evaluate_statistics) == (
+            behaviour.fit_statistics,
+            behaviour.updates,
+            behaviour.evaluate_statistics,
+        )
+
+    def matches(self, behaviour: Behaviour) -> bool:
+        """Whether BN layers that do this are under this policy, as far as one layer can show it.
+
+        Features extracted once and re-estimated statistics are nothing that a layer does.
+        """
+        if self.features or self.reestimate:
+            return False
+        return self.normalises_as(behaviour) and self.behaviour.affine_trains == behaviour.affine_trains
 
     @property
     def fixed_in_fit(self) -> bool:

@@ -10,6 +10,7 @@ import re
 import shutil
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from compare.cells import tables
@@ -137,7 +138,7 @@ def reopen(out: Path, config: dict, cells: list[Cell]) -> Store:
         old = _read(out / CONFIG) or {}
         changes = differences(old, config)
         if changes:
-            raise InputError(f"--resume with other settings than {out} has: {'; '.join(changes)}")
+            raise InputError(f"--resume with other settings than {out} has: {'; '.join(map(str, changes))}")
         if not (out / WEIGHTS).is_file() or sha256(out / WEIGHTS) != old["weights"]["sha256"]:
             raise InputError(f"--resume: {out / WEIGHTS} isn't the file that the run began with")
         return Store(out, old, cells, lock)
@@ -164,11 +165,33 @@ def next_free(backbone: str, runs: Path = Path("runs")) -> Path:
     return runs / f"{backbone}-{max(numbers, default=0) + 1}"
 
 
-def differences(old: dict, new: dict) -> list[str]:
-    """List what two configurations differ in, but for the machine: ``epochs: was 8, now 4``."""
+@dataclass(frozen=True)
+class Change:
+    """A value that two configurations differ in; as text, ``epochs: was 8, now 4``.
+
+    Attributes:
+        name: the keys that lead to it, joined by dots; a setting, which a person knows as an option, has one.
+    """
+
+    name: str
+    was: object
+    now: object
+
+    @property
+    def is_setting(self) -> bool:
+        """Whether it is a setting, and not something that follows from the settings or the machine."""
+        return "." not in self.name
+
+    def __str__(self) -> str:
+        """Say what it was and what it is now."""
+        return f"{self.name}: was {_shown(self.was)}, now {_shown(self.now)}"
+
+
+def differences(old: dict, new: dict) -> list[Change]:
+    """List what two configurations differ in, but for the machine."""
     was, now = _flat(old), _flat(new)
     return [
-        f"{name}: was {_shown(was.get(name))}, now {_shown(now.get(name))}"
+        Change(name, was.get(name), now.get(name))
         for name in dict.fromkeys([*was, *now])
         if was.get(name) != now.get(name) and not name.startswith(NOT_COMPARED)
     ]

@@ -48,7 +48,7 @@ def _one(folder: Path, out: Path | None, as_json: bool) -> int:
     if as_json:
         from compare.report.as_json import record
 
-        tables = record(run.config, run.cells)
+        tables = record(run.tables)
         print(json.dumps({"run": str(folder), "warnings": run.warnings, "tables": tables}, indent=1))
         return 0
     from rich.console import Console
@@ -57,8 +57,8 @@ def _one(folder: Path, out: Path | None, as_json: bool) -> int:
     from compare.report.terminal import print_results
 
     _warn(run.warnings)
-    print_results(run.config, run.cells, Console())
-    _say_where(write_report(folder, out))
+    print_results(run.tables, Console())
+    _say_where(write_report(run, out))
     return 0
 
 

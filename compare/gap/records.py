@@ -285,6 +285,10 @@ class RecordError(ValueError):
     """JSON isn't the record that it should be; the message says in a line where."""
 
 
+class NotJSONError(RecordError):
+    """A text isn't JSON at all: a file that was cut off, or damaged."""
+
+
 def to_json(record: Any) -> str:
     """Write a record as JSON, in the order of its fields."""
     return json.dumps(asdict(record), indent=1) + "\n"
@@ -302,7 +306,7 @@ def read_result(text: str) -> tuple[CellResult, list[str]]:
     try:
         found = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise RecordError(f"not JSON: {' '.join(str(error).split())}") from error
+        raise NotJSONError(" ".join(str(error).split())) from error
     if not isinstance(found, dict):
         raise RecordError("not an object")
     entries = found.pop("explanations", [])

@@ -1,65 +1,53 @@
-"""A run's figures, terms, tests and verdicts as JSON can hold them: what ``--json`` prints."""
+"""A run's figures, terms, tests and judgements as JSON can hold them: what ``--json`` prints."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from compare.spec import POLICIES
-from compare.verdict.answer import answer
-from compare.verdict.explained import METRICS, Explained
-from compare.verdict.figures import Group, Part, groups
-from compare.verdict.seeds import Difference, between_frameworks, between_policies, estimate
-from compare.verdict.with_terms import verdict
+from compare.gap.records import METRICS, PARTS
+from compare.report.answer import answer, headlines
+from compare.report.rows import Entry, Table
+from compare.verdict.explained import Drift, Explained
+from compare.verdict.judge import Judgement
+from compare.verdict.seeds import Difference, estimate
+from compare.words import plain
 
-PARTS: tuple[Part, ...] = ("fit", "evaluate", "val")
 
-
-def record(config: dict, cells: Iterable[dict]) -> list[dict]:
+def record(tables: Iterable[Table]) -> list[dict]:
     """Make a list of tables, one a backbone and numerics; what isn't a number (NaN, infinity) is null."""
-    return [_finite(_group(group)) for group in groups(config, cells)]
+    return [_finite(_table(table)) for table in tables]
 
 
-def _group(group: Group) -> dict:
+def _table(table: Table) -> dict:
     return {
-        "backbone": group.backbone,
-        "numerics": group.numerics,
-        "answer": answer(group),
+        "backbone": table.backbone,
+        "numerics": table.numerics,
+        "headlines": [" ".join(filter(None, (plain(line.says), line.why))) for line in headlines(table)],
+        "answer": answer(table),
         "rows": [
-            {"policy": policy, "framework": framework, **_row(group, policy, framework)}
-            for policy, row in group.rows.items()
-            for framework in row
+            {"policy": policy, "framework": framework, **_row(entry, framework)}
+            for policy, framework, entry in table.entries
         ],
-        "tests": [
-            _test(test, metric)
-            for metric in METRICS
-            for tests in (
-                between_frameworks(group, metric),
-                *(between_policies(group, framework, metric) for framework in group.frameworks),
-            )
-            for test in tests
-        ],
+        "tests": [_test(test, m) for m in METRICS for block in table.tests(m) for test in block],
     }
 
 
-def _row(group: Group, policy: str, framework: str) -> dict:
-    figures = group.rows[policy][framework]
+def _row(entry: Entry, framework: str) -> dict:
     row: dict[str, Any] = {
-        "seeds": [cell["seed"] for cell in figures.finished],
-        "failed": {cell["seed"]: cell["status"] for cell in figures.failed},
+        "seeds": [cell.seed for cell in entry.finished],
+        "failed": {cell.seed: cell.ending for cell in entry.failed},
     }
-    if not figures.finished:
+    if entry.judgement is None:
         return row
-    row |= {part: {metric: figures.last(part, metric) for metric in METRICS} for part in PARTS}
-    row["gap"] = {metric: _estimate(figures.gaps(metric)) for metric in METRICS}
-    row["mean_gap"] = {metric: _estimate(figures.mean_gaps(metric)) for metric in METRICS}
-    row["explained"] = {
-        which: _explained(explained)
-        for which, explained in (("last", figures.last_explained), ("best", figures.best_explained))
-        if explained
-    }
-    row["verdict"] = _verdict(group, policy, framework)
+    figures = entry.judgement.figures
+    row |= {part: {metric: entry.ending(part, metric) for metric in METRICS} for part in PARTS}
+    row["gap"] = {metric: _estimate(figures.last_gaps[metric]) for metric in METRICS}
+    row["mean_gap"] = {metric: _estimate(figures.mean_gaps[metric]) for metric in METRICS}
+    both = (("last", entry.last), ("best", entry.best))
+    row["explained"] = {which: _explained(explained) for which, explained in both if explained}
+    row["verdict"] = _judgement(entry.judgement, framework)
     return row
 
 
@@ -74,25 +62,28 @@ def _explained(explained: Explained) -> dict:
             for metric in METRICS
         },
         "stages": {metric: explained.stages(metric) for metric in METRICS},
-        "worst_layer": explained.worst,
+        "worst_layer": _drift(explained.worst),
     }  # fmt: skip
 
 
-def _verdict(group: Group, policy: str, framework: str) -> dict | None:
-    found = verdict(POLICIES[policy], group, framework)
-    if found is None:
-        return None
-    cures = [{"what": cure.what, "code": cure.code[framework]} for cure in found.cures]
+def _drift(layer: Drift | None) -> dict | None:
+    return vars(layer) if layer else None
+
+
+def _judgement(judgement: Judgement, framework: str) -> dict:
     return {
-        "finding": found.finding,
-        "cause": found.cause or None,
-        "sentence": found.sentence,
-        "more": list(found.more),
-        "cures": cures,
+        "finding": judgement.finding,
+        "metric": judgement.metric,
+        "source": judgement.source,
+        "cause": judgement.cause or None,
+        "measured": judgement.measured,
+        "sentence": plain(judgement.sentence),
+        "more": list(judgement.more),
+        "cures": [{"what": cure.what, "code": cure.code[framework]} for cure in judgement.cures],
     }
 
 
-def _estimate(values: dict[int, float]) -> dict:
+def _estimate(values: Mapping[int, float]) -> dict:
     found = estimate(list(values.values()))
     return {"mean": found.mean, "interval": _interval(found.mean, found.half)}
 

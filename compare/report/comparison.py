@@ -7,44 +7,37 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from compare.cells.grid import distinct_policies
-from compare.cells.store import differences
+from compare.cells.store import Change, differences
+from compare.gap.records import METRICS, Metric
 from compare.report.load import Run, load_run
+from compare.report.rows import Entry, Table
 from compare.spec import FRAMEWORKS, NAMES, NUMERICS, POLICIES
-from compare.verdict.explained import METRICS, Metric
-from compare.verdict.figures import Figures, Group, groups
-from compare.verdict.finding import Finding, finding
-from compare.verdict.seeds import Estimate, estimate
-from compare.verdict.words import join, signed
+from compare.verdict.finding import Finding
+from compare.verdict.seeds import Estimate
+from compare.words import join, signed
 
-MOST = 4  # changes that a sentence lists
+# changes that a sentence lists
+MOST = 4
 
 
 @dataclass(frozen=True)
 class Line:
-    """One policy in one framework and numerics; the runs' figures in their order, None where a run has none.
-
-    Attributes:
-        groups: the table that each figure is in.
-    """
+    """One policy in one framework and numerics; the runs' entries in their order, None where a run has none."""
 
     policy: str
     framework: str
     numerics: str
-    figures: tuple[Figures | None, ...]
-    groups: tuple[Group | None, ...]
+    entries: tuple[Entry | None, ...]
 
     def gap(self, run: int, metric: Metric = "loss") -> Estimate | None:
         """The last epoch's gap in one of the runs."""
-        figures = self.figures[run]
-        return estimate(list(figures.gaps(metric).values())) if figures and figures.finished else None
+        entry = self.entries[run]
+        return entry.gap(metric) if entry else None
 
-    def found(self, run: int) -> Finding | None:
+    def finding(self, run: int) -> Finding | None:
         """Whether there is a gap in one of the runs."""
-        figures, group = self.figures[run], self.groups[run]
-        if not (figures and figures.finished and group):
-            return None
-        policy = next(name for name, row in group.rows.items() if row.get(self.framework) is figures)
-        return finding(POLICIES[policy], group, self.framework)
+        entry = self.entries[run]
+        return entry.judgement.finding if entry and entry.judgement else None
 
 
 @dataclass(frozen=True)
@@ -65,24 +58,23 @@ def compare_runs(folders: Sequence[Path]) -> Comparison:
         InputError: one of the runs can't be read at all.
     """
     runs = [load_run(Path(folder)) for folder in folders]
-    tables = [groups(run.config, run.cells) for run in runs]
-    policies = [name for name in POLICIES if any(name in group.rows for own in tables for group in own)]
+    policies = [name for name in POLICIES if any(name in table.rows for run in runs for table in run.tables)]
     lines = []
     for numerics in NUMERICS:
-        own = [next((group for group in found if group.numerics == numerics), None) for found in tables]
+        own = [next((table for table in run.tables if table.numerics == numerics), None) for run in runs]
         for policy in policies:
             for framework in FRAMEWORKS:
-                figures = tuple(_figures(group, policy, framework) for group in own)
-                if any(figures):
-                    lines.append(Line(policy, framework, numerics, figures, tuple(own)))
+                entries = tuple(_entry(table, policy, framework) for table in own)
+                if any(entries):
+                    lines.append(Line(policy, framework, numerics, entries))
     return Comparison(runs, _names(runs), lines)
 
 
-def _figures(group: Group | None, policy: str, framework: str) -> Figures | None:
-    if group is None:
+def _entry(table: Table | None, policy: str, framework: str) -> Entry | None:
+    if table is None:
         return None
-    (trained,) = distinct_policies(group.backbone, [policy])
-    return group.rows.get(trained, {}).get(framework)
+    (trained,) = distinct_policies(table.backbone, [policy])
+    return table.rows.get(trained, {}).get(framework)
 
 
 def _names(runs: Sequence[Run]) -> list[str]:
@@ -96,11 +88,11 @@ def _names(runs: Sequence[Run]) -> list[str]:
 def answer(comparison: Comparison) -> list[str]:
     """Say which gaps the runs differ in, which they share, and in what settings they differ."""
     last = len(comparison.runs) - 1
-    both = [line for line in comparison.lines if line.found(0) and line.found(last)]
-    changed = [line for line in both if (line.found(0) == "none") != (line.found(last) == "none")]
-    closed = [line for line in changed if line.found(last) == "none"]
-    opened = [line for line in changed if line.found(last) != "none"]
-    shared = [line for line in both if line.found(0) != "none" and line.found(last) != "none"]
+    both = [line for line in comparison.lines if line.finding(0) and line.finding(last)]
+    changed = [line for line in both if (line.finding(0) == "none") != (line.finding(last) == "none")]
+    closed = [line for line in changed if line.finding(last) == "none"]
+    opened = [line for line in changed if line.finding(last) != "none"]
+    shared = [line for line in both if line.finding(0) != "none" and line.finding(last) != "none"]
     a, b = comparison.names[0], comparison.names[last]
     sentences = []
     for lines, text in (
@@ -114,7 +106,7 @@ def answer(comparison: Comparison) -> list[str]:
     if not sentences:
         none = f"Neither {a} nor {b} has a gap under a policy that finished in both."
         sentences = [none if both else f"No policy finished in both {a} and {b}."]
-    apart = [line for line in changes(comparison) if "." not in line.split(":")[0]]
+    apart = [str(change) for change in changes(comparison) if change.is_setting]
     what = "; ".join(apart[:MOST]) + (f"; and {len(apart) - MOST} more, below" if len(apart) > MOST else "")
     sentences.append(f"Their settings differ in {what}." if apart else "They have the same settings.")
     return sentences
@@ -126,8 +118,8 @@ def warnings(comparison: Comparison) -> list[str]:
     return [f"{name}: {line}" for name, run in pairs for line in run.warnings]
 
 
-def changes(comparison: Comparison) -> list[str]:
-    """What the last run's configuration has changed against the first's: ``epochs: was 8, now 4``."""
+def changes(comparison: Comparison) -> list[Change]:
+    """What the last run's configuration has changed against the first's."""
     return differences(comparison.runs[0].config, comparison.runs[-1].config)
 
 
@@ -141,9 +133,9 @@ def record(comparison: Comparison) -> list[dict]:
             "runs": [
                 {
                     "run": str(run.folder),
-                    "finding": line.found(place),
+                    "finding": line.finding(place),
                     "gap": {m: gap.mean if (gap := line.gap(place, m)) else None for m in METRICS},
-                    "val": {m: val(line.figures[place], m) for m in METRICS},
+                    "val": {m: val(line.entries[place], m) for m in METRICS},
                 }
                 for place, run in enumerate(comparison.runs)
             ],
@@ -152,9 +144,9 @@ def record(comparison: Comparison) -> list[dict]:
     ]
 
 
-def val(figures: Figures | None, metric: Metric) -> float | None:
+def val(entry: Entry | None, metric: Metric) -> float | None:
     """The validation figure of the last epoch; None where there is none."""
-    return figures.last("val", metric) if figures and figures.finished else None
+    return entry.ending("val", metric) if entry and entry.finished else None
 
 
 def policy_of(comparison: Comparison, line: Line) -> str:

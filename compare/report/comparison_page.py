@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from compare.report import comparison, rows
+from compare.pages.figures.bars import Bar, bars
+from compare.report import comparison, sections
 from compare.report.comparison import Comparison, Line
-from compare.report.figures.bars import bars
 from compare.report.page import picture, write_page
-from compare.spec import FRAMEWORKS
-from compare.verdict.figures import Figures
+from compare.spec import FRAMEWORKS, NAMES
 
 
 def write_comparison(compared: Comparison, folder: Path) -> Path:
@@ -19,14 +18,14 @@ def write_comparison(compared: Comparison, folder: Path) -> Path:
         OSError: the page can't be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    shown: dict[str, dict[str, Figures]] = {}
+    shown: dict[str, dict[str, Bar | str]] = {}
     for line in compared.lines:
-        for name, figures in zip(compared.names, line.figures, strict=True):
-            if figures:
-                shown.setdefault(f"{comparison.policy_of(compared, line)}\n{name}", {})[line.framework] = (
-                    figures
-                )
-    frameworks = tuple(name for name in FRAMEWORKS if any(line.framework == name for line in compared.lines))
+        for name, entry in zip(compared.names, line.entries, strict=True):
+            if entry:
+                row = shown.setdefault(f"{comparison.policy_of(compared, line)}\n{name}", {})
+                row[NAMES[line.framework]] = sections.bar(entry)
+    columns = [NAMES[name] for name in FRAMEWORKS if any(line.framework == name for line in compared.lines)]
+    labels = sections.labels([entry for line in compared.lines for entry in line.entries if entry])
     alt = "The gap in loss and its terms: a bar for each policy, run and framework. The figures are in the table."
     context = {
         "title": "Runs beside each other",
@@ -35,26 +34,27 @@ def write_comparison(compared: Comparison, folder: Path) -> Path:
         "answer": comparison.answer(compared),
         "runs": compared.names,
         "lines": [{**_row(line), "policy": comparison.policy_of(compared, line)} for line in compared.lines],
-        "bars": picture(bars(shown, frameworks), "terms", alt, folder),
-        "changes": comparison.changes(compared),
+        "bars": picture(bars(shown, columns, labels), "terms", alt, folder),
+        "changes": list(map(str, comparison.changes(compared))),
         "facts": [
-            (name, rows.facts(run.config)) for name, run in zip(compared.names, compared.runs, strict=True)
+            (name, sections.settings(run.config))
+            for name, run in zip(compared.names, compared.runs, strict=True)
         ],
     }
-    return write_page("comparison.html.j2", context, folder)
+    return write_page("report/comparison.html.j2", context, folder)
 
 
 def _row(line: Line) -> dict:
-    places = range(len(line.figures))
+    places = range(len(line.entries))
     return {
         "framework": line.framework,
         "cells": [
             {
                 "gap": line.gap(place),
                 "accuracy": line.gap(place, "accuracy"),
-                "val": comparison.val(line.figures[place], "accuracy"),
-                "finding": line.found(place),
-                "failure": figures.failure if (figures := line.figures[place]) else "not run",
+                "val": comparison.val(line.entries[place], "accuracy"),
+                "finding": line.finding(place),
+                "failure": entry.failure if (entry := line.entries[place]) else "not run",
             }
             for place in places
         ],

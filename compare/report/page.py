@@ -8,121 +8,126 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from compare.report import code, rows
-from compare.report.figures import drawing
-from compare.report.figures.bars import bars
-from compare.report.figures.curves import curves
-from compare.report.figures.drift import drift
-from compare.report.load import Run, load_run
+from compare.files import write
+from compare.pages.figures import drawing
+from compare.pages.figures.bars import bars
+from compare.pages.figures.curves import curves
+from compare.pages.figures.drift import drift
+from compare.pages.render import render
+from compare.report import code, sections
+from compare.report.answer import Headline, answer, headlines
+from compare.report.load import Run
+from compare.report.rows import Table, cures, names
 from compare.spec import FRAMEWORKS, NAMES, POLICIES
-from compare.verdict.answer import answer
-from compare.verdict.figures import Group, groups
+from compare.verdict.cures import Cure
 from compare.verdict.finding import GAP
-from compare.verdict.with_terms import remedies
-from compare.verdict.words import heading, join, names, points, signed
+from compare.words import join, plain
+
+PAGE = "report.html"
 
 
-def write_report(run_dir: Path, out: Path | None = None) -> Path:
-    """Render a run directory's ``report.html`` and ``figures/`` from what the run left; imports no framework.
+def write_report(run: Run, out: Path | None = None) -> Path:
+    """Render a run's ``report.html`` and ``figures/``; imports no framework.
 
-    The same run gives the same bytes. What can't be read is named at the top of the page.
+    The same run gives the same bytes. What couldn't be read of it is named at the top of the page.
 
     Args:
-        run_dir: the run directory.
+        run: from `compare.report.load.load_run`.
         out: where both go, a directory that is made where there is none; None takes the run's own.
 
     Returns:
         The path of the page.
 
     Raises:
-        InputError: there is no such directory, or no cell in it has ended.
         OSError: the page can't be written.
     """
-    run = load_run(Path(run_dir))
     folder = run.folder if out is None else out
     folder.mkdir(parents=True, exist_ok=True)
-    return write_page("report.html.j2", _context(run, folder), folder)
+    return write_page("report/report.html.j2", _context(run, folder), folder)
 
 
 def write_page(template: str, context: dict, folder: Path) -> Path:
     """Render a template as the folder's ``report.html``."""
-    path = folder / "report.html"
-    drawing.replace(path, _environment().get_template(template).render(context).encode())
+    path = folder / PAGE
+    write(path, render(template, {"names": NAMES, "gap": GAP, **context}))
     return path
 
 
-def picture(figure: Figure | None, name: str, alt: str, folder: Path) -> dict | None:
+def picture(figure: Figure, name: str, alt: str, folder: Path) -> dict:
     """Save a figure in the folder's ``figures/``, and make what the template shows of it."""
-    if figure is None:
-        return None
     return {"name": name, "alt": alt, "svg": Markup(drawing.save(figure, name, folder / "figures"))}
 
 
-def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals |= {"tone": _tone, "names": NAMES, "gap": GAP}
-    environment.filters |= {"signed": _minus, "figure": lambda value: f"{value:.3f}", "points": points}
-    return environment
-
-
 def _context(run: Run, folder: Path) -> dict:
-    found = groups(run.config, run.cells)
-    tables = [_table(group, folder) for group in found]
-    policies = [name for name in POLICIES if any(name in group.rows for group in found)]
+    tables = [_table(table, folder) for table in run.tables]
+    policies = [name for name in POLICIES if any(name in table.rows for table in run.tables)]
     return {
-        "title": "Where fit and evaluate part",
-        "subtitle": " · ".join([*(table["heading"] for table in tables), *rows.data(run.config)]),
+        "title": _title(run.tables),
+        "subtitle": " · ".join(
+            [
+                "Where fit and evaluate part",
+                *(table["heading"] for table in tables),
+                *sections.data(run.config),
+            ]
+        ),
         "warnings": run.warnings,
         "tables": tables,
         "explained": any(table["terms"] for table in tables),
         "drifting": any(table["drift"] for table in tables),
         "codes": [_code(name) for name in policies],
         "forward": [(f"{NAMES[name]}: {where}", text) for name, (where, text) in code.forward_code().items()],
-        "facts": rows.facts(run.config),
-        "seeds": max(group.seeds for group in found),
+        "facts": sections.settings(run.config),
+        "seeds": max(table.seeds for table in run.tables),
     }
 
 
-def _table(group: Group, folder: Path) -> dict[str, Any]:
+def _title(tables: list[Table]) -> str:
+    """The sentence that a person came with, of the first table that has a gap to tell of."""
+    first: list[Headline] = [headlines(table)[0] for table in tables]
+    return plain(next((line for line in first if line.why), first[0]).says).rstrip(".")
+
+
+def _table(table: Table, folder: Path) -> dict[str, Any]:
     """Make what the sections show of one backbone and numerics."""
-    title = heading(group.backbone, group.numerics, group.release)
-    terms, lines = rows.terms(group), answer(group)
-    alt = f"Loss over epochs, {title}: fit, evaluate and validation. {lines[0]}"
-    table = {
-        "name": group.name,
-        "heading": title,
+    terms, lines, columns = sections.terms(table), answer(table), [NAMES[name] for name in table.frameworks]
+    alt = f"Loss over epochs, {table.heading}: fit, evaluate and validation. {lines[0]}"
+    shown = {
+        "name": table.name,
+        "heading": table.heading,
+        "headlines": headlines(table),
         "answer": lines,
-        "cures": [_cure(cure, policies) for cure, policies in remedies(group)],
-        "frameworks": group.frameworks,
-        "rows": rows.results(group),
-        "tests": rows.tests(group),
-        "curves": picture(curves(group), f"curves-{group.name}", alt, folder),
+        "cures": [_cure(cure, policies) for cure, policies in cures(table)],
+        "frameworks": table.frameworks,
+        "rows": sections.results(table),
+        "tests": sections.tests(table),
+        "curves": picture(curves(sections.panels(table), columns), f"curves-{table.name}", alt, folder),
         "terms": terms,
-        "stages": rows.stages(group),
-        "stories": rows.stories(group),
+        "stages": sections.stages(table),
+        "details": sections.details(table),
         "drift": None,
     }
-    if terms:
-        alt = (
-            f"The terms of the gap in loss, {title}, for each policy and framework; their figures are below."
-        )
-        table["bars"] = picture(bars(group.rows, group.frameworks), f"terms-{group.name}", alt, folder)
-        alt = f"Drift of the BN layers' moving statistics over the depth, {title}; the stages' figures are below."
-        table["drift"] = picture(drift(group), f"drift-{group.name}", alt, folder)
-    return table
+    return shown | (_explained(table, columns, folder) if terms else {})
 
 
-def _cure(cure, policies: dict[str, list[str]]) -> dict:
+def _explained(table: Table, columns: list[str], folder: Path) -> dict[str, Any]:
+    """The figures of what explanations say."""
+    rows = {
+        policy: {NAMES[name]: sections.bar(row.get(name)) for name in table.frameworks}
+        for policy, row in table.rows.items()
+    }
+    labels = sections.labels([entry for _, _, entry in table.entries])
+    alt = f"The terms of the gap in loss, {table.heading}, for each policy and framework; their figures are below."
+    found = {"bars": picture(bars(rows, columns, labels), f"terms-{table.name}", alt, folder)}
+    if strips := sections.strips(table):
+        alt = f"Drift of the BN layers' moving statistics over the depth, {table.heading}; by stage below."
+        found["drift"] = picture(drift(strips), f"drift-{table.name}", alt, folder)
+    return found
+
+
+def _cure(cure: Cure, policies: dict[str, list[str]]) -> dict:
     frameworks = [name for name in FRAMEWORKS if any(name in own for own in policies.values())]
     whom = join(f"{policy} ({names(own)})" for policy, own in policies.items())
     return {
@@ -141,14 +146,3 @@ def _code(name: str) -> dict:
         "spelling": [(f"{NAMES[key]}: to write", text) for key, text in spelling.items()],
         "setting": [(f"{key}_impl/bn_policy.py", text) for key, text in setting.items()],
     }
-
-
-def _minus(value: float, digits: int = 3) -> str:
-    return signed(value, digits).replace("-", "\N{MINUS SIGN}")
-
-
-def _tone(worse: float) -> str:
-    """Name the style of a difference, positive where evaluate is worse; NaN is worse too."""
-    if not worse <= GAP:
-        return "above"
-    return "below" if worse < -GAP else "level"

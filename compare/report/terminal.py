@@ -1,50 +1,56 @@
-"""A run's results as a table for the terminal, a row a policy and the frameworks side by side."""
+"""A run's results for the terminal: what a person came for, and a row a policy with the frameworks side by side."""
 
 from __future__ import annotations
 
 from rich.console import Console
 from rich.console import Group as Lines
-from rich.table import Table
+from rich.table import Table as Grid
 from rich.text import Text
 
+from compare.gap.records import Metric
+from compare.pages.console import STYLES, coloured
 from compare.report import comparison
+from compare.report.answer import answer, headlines
 from compare.report.comparison import Comparison, Line
-from compare.spec import FRAMEWORKS, NAMES, POLICIES
-from compare.verdict import with_terms as verdict
-from compare.verdict.answer import answer
+from compare.report.rows import Entry, Table, cures, sentences
+from compare.spec import FRAMEWORKS, NAMES
 from compare.verdict.cures import Cure
-from compare.verdict.explained import Metric
-from compare.verdict.figures import Figures, Group, groups
-from compare.verdict.finding import GAP
-from compare.verdict.words import heading, signed
+from compare.verdict.figures import Figures
+from compare.words import points, signed
 
 # Below this width (a policy's name, two frameworks, some 20 columns of words) the sentences stand under the table.
 WIDE = 100
 GAP_IS = "gap: evaluate minus fit on the same samples, last epoch"
 
 
-def print_results(config: dict, cells: list[dict], console: Console) -> None:
-    """Print a table for each backbone and numerics among the cells, and what it comes to.
+def print_results(tables: list[Table], console: Console) -> None:
+    """Print what the tables come to, and each of them.
 
     Args:
-        config: the run's ``config.json``.
-        cells: the ``cell.json`` of each cell.
+        tables: a run's.
         console: its width decides whether the sentences stand in the table or under it.
     """
-    for group in groups(config, cells):
-        console.print(_table(group, console))
-        if console.width < WIDE:
-            console.print(_sentences(group))
+    for table in tables:
+        if len(tables) > 1:
+            console.print(Text(table.heading, style="bold"))
+        for line in headlines(table):
+            console.print(coloured(line.says))
+            if line.why:
+                console.print(Text(f"  {line.why}"))
         console.print()
-        for line in answer(group):
-            console.print(Text(line))
-        for cure, policies in verdict.remedies(group):
+        console.print(_grid(table, console))
+        if console.width < WIDE:
+            console.print(_sentences(table))
+        console.print()
+        for sentence in answer(table):
+            console.print(Text(sentence))
+        for cure, policies in cures(table):
             console.print(_cure(cure, policies))
 
 
 def print_comparison(compared: Comparison, console: Console) -> None:
     """Print the last epoch's gap under each policy, a column a run, and what that comes to."""
-    table = Table(
+    table = Grid(
         title="Gap in loss, and in points of accuracy",
         caption=GAP_IS,
         title_justify="left",
@@ -65,10 +71,10 @@ def print_comparison(compared: Comparison, console: Console) -> None:
 def _change(line: Line, run: int) -> Text:
     loss, accuracy = line.gap(run), line.gap(run, "accuracy")
     if loss is None or accuracy is None:
-        figures = line.figures[run]
-        return Text(figures.failure if figures else "not run", style="red" if figures else "dim")
-    style = "" if line.found(run) == "none" else "bold red"
-    return Text(f"{signed(loss.mean)}  {signed(100 * accuracy.mean, 0)}", style=style)
+        entry = line.entries[run]
+        return Text(entry.failure if entry else "not run", style="red" if entry else "dim")
+    style = "" if line.finding(run) == "none" else STYLES["worse"]
+    return Text(f"{signed(loss.mean)}  {signed(points(accuracy.mean), 0)}", style=style)
 
 
 def _cure(cure: Cure, policies: dict[str, list[str]]) -> Lines:
@@ -78,72 +84,74 @@ def _cure(cure: Cure, policies: dict[str, list[str]]) -> Lines:
     return Lines(head, *(Text(f"  {NAMES[name]}: {cure.line[name]}") for name in frameworks))
 
 
-def _table(group: Group, console: Console) -> Table:
+def _grid(table: Table, console: Console) -> Grid:
     """Build the table; in a framework's column: loss, then accuracy in percent, then a failure."""
     arrow = "→" if console.encoding.startswith("utf") else "->"
-    table = Table(title=_title(group), caption=_caption(group), title_justify="left", caption_justify="left")
-    table.add_column("policy", no_wrap=True)
-    for framework in group.frameworks:
-        own = [row[framework] for row in group.rows.values() if framework in row]
-        width = max(line.cell_len for figures in own for line in [_head(arrow), *_lines(figures, arrow)])
-        table.add_column(Text(f"{NAMES[framework]}\n").append_text(_head(arrow)), width=width)
+    grid = Grid(
+        title=Text(f"{table.heading}: loss, and accuracy in percent"),
+        caption=_caption(table),
+        title_justify="left",
+        caption_justify="left",
+    )
+    grid.add_column("policy", no_wrap=True)
+    for framework in table.frameworks:
+        own = [row[framework] for row in table.rows.values() if framework in row]
+        width = max(line.cell_len for entry in own for line in [_head(arrow), *_lines(entry, arrow)])
+        grid.add_column(Text(f"{NAMES[framework]}\n").append_text(_head(arrow)), width=width)
     if console.width >= WIDE:
-        table.add_column("in words", ratio=1)
-    for name, row in group.rows.items():
-        line = [Text(name), *(_figures(row.get(framework), arrow) for framework in group.frameworks)]
+        grid.add_column("in words", ratio=1)
+    for name, row in table.rows.items():
+        line = [Text(name), *(_figures(row.get(framework), arrow) for framework in table.frameworks)]
         if console.width >= WIDE:
-            line.append(_words(group, name))
-        table.add_row(*line, end_section=True)
-    return table
+            line.append(_words(table, name))
+        grid.add_row(*line, end_section=True)
+    return grid
 
 
-def _title(group: Group) -> Text:
-    return Text(f"{heading(group.backbone, group.numerics, group.release)}: loss, and accuracy in percent")
-
-
-def _caption(group: Group) -> Text:
-    seeds = f"averages of {group.seeds} seeds; " if group.seeds > 1 else ""
+def _caption(table: Table) -> Text:
+    seeds = f"averages of {table.seeds} seeds; " if table.seeds > 1 else ""
     return Text(f"{seeds}{GAP_IS}; mean: over the epochs")
 
 
-def _figures(figures: Figures | None, arrow: str):
-    if figures is None:
+def _figures(entry: Entry | None, arrow: str):
+    if entry is None:
         return Text("not run", style="dim")
-    failure = [Text(figures.failure, style="red")] if figures.failure else []
-    return Lines(*_lines(figures, arrow), *failure)
+    failure = [Text(entry.failure, style="red")] if entry.failure else []
+    return Lines(*_lines(entry, arrow), *failure)
 
 
 def _head(arrow: str) -> Text:
     return Text(f"{'fit':>4} {arrow} eval   gap  mean", style="not bold dim")
 
 
-def _lines(figures: Figures, arrow: str) -> list[Text]:
-    if not figures.finished:
+def _lines(entry: Entry, arrow: str) -> list[Text]:
+    if entry.judgement is None:
         return []
-    return [_line(figures, "loss", 1, "4.2f", 2, arrow), _line(figures, "accuracy", 100, "4.0f", 0, arrow)]
+    figures = entry.judgement.figures
+    return [
+        _line(entry, figures, "loss", 1, "4.2f", 2, arrow),
+        _line(entry, figures, "accuracy", 100, "4.0f", 0, arrow),
+    ]
 
 
-def _line(figures: Figures, metric: Metric, unit: int, width: str, digits: int, arrow: str) -> Text:
-    fit, evaluate = unit * figures.last("fit", metric), unit * figures.last("evaluate", metric)
+def _line(
+    entry: Entry, figures: Figures, metric: Metric, unit: int, width: str, digits: int, arrow: str
+) -> Text:
+    fit, evaluate = unit * entry.ending("fit", metric), unit * entry.ending("evaluate", metric)
     line = Text(f"{fit:{width}} {arrow} {evaluate:{width}}", no_wrap=True)
-    worse = 1 if metric == "loss" else -1
     for gap in (figures.gap(metric), figures.mean_gap(metric)):
-        style = "bold red" if not worse * gap <= GAP else "green" if worse * gap < -GAP else ""
-        line.append(f" {signed(unit * gap, digits):>5}", style=style)
+        line.append(f" {signed(unit * gap, digits):>5}", style=STYLES[entry.tone(gap, metric)])
     return line
 
 
-def _words(group: Group, policy: str) -> Text:
-    text = Text("\n".join(verdict.sentences(POLICIES[policy], group)))
-    text.highlight_regex(r"(?<!no )(?<!no BN )\b(hidden )?gap(?! measured)", "bold red")
-    text.highlight_regex(r"\bno (BN, no BN )?gap\b", "green")
-    return text
+def _words(table: Table, policy: str) -> Text:
+    return Text("\n").join(coloured(sentence) for sentence in sentences(table.rows[policy]))
 
 
-def _sentences(group: Group) -> Table:
-    grid = Table.grid(padding=(0, 1))
+def _sentences(table: Table) -> Grid:
+    grid = Grid.grid(padding=(0, 1))
     grid.add_column(no_wrap=True)
     grid.add_column(ratio=1)
-    for policy in group.rows:
-        grid.add_row(Text(f"{policy}:"), _words(group, policy))
+    for policy in table.rows:
+        grid.add_row(Text(f"{policy}:"), _words(table, policy))
     return grid

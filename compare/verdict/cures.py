@@ -5,12 +5,18 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from compare.spec import Policy
+from compare.spec import Behaviour
 from compare.verdict.explained import Explained
 
-USUAL = 0.9  # the decay that PyTorch comes with; lower ones make the statistics as noisy as the batches
-NOTABLE = 0.05  # a change of the decay by less isn't worth a training
-LAG = 0.05  # the share of the start values in the moving statistics that counts as gone
+# share of the old value that a step keeps, as PyTorch comes; with less the statistics are as noisy as the batches
+USUAL = 0.9
+# a change of that share by less isn't worth a training
+NOTABLE = 0.05
+# a share of the start values in the moving statistics that counts as gone
+LAG = 0.05
+
+# terms that are there in healthy training, too
+HARMLESS = ("dropout", "weights-moved")
 
 
 @dataclass(frozen=True)
@@ -85,10 +91,10 @@ for module in model.modules():
     )  # fmt: skip
 
 
-def cures(policy: Policy, cause: str, explained: Explained) -> tuple[Cure, ...]:
-    """What the figures say would help, first what suits the policy; nothing where the cause is harmless.
+def cures(behaviour: Behaviour | None, cause: str, explained: Explained) -> tuple[Cure, ...]:
+    """What the figures say would help, first what suits the training; nothing where the cause is harmless.
 
-    - Moving statistics: re-estimated ones were measured (evaluation D). Where the backbone is meant to be
+    - Moving statistics: re-estimated ones were measured (``population``). Where all but the head is meant to be
       frozen, BN is, too, normalising alike in both. Where the statistics are updated, but in too few steps
       for their decay, a lower decay gets there.
     - Batch noise: no moving statistics equal each batch's own, so only freezing BN helps.
@@ -98,10 +104,10 @@ def cures(policy: Policy, cause: str, explained: Explained) -> tuple[Cure, ...]:
         return (FREEZE,)
     if cause != "moving-statistics":
         return ()
-    if policy.trains == "head":
+    if behaviour is not None and behaviour.frozen:
         return (FREEZE, REESTIMATE)
     late = explained.late
-    if late and (decay := decay_for(late["steps"])) < late["decay"] - NOTABLE:
+    if late and late.decay is not None and (decay := decay_for(late.steps)) < late.decay - NOTABLE:
         return (lower_decay(decay), REESTIMATE)
     return (REESTIMATE,)
 

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from statistics import fmean, stdev
 
-from compare.verdict.explained import Metric
-from compare.verdict.figures import Figures, Group
+Gaps = Mapping[int, float]
 
 LEVEL = 0.95
 
@@ -33,12 +32,10 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Difference:
-    """Two policies in a framework, or two frameworks under a policy: the gap of ``a`` minus that of ``b``.
-
-    The gaps are averages over the epochs.
+    """Two trainings that share their seeds: the figure of ``a`` minus that of ``b``.
 
     Attributes:
-        within: the framework or the policy that both have.
+        within: what both have in common.
         p: of the two-sided paired t-test, adjusted by Holm's method for the tests made beside it.
     """
 
@@ -59,19 +56,22 @@ def estimate(values: Sequence[float]) -> Estimate:
     return Estimate(mean, half, len(values))
 
 
-def between_frameworks(group: Group, metric: Metric = "loss") -> list[Difference]:
-    """Test the frameworks against each other under each policy; none where they share fewer than two seeds."""
-    pairs = [(policy, a, b) for policy in group.rows for a, b in combinations(group.frameworks, 2)]
-    return _tested({(p, a, b): (_gaps(group, p, a, metric), _gaps(group, p, b, metric)) for p, a, b in pairs})
+def side_by_side(families: Mapping[str, Mapping[str, Gaps]]) -> list[Difference]:
+    """Test each against each within a family, all of them as one block of tests.
+
+    Args:
+        families: what its members have in common -> a member -> its figure of each seed. Two that share fewer than
+            two seeds aren't tested.
+    """
+    pairs = {
+        (within, a, b): (own[a], own[b]) for within, own in families.items() for a, b in combinations(own, 2)
+    }
+    found = {names: result for names, both in pairs.items() if (result := paired(*both))}
+    adjusted = holm([p for _, p in found.values()])
+    return [Difference(*names, gap, p) for (names, (gap, _)), p in zip(found.items(), adjusted, strict=True)]
 
 
-def between_policies(group: Group, framework: str, metric: Metric = "loss") -> list[Difference]:
-    """Test each policy against each other in a framework; none where they share fewer than two seeds."""
-    gaps = {policy: _gaps(group, policy, framework, metric) for policy in group.rows}
-    return _tested({(framework, a, b): (gaps[a], gaps[b]) for a, b in combinations(gaps, 2)})
-
-
-def paired(a: Mapping[int, float], b: Mapping[int, float]) -> tuple[Estimate, float] | None:
+def paired(a: Gaps, b: Gaps) -> tuple[Estimate, float] | None:
     """The difference of two figures over the seeds that both have, and the p-value of its being none.
 
     Source: Student 1908, The probable error of a mean; https://www.jstor.org/stable/2331554
@@ -97,15 +97,3 @@ def holm(p: Sequence[float]) -> list[float]:
         least = max(least, min(1.0, (len(p) - rank) * p[index]))
         adjusted[index] = least
     return adjusted
-
-
-def _tested(
-    pairs: dict[tuple[str, str, str], tuple[Mapping[int, float], Mapping[int, float]]],
-) -> list[Difference]:
-    found = {names: result for names, both in pairs.items() if (result := paired(*both))}
-    adjusted = holm([p for _, p in found.values()])
-    return [Difference(*names, gap, p) for (names, (gap, _)), p in zip(found.items(), adjusted, strict=True)]
-
-
-def _gaps(group: Group, policy: str, framework: str, metric: Metric) -> dict[int, float]:
-    return group.rows[policy].get(framework, Figures()).mean_gaps(metric)

@@ -51,7 +51,10 @@ def test_the_json_has_the_figures_of_the_cells(tmp_path, capsys):
     assert row["verdict"]["cures"][0]["code"].startswith("for layer in base.layers:")
     assert rows["frozen", "torch"]["verdict"] == {
         "finding": "none",
+        "metric": "loss",
+        "source": "same",
         "cause": None,
+        "measured": True,
         "sentence": "no gap: fit and evaluate normalise alike",
         "more": [],
         "cures": [],

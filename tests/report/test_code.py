@@ -62,7 +62,7 @@ def test_code_is_escaped_and_marked_up():
 
 
 def test_every_class_of_the_markup_that_the_code_of_the_policies_uses_has_a_style_or_is_plain():
-    css = (ROOT / "compare" / "report" / "style.css").read_text()
+    css = (ROOT / "compare" / "pages" / "style.css").read_text()
     shown = "".join(text for policy in POLICIES.values() for text in code.policy_code(policy).values())
     used = set(re.findall(r'class="(c-\w+)"', shown))
     plain = {"c-n", "c-o", "c-p", "c-w", "c-nn", "c-fm", "c-bp"}

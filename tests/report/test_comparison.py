@@ -36,7 +36,7 @@ def test_a_line_holds_the_gap_of_each_run_in_their_order(before, after):
     assert line.gap(0).half > 0
     assert line.gap(1).mean == pytest.approx(-0.07, abs=0.03)
     assert line.gap(1).half is None
-    assert (line.found(0), line.found(1)) == ("gap", "none")
+    assert (line.finding(0), line.finding(1)) == ("gap", "none")
 
 
 def test_the_answer_says_what_closed_and_what_was_changed(before, after):
@@ -103,7 +103,7 @@ def test_the_page_shows_each_gap_and_every_change_and_is_escaped(before, after, 
     gap = line_of(compared, "fine-tune", "keras").gap(0)
     assert f"+{gap.mean:.3f}" in text
     assert f"± {gap.half:.3f}" in text
-    assert all(line.split(":")[0] in text for line in changes(compared))
+    assert all(change.name in text for change in changes(compared))
     assert sorted(path.name for path in (page.parent / "figures").iterdir()) == ["terms.png", "terms.svg"]
     assert page.stat().st_size < 3_000_000
 
@@ -111,7 +111,7 @@ def test_the_page_shows_each_gap_and_every_change_and_is_escaped(before, after, 
 def test_numerics_are_compared_with_their_own_kind(tmp_path):
     both = write_run(tmp_path / "both", make_cells(("frozen",)) + make_cells(("frozen",), numerics="matched"))
     compared = compare_runs([both, make_run(tmp_path / "native", policies=("frozen",))])
-    found = {(line.framework, line.numerics): line.figures[1] is None for line in compared.lines}
+    found = {(line.framework, line.numerics): line.entries[1] is None for line in compared.lines}
     assert found == {
         ("keras", "native"): False,
         ("torch", "native"): False,

@@ -1,21 +1,19 @@
-import io
+import json
 
 import pytest
-from rich.console import Console
 
+from compare.gap.records import read_result
+from compare.report.rows import tabulate
 from compare.report.terminal import print_results
 from compare.spec import POLICIES
 from tests.support.synthetic_run import CONFIG, make_cells
+from tests.support.terminals import console_of
 
 
 def printed(cells, width=120, encoding="utf-8", colour=False, config=CONFIG):
-    file = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
-    console = Console(
-        file=file, width=width, force_terminal=colour, color_system="standard" if colour else None
-    )
-    print_results(config, cells, console)
-    file.flush()
-    return file.buffer.getvalue().decode(encoding)
+    console, text = console_of(width, encoding, colour)
+    print_results(tabulate(config, [read_result(json.dumps(cell))[0] for cell in cells]), console)
+    return text()
 
 
 @pytest.mark.parametrize("width", [80, 100, 120])
@@ -85,3 +83,19 @@ def test_each_numerics_has_a_table_of_its_own():
     text = printed(make_cells(("frozen",)) + make_cells(("frozen",), numerics="matched"))
     assert "ResNet50, native numerics" in text
     assert "ResNet50, matched numerics" in text
+
+
+def test_what_a_person_came_for_is_the_first_line():
+    cells = make_cells(("frozen", "fine-tune"))
+    first, why = printed(cells).splitlines()[:2]
+    assert first.startswith("Keras, fine-tune: fit says 0.")
+    assert first.endswith(" on the same images (loss).")
+    assert why.startswith("  Why: moving statistics that lag behind")
+    assert "\x1b[1;31mfit says" in printed(cells, colour=True)
+
+
+def test_the_words_of_a_gap_are_red_and_those_of_none_green_without_being_read_again():
+    cells = make_cells(("frozen", "fine-tune"))
+    text = printed(cells, colour=True)
+    assert "\x1b[1;31mgap\x1b[0m +0." in text
+    assert "\x1b[32mno gap\x1b[0m: " in text

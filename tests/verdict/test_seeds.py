@@ -4,9 +4,9 @@ import random
 import pytest
 from scipy import stats
 
-from compare.verdict.figures import groups
-from compare.verdict.seeds import between_frameworks, between_policies, estimate, holm, paired
-from tests.support.synthetic_run import CONFIG, make_cells
+from compare.verdict.seeds import estimate, holm, paired, side_by_side
+from tests.support.judged import table_of
+from tests.support.synthetic_run import make_cells
 
 
 def draws(number, shift=0.0, seed=0):
@@ -26,9 +26,8 @@ def test_the_interval_is_students(number):
 def test_one_seed_has_no_interval_and_no_test():
     assert estimate([0.3]).half is None
     assert paired({0: 0.3}, {0: 0.1}) is None
-    (group,) = groups(CONFIG, make_cells())
-    assert between_frameworks(group) == []
-    assert between_policies(group, "keras") == []
+    assert table_of(*make_cells()).tests() == [[], [], []]
+    assert side_by_side({"fine-tune": {"keras": {0: 0.3}, "torch": {0: 0.1}}}) == []
 
 
 def test_what_is_not_finite_has_no_interval_and_no_test():
@@ -73,16 +72,16 @@ def test_chance_alone_seldom_makes_a_family_of_tests_significant():
 
 
 def test_every_pair_is_tested_once():
-    (group,) = groups(CONFIG, make_cells(("frozen", "features", "fine-tune"), seeds=3))
-    assert [(test.within, test.a, test.b) for test in between_frameworks(group)] == [
+    table = table_of(*make_cells(("frozen", "features", "fine-tune"), seeds=3))
+    frameworks, _, torch = table.tests()
+    assert [(test.within, test.a, test.b) for test in frameworks] == [
         (policy, "keras", "torch") for policy in ("frozen", "features", "fine-tune")
     ]
-    pairs = [(test.a, test.b) for test in between_policies(group, "torch")]
+    pairs = [(test.a, test.b) for test in torch]
     assert pairs == [("frozen", "features"), ("frozen", "fine-tune"), ("features", "fine-tune")]
 
 
 def test_a_difference_that_is_there_is_found():
-    (group,) = groups(CONFIG, make_cells(("fine-tune",), seeds=5))
-    (test,) = between_frameworks(group)
+    ((test,), *_) = table_of(*make_cells(("fine-tune",), seeds=5)).tests()
     assert test.gap.mean == pytest.approx(0.47, abs=0.1)
     assert test.p < 0.001

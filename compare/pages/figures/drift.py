@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import groupby
+from typing import Protocol
 
 from matplotlib import colormaps, rc_context
 from matplotlib.axes import Axes
 from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.figure import Figure
 
-from compare.report.figures.drawing import INK, MUTED, PAPER, STYLE, WIDTH
-from compare.spec import NAMES
-from compare.verdict.explained import Explained
-from compare.verdict.figures import Group
+from compare.pages.figures.drawing import INK, MUTED, PAPER, STYLE, WIDTH
 
 LEVELS = (0, 0.05, 0.1, 0.2, 0.5, 1, 2, 4)
 # grows darker all the way, for the colour-blind and in grey
@@ -23,15 +23,44 @@ PANELS = {
     "mean_drift": "means, off by standard deviations",
     "log_variance_ratio": "variances, off by ln of the ratio",
 }
-ROW, TOP, BOTTOM = 0.17, 0.62, 0.62  # inches
+# inches
+ROW, TOP, BOTTOM = 0.17, 0.62, 0.62
 
 
-def drift(group: Group) -> Figure | None:
-    """Draw a row for each policy, framework and explained epoch, first and last; None where no layer drifts."""
-    rows = _rows(group)
-    if not rows:
-        return None
-    height = TOP + ROW * len(rows) + BOTTOM
+class Layer(Protocol):
+    """A BN layer: its place, and how far its moving statistics are from the data's."""
+
+    @property
+    def stage(self) -> str:
+        """The part of the network that it is in."""
+
+    @property
+    def mean_drift(self) -> float:
+        """Distance of the means, in standard deviations."""
+
+    @property
+    def log_variance_ratio(self) -> float:
+        """Natural logarithm of the variances' ratio."""
+
+
+@dataclass(frozen=True)
+class Strip:
+    """A row of the figure.
+
+    Attributes:
+        block: rows of one block stand together; a line parts them from the next one's.
+        name: what stands beside it.
+        layers: from the first to the last.
+    """
+
+    block: str
+    name: str
+    layers: Sequence[Layer]
+
+
+def drift(strips: Sequence[Strip]) -> Figure:
+    """Draw a row for each strip and a column for each layer: means on the left, variances on the right."""
+    height = TOP + ROW * len(strips) + BOTTOM
     with rc_context(STYLE | {"axes.grid": False}):
         figure = Figure(figsize=(WIDTH, height), facecolor=PAPER)
         panels = figure.subplots(
@@ -40,11 +69,12 @@ def drift(group: Group) -> Figure | None:
                 "left": 0.33, "right": 0.985, "top": 1 - TOP / height, "bottom": BOTTOM / height, "wspace": 0.06,
             },
         )  # fmt: skip
-        for axes, (figure_name, title) in zip(panels, PANELS.items(), strict=True):
-            image = _panel(axes, [explained.layers for explained in rows.values()], figure_name)
+        borders = [place - 0.5 for place in range(1, len(strips)) if _parts(strips, place)]
+        for axes, (measure, title) in zip(panels, PANELS.items(), strict=True):
+            image = panel(axes, [strip.layers for strip in strips], measure)
             axes.set_title(title, loc="left", fontsize=9, pad=18)
-            axes.hlines(_borders(list(rows)), *axes.get_xlim(), color=PAPER, linewidth=2.5)
-        panels[0].set_yticks(range(len(rows)), list(rows), fontsize=7, color=INK)
+            axes.hlines(borders, *axes.get_xlim(), color=PAPER, linewidth=2.5)
+        panels[0].set_yticks(range(len(strips)), [strip.name for strip in strips], fontsize=7, color=INK)
         bar = figure.add_axes((0.33, 0.3 / height, 0.655, 0.1 / height))
         figure.colorbar(image, cax=bar, orientation="horizontal", extend="max", ticks=LEVELS)
         bar.tick_params(length=0, labelsize=8)
@@ -53,40 +83,22 @@ def drift(group: Group) -> Figure | None:
     return figure
 
 
-def _rows(group: Group) -> dict[str, Explained]:
-    rows = {}
-    for policy, row in group.rows.items():
-        for framework in group.frameworks:
-            if framework not in row:
-                continue
-            first, last = row[framework].first_explained, row[framework].last_explained
-            for explained in (first, last) if first != last else (last,):
-                if explained and explained.layers:
-                    rows[f"{policy} · {NAMES[framework]} · {_epochs(explained)}"] = explained
-    return rows
+def _parts(strips: Sequence[Strip], place: int) -> bool:
+    """Whether a block begins at this place."""
+    return strips[place].block != strips[place - 1].block
 
 
-def _borders(names: list[str]) -> list[float]:
-    """Where one policy's rows end and the next one's begin."""
-    policies = [name.split(" · ")[0] for name in names]
-    return [place - 0.5 for place in range(1, len(names)) if policies[place] != policies[place - 1]]
-
-
-def _epochs(explained: Explained) -> str:
-    low, high = min(explained.epochs), max(explained.epochs)
-    return f"epoch {low}" if low == high else f"epochs {low}-{high}"
-
-
-def _panel(axes: Axes, rows: list[list[dict]], name: str):
+def panel(axes: Axes, rows: Sequence[Sequence[Layer]], measure: str):
+    """Draw one half of the figure; a row shorter than the longest has no drift at its end."""
     norm = BoundaryNorm(LEVELS, len(LEVELS), extend="max")
     width = max(map(len, rows))
-    values = [[abs(layer[name]) for layer in row] + [0.0] * (width - len(row)) for row in rows]
+    values = [[abs(getattr(layer, measure)) for layer in row] + [0.0] * (width - len(row)) for row in rows]
     image = axes.imshow(values, COLOURS, norm, aspect="auto", interpolation="none")
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     start, names, places = 0, [], []
     longest = next(row for row in rows if len(row) == width)
-    for stage, layers in groupby(longest, key=lambda layer: layer["stage"]):
+    for stage, layers in groupby(longest, key=lambda layer: layer.stage):
         size = len(list(layers))
         if start:
             axes.axvline(start - 0.5, color=PAPER, linewidth=1)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from matplotlib import rc_context
@@ -12,13 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from compare.report.figures.drawing import ABOVE, INK, MUTED, PAPER, STYLE, WIDTH
-from compare.spec import NAMES
-from compare.verdict.explained import label
-from compare.verdict.figures import Figures
-from compare.verdict.finding import GAP
-from compare.verdict.seeds import estimate
-from compare.verdict.words import signed
+from compare.pages.figures.drawing import ABOVE, INK, MUTED, PAPER, STYLE, WIDTH
+from compare.words import signed
 
 LOOKS: dict[str, dict[str, Any]] = {
     "weights-moved": {"facecolor": "#56b4e9", "hatch": "-----"},
@@ -26,52 +22,79 @@ LOOKS: dict[str, dict[str, Any]] = {
     "batch-noise": {"facecolor": "#e69f00", "hatch": "\\\\\\\\\\\\"},
     "moving-statistics": {"facecolor": ABOVE, "hatch": "//////"},
 }
-OTHER = {"facecolor": "#cc79a7", "hatch": "xxxx"}  # a term that only some explanations have
-LANE = 0.3  # of a row's height: what lowers evaluate's loss above, what raises it below
-ROW, TOP, BOTTOM = 0.46, 0.66, 0.5  # inches
+# a term that only some explanations have
+OTHER = {"facecolor": "#cc79a7", "hatch": "xxxx"}
+# of a row's height: what lowers evaluate's loss above, what raises it below
+LANE = 0.3
+# inches
+ROW, TOP, BOTTOM = 0.46, 0.66, 0.5
 
 
-def bars(rows: Mapping[str, Mapping[str, Figures]], frameworks: tuple[str, ...]) -> Figure:
-    """Draw the terms of the last epoch, a row for each of ``rows`` and a column a framework."""
+@dataclass(frozen=True)
+class Bar:
+    """A gap, and the terms that it is the sum of.
+
+    Attributes:
+        terms: a term's name -> its value, in loss; empty where they aren't known.
+        gap: evaluate minus fit, in loss.
+        half: half the width of its 95 % interval; None for one training.
+        worse: whether it is more than chance makes it.
+    """
+
+    terms: Mapping[str, float]
+    gap: float
+    half: float | None
+    worse: bool
+
+
+def bars(
+    rows: Mapping[str, Mapping[str, Bar | str]], columns: Sequence[str], labels: Mapping[str, str]
+) -> Figure:
+    """Draw a row of bars for each of ``rows`` and a column for each of ``columns``.
+
+    Args:
+        rows: a row's name -> a column -> its bar, or what to say in its place.
+        columns: what stands above them.
+        labels: a term's name -> what the legend calls it.
+    """
     height = TOP + ROW * len(rows) + BOTTOM
     with rc_context(STYLE):
         figure = Figure(figsize=(WIDTH, height), facecolor=PAPER)
         grid = figure.subplots(
-            1, len(frameworks), squeeze=False, sharex=True, sharey=True,
+            1, len(columns), squeeze=False, sharex=True, sharey=True,
             gridspec_kw={
                 "left": 0.24, "right": 0.985, "top": 1 - TOP / height, "bottom": BOTTOM / height, "wspace": 0.07,
             },
         )[0]  # fmt: skip
-        for panel, framework in zip(grid, frameworks, strict=True):
-            panel.annotate(NAMES[framework], (0, 1), (0, 6), "axes fraction", "offset points", fontsize=11)
+        for panel, column in zip(grid, columns, strict=True):
+            panel.annotate(column, (0, 1), (0, 6), "axes fraction", "offset points", fontsize=11)
             panel.axvline(0, color=MUTED, linewidth=0.8)
             panel.grid(axis="y", visible=False)
             panel.tick_params(length=0)
             for place, row in enumerate(rows.values()):
-                _row(panel, place, row.get(framework))
+                _row(panel, place, row.get(column, "not run"))
             panel.margins(x=0.03)
         low, high = grid[0].get_xlim()
         grid[0].set_xlim(low, high + 0.25 * (high - low))  # room for the figures
         grid[0].set_yticks(range(len(rows)), list(rows), color=INK, fontsize=9)
         grid[0].set_ylim(len(rows) - 0.45, -0.55)
         figure.supxlabel("evaluate minus fit, loss (cross-entropy, nats)", y=0.01, fontsize=9)
-        _legend(figure, [row[name] for row in rows.values() for name in row])
+        _legend(
+            figure, [bar for row in rows.values() for bar in row.values() if isinstance(bar, Bar)], labels
+        )
     return figure
 
 
-def _row(axes: Axes, place: int, figures: Figures | None) -> None:
-    if figures is None or not figures.finished:
-        axes.text(0, place, " failed" if figures else " not run", va="center", color=MUTED, fontsize=8)
+def _row(axes: Axes, place: int, bar: Bar | str) -> None:
+    if isinstance(bar, str):
+        axes.text(0, place, f" {bar}", va="center", color=MUTED, fontsize=8)
         return
-    explained = figures.last_explained
-    terms = {name: explained.term(name) for name in explained.terms} if explained else {}
-    low = _lane(axes, place - LANE, 0.0, {name: value for name, value in terms.items() if value < 0})
-    _lane(axes, place, low, {name: value for name, value in terms.items() if value > 0})
-    gap = explained.gap() if explained else figures.gap()
+    gap, half = bar.gap, bar.half
+    low = _lane(axes, place - LANE, 0.0, {name: value for name, value in bar.terms.items() if value < 0})
+    _lane(axes, place, low, {name: value for name, value in bar.terms.items() if value > 0})
     if not math.isfinite(gap):
         axes.text(0, place, f" {gap}", va="center", color=ABOVE, fontsize=8)
         return
-    half = estimate(list(figures.gaps().values())).half
     if half is not None:
         axes.plot(
             [gap - half, gap + half], [place, place], color=INK, linewidth=0.9, marker="|", markersize=5
@@ -83,10 +106,9 @@ def _row(axes: Axes, place: int, figures: Figures | None) -> None:
         linewidth=1.8,
         solid_capstyle="butt",
     )
-    is_gap = not gap <= GAP
     text: dict[str, Any] = {
-        "color": ABOVE if is_gap else INK,
-        "fontweight": "bold" if is_gap else "normal",
+        "color": ABOVE if bar.worse else INK,
+        "fontweight": "bold" if bar.worse else "normal",
         "fontsize": 8,
     }
     end = max(gap + (half or 0.0), low, 0.0)
@@ -102,14 +124,12 @@ def _lane(axes: Axes, top: float, start: float, terms: dict[str, float]) -> floa
     return start
 
 
-def _legend(figure: Figure, shown: list[Figures]) -> None:
-    explained = [figures.last_explained for figures in shown]
-    terms = list(dict.fromkeys(name for own in explained if own for name in own.terms))
+def _legend(figure: Figure, shown: Sequence[Bar], labels: Mapping[str, str]) -> None:
+    terms = list(dict.fromkeys(name for bar in shown for name in bar.terms))
     handles: list[Any] = [Patch(edgecolor=PAPER, linewidth=0.5, **LOOKS.get(name, OTHER)) for name in terms]
     handles.append(Line2D([], [], color=INK, linewidth=1.8))
-    several = max(len(figures.finished) for figures in shown) > 1
-    gap = "the gap, 95 % interval" if several else "the gap"
+    gap = "the gap, 95 % interval" if any(bar.half is not None for bar in shown) else "the gap"
     figure.legend(
-        handles, [*map(label, terms), gap], loc="upper left", bbox_to_anchor=(0.0, 1),
+        handles, [*(labels[name] for name in terms), gap], loc="upper left", bbox_to_anchor=(0.0, 1),
         ncols=6, columnspacing=1.2, handlelength=1.8, frameon=False, fontsize=8,
     )  # fmt: skip

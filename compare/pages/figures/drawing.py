@@ -14,6 +14,8 @@ from pathlib import Path
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
+from compare.files import write
+
 INK, MUTED, GRID, PAPER = "#1b1b1d", "#6a6a70", "#dededf", "#fffffe"
 ABOVE, BELOW, HATCH = "#d55e00", "#0072b2", "//////"
 # in the page, a colour of the figure is the page's variable, light or dark
@@ -49,7 +51,8 @@ STYLE = {
     "svg.fonttype": "none",
 }
 
-WIDTH = 6.7  # inches
+# inches
+WIDTH = 6.7
 
 
 def save(figure: Figure, name: str, folder: Path) -> str:
@@ -65,20 +68,9 @@ def save(figure: Figure, name: str, folder: Path) -> str:
         png = io.BytesIO()
         options = {"compress_level": 2}  # half the time for a few per cent more bytes
         figure.savefig(png, format="png", dpi=144, metadata={"Software": None}, pil_kwargs=options)
-    replace(folder / f"{name}.svg", svg.getvalue())
-    replace(folder / f"{name}.png", png.getvalue())
+    write(folder / f"{name}.svg", svg.getvalue())
+    write(folder / f"{name}.png", png.getvalue())
     return _inline(svg.getvalue().decode(), name)
-
-
-def replace(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all: to a temporary name in the same directory, then rename."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def _inline(svg: str, name: str) -> str:
