@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
+from compare.pages.render import render as fill
 from compare.parity.certificate import Result, as_json
 from compare.parity.stages import STAGES
 from compare.parity.terminal import verdict
@@ -13,16 +10,18 @@ from compare.parity.terminal import verdict
 
 def render(result: Result) -> str:
     """Render a result as HTML: the verdict, a table of stages a policy, and each stage's arrays."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+    check = result.check
+    settings = (
+        f"{check.variant}, width {check.width}, weights {check.weights}, {check.numerics} numerics, {check.dtype}, "
+        f"{check.image_size} px, batches of {check.batch_size}, {check.optimizer} at {check.learning_rate}, "
+        f"{check.steps} steps, seed {check.seed}."
     )
-    environment.filters["figure"] = lambda value: "" if value is None else f"{value:.1e}"
-    return environment.get_template("page.html.j2").render(
-        certificate=as_json(result),
-        policies={policy: (verdict(stages), stages) for policy, stages in result.stages.items()},
-        names=STAGES,
-    )
+    context = {
+        "title": f"Do Keras and PyTorch compute and train the same {check.backbone}?",
+        "subtitle": settings,
+        "warnings": [],
+        "certificate": as_json(result),
+        "policies": {policy: (verdict(stages), stages) for policy, stages in result.stages.items()},
+        "names": STAGES,
+    }
+    return fill("parity/page.html.j2", context)

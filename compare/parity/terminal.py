@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -13,7 +14,12 @@ from compare.parity.stages import STAGES
 
 STYLES = {"same": "green", "explained": "cyan", "differs": "bold red", "follows": "yellow"}
 HERE = "<-- here"
-MOST = 8  # layers around the place that are shown, and lines of a stage's notes
+# layers around the place that are shown, and lines of a stage's notes
+MOST = 8
+# arrays of two files that are shown
+MOST_ARRAYS = 20
+# columns of a terminal from which on a table of two files shows all figures
+WIDE = 110
 
 
 def print_result(result: Result, console: Console) -> None:
@@ -88,17 +94,35 @@ def _kind(row: Row) -> str:
 
 
 def print_files(stage: Stage, console: Console) -> None:
-    """Print the table of two files' arrays, those that differ first."""
-    table = Table("array", "max abs", "max relative", "mean", "cosine", "within", "")
-    for row in sorted(stage.rows, key=lambda row: row.same):
-        apart = [f"{value:.1e}" for value in (row.max_abs, row.relative, row.mean)]
-        figures = [*apart, f"{row.cosine:.9f}", f"{row.share:.2%}"]
+    """Print a table of two files' arrays, those that differ and those that are nearest to it first."""
+    wide = console.width >= WIDE
+    columns = ("max abs", "relative", *(("mean", "cosine") if wide else ()), "within")
+    table = Table(box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("array", overflow="fold", ratio=1)
+    for name in columns:
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("", overflow="fold")
+    rows = sorted(stage.rows, key=lambda row: (row.same, -row.excess, -row.max_abs))
+    for row in rows[:MOST_ARRAYS]:
+        more = (f"{row.mean:.1e}", f"{row.cosine:.9f}") if wide else ()
+        figures = (f"{row.max_abs:.1e}", f"{row.relative:.1e}", *more, f"{row.share:.2%}")
         mark = HERE if row.name == stage.place else row.note
-        table.add_row(row.name, *figures, mark, style="" if row.same else "red")
+        cells = [Text(text) for text in (row.name, *figures, mark)]
+        table.add_row(*cells, style="" if row.same else "red")
     console.print(table)
-    for note in stage.notes:
-        console.print(Text(note))
+    if rest := rows[MOST_ARRAYS:]:
+        worse = sum(not row.same for row in rest)
+        what = f"{worse} of them differ" if worse else "all within their bars"
+        console.print(Text(f"and {len(rest)} more, {what}; --json has them"))
+    _notes(stage, console)
     exact = sum(row.max_abs == 0 for row in stage.rows)
     where = f" at {stage.place}" if stage.place else ""
     answer = "same" if stage.verdict == "same" else f"differs{where}"
     console.print(Text(f"{answer}: {len(stage.rows)} arrays, {exact} of them bit for bit", style="bold"))
+
+
+def _notes(stage: Stage, console: Console) -> None:
+    for note in stage.notes[:MOST]:
+        console.print(Text(note))
+    if len(stage.notes) > MOST:
+        console.print(Text(f"... and {len(stage.notes) - MOST} more", style="dim"))

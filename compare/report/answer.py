@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from compare.gap.records import Metric, Part
 from compare.report.rows import Entry, Table, names
 from compare.spec import DECAY, NAMES
-from compare.verdict.cures import HARMLESS
+from compare.verdict.cures import HARMLESS, Cure
 from compare.verdict.explained import label
 from compare.verdict.finding import least, parting, worse
 from compare.verdict.judge import Judgement
@@ -38,26 +38,41 @@ class Headline:
 
 def headlines(table: Table) -> list[Headline]:
     """Say what a person came with: a short sentence a framework."""
-    gaps = [
-        (policy, framework, entry.judgement)
-        for policy, framework, entry in table.entries
-        if entry.judgement and entry.judgement.finding == "gap"
-    ]
-    if not gaps:
-        finished = any(entry.finished for _, _, entry in table.entries)
-        return [Headline((Span(CALM, "well") if finished else Span(NOTHING),))]
-    policy, first, worst = max(gaps, key=lambda gap: _size(gap[2]))
+    gaps = _foremost_first(table)
+    if not gaps or gaps[0][2].finding != "gap":
+        return [Headline((Span(CALM, "well") if gaps else Span(NOTHING),))]
+    policy, first, worst = gaps[0]
     row = table.rows[policy]
     order = (first, *(name for name in table.frameworks if name != first and name in row))
     last = bool(parting({worst.metric: worst.figures.gap(worst.metric)}, least(worst.figures.judged_on)))
     return [_headline(policy, name, row[name], worst.metric, last) for name in order if row[name].finished]
 
 
-def _size(judgement: Judgement) -> tuple[bool, bool, float]:
-    """How much a gap matters: no mere effect of dropout, in loss, large in the last epoch."""
+def cures(table: Table) -> list[tuple[Cure, dict[str, list[str]]]]:
+    """What to do, the headline's cure first: each, and the policies whose figures support it -> in which frameworks."""
+    found: dict[str, tuple[Cure, dict[str, list[str]]]] = {}
+    for policy, framework, judgement in _foremost_first(table):
+        for cure in judgement.cures:
+            own = found.setdefault(cure.what, (cure, {}))[1].setdefault(policy, [])
+            own.append(framework)
+            own.sort(key=table.frameworks.index)
+    return list(found.values())
+
+
+def _foremost_first(table: Table) -> list[tuple[str, str, Judgement]]:
+    """Policy, framework and judgement, those with the gaps that matter most first."""
+    found = [
+        (policy, framework, entry.judgement) for policy, framework, entry in table.entries if entry.judgement
+    ]
+    return sorted(found, key=lambda judged: _size(judged[2]), reverse=True)
+
+
+def _size(judgement: Judgement) -> tuple[bool, bool, bool, float]:
+    """How much a gap matters: one at all, no mere effect of dropout, in loss, large in the last epoch."""
     by = worse(judgement.figures.gap(judgement.metric), judgement.metric)
     harmless = judgement.cause in HARMLESS
-    return not harmless, judgement.metric == "loss", math.inf if math.isnan(by) else by
+    size = math.inf if math.isnan(by) else by
+    return judgement.finding == "gap", not harmless, judgement.metric == "loss", size
 
 
 def _headline(policy: str, framework: str, entry: Entry, metric: Metric, last: bool) -> Headline:

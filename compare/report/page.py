@@ -18,9 +18,9 @@ from compare.pages.figures.curves import curves
 from compare.pages.figures.drift import drift
 from compare.pages.render import render
 from compare.report import code, sections
-from compare.report.answer import Headline, answer, headlines
+from compare.report.answer import Headline, answer, cures, headlines
 from compare.report.load import Run
-from compare.report.rows import Table, cures, names
+from compare.report.rows import Table, names
 from compare.spec import FRAMEWORKS, NAMES, POLICIES
 from compare.verdict.cures import Cure
 from compare.verdict.finding import GAP

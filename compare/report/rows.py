@@ -8,7 +8,6 @@ from statistics import fmean
 
 from compare.gap.records import METRICS, CellResult, Epoch, Metric, Part
 from compare.spec import BACKBONES, DECAY, FRAMEWORKS, NAMES, NUMERICS, POLICIES, Behaviour, Policy
-from compare.verdict.cures import Cure
 from compare.verdict.explained import Explained
 from compare.verdict.figures import Beside, Figures
 from compare.verdict.finding import least, tone
@@ -140,15 +139,6 @@ def tabulate(config: dict, cells: Iterable[CellResult]) -> list[Table]:
                 rows = _judged(_rows(own), backbone, numerics, _whose(config))
                 tables.append(Table(backbone, numerics, frameworks, rows, release))
     return tables
-
-
-def cures(table: Table) -> list[tuple[Cure, dict[str, list[str]]]]:
-    """What to do: each cure, and the policies whose figures support it -> in which frameworks."""
-    found: dict[str, tuple[Cure, dict[str, list[str]]]] = {}
-    for policy, framework, entry in table.entries:
-        for cure in entry.judgement.cures if entry.judgement else ():
-            found.setdefault(cure.what, (cure, {}))[1].setdefault(policy, []).append(framework)
-    return list(found.values())
 
 
 def sentences(row: Mapping[str, Entry]) -> list[tuple[Span, ...]]:

@@ -10,9 +10,9 @@ from rich.text import Text
 from compare.gap.records import Metric
 from compare.pages.console import STYLES, coloured
 from compare.report import comparison
-from compare.report.answer import answer, headlines
+from compare.report.answer import answer, cures, headlines
 from compare.report.comparison import Comparison, Line
-from compare.report.rows import Entry, Table, cures, sentences
+from compare.report.rows import Entry, Table, sentences
 from compare.spec import FRAMEWORKS, NAMES
 from compare.verdict.cures import Cure
 from compare.verdict.figures import Figures

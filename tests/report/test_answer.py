@@ -2,7 +2,8 @@
 
 import re
 
-from compare.report.answer import headlines
+from compare.report.answer import cures, headlines
+from compare.verdict.cures import FREEZE, REESTIMATE
 from compare.words import plain
 from tests.support.judged import (
     ABOVE,
@@ -151,3 +152,15 @@ def test_frameworks_level_with_each_other_agree():
         make_cell("frozen-batch-stats", "torch", gap=(0.015, 0.0)),
     ]
     assert "agree on every policy" in answered(*cells)[2]
+
+
+def test_the_cures_of_a_run_say_for_which_policies_and_frameworks():
+    found = cures(table_of(*make_cells(("frozen-batch-stats", "frozen", "fine-tune"))))
+    assert {cure.what: policies for cure, policies in found} == {
+        FREEZE.what: {"frozen-batch-stats": ["keras", "torch"]},
+        REESTIMATE.what: {"frozen-batch-stats": ["keras", "torch"], "fine-tune": ["keras"]},
+        "lower BN's decay to 0.9": {"fine-tune": ["keras"]},
+    }
+    assert headlined(*make_cells(("frozen-batch-stats", "frozen", "fine-tune")))[0].endswith(
+        f"cure: {found[0][0].what}."
+    )

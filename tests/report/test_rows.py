@@ -8,9 +8,8 @@ from compare.report.as_json import record
 from compare.report.comparison import compare_runs
 from compare.report.load import load_run
 from compare.report.page import write_report
-from compare.report.rows import cures, sentences
+from compare.report.rows import sentences
 from compare.report.terminal import print_results
-from compare.verdict.cures import FREEZE, REESTIMATE
 from compare.words import plain
 from tests.support.judged import lines, table_of, unexplained
 from tests.support.synthetic_run import make_cell, make_cells, make_run
@@ -36,15 +35,6 @@ def test_a_framework_without_explanations_is_judged_by_its_figures_beside_one_wi
 def test_a_failed_framework_is_named_and_the_other_told():
     cells = make_cells(("frozen",), failed=[("frozen", "torch", 0)])
     assert lines("frozen", *cells) == ["Keras: no gap: fit and evaluate normalise alike", "PyTorch: failed"]
-
-
-def test_the_cures_of_a_run_say_for_which_policies_and_frameworks():
-    found = cures(table_of(*make_cells(("frozen-batch-stats", "frozen", "fine-tune"))))
-    assert {cure.what: policies for cure, policies in found} == {
-        FREEZE.what: {"frozen-batch-stats": ["keras", "torch"]},
-        REESTIMATE.what: {"frozen-batch-stats": ["keras", "torch"], "fine-tune": ["keras"]},
-        "lower BN's decay to 0.9": {"fine-tune": ["keras"]},
-    }
 
 
 def test_imagenets_statistics_are_called_by_their_name():
