@@ -34,7 +34,11 @@ class Subject(Protocol):
         ...
 
     def state(self) -> dict[str, str]:
-        """Hash all of that state: part (``weights``, ``statistics``, ``modes``, ``random``, ...) -> hash."""
+        """Hash all of that state, item by item: ``part:name`` -> hash.
+
+        Parts are ``weights``, ``statistics`` (whatever else a layer keeps), ``modes``, ``gradients``,
+        ``optimizer``, ``metrics``, ``random`` and ``other``.
+        """
         ...
 
     def layers(self, batches: list[Batch] | None = None) -> list[Layer]:
@@ -56,15 +60,24 @@ class Subject(Protocol):
         """Make a batch of some samples of several batches, counted through all of them."""
         ...
 
-    def replayed(self, batches: Iterable[Any], seed: int) -> Iterator[Any]:
+    def replayed(self, source: Callable[[], Iterable[Any]], seed: int) -> Iterator[Any]:
         """Iterate with generators seeded for the data alone, whatever a pass draws in between."""
         ...
 
-    def evaluate(self, batches: Iterable[Batch], keep: bool = False) -> Pass:
+    def present(self) -> set[str]:
+        """The switches that are there, once `layers` has watched batches."""
+        ...
+
+    def evaluate(self, batches: Iterable[Batch], keep: bool = False, seed: int | None = None) -> Pass:
         """Evaluate as the person's own framework would: its modes, its averages; the state goes on.
 
-        Nothing is put back, so that two calls show what an evaluation does. ``keep`` keeps outputs and targets.
+        Nothing is put back, so that two calls show what an evaluation does. ``keep`` keeps outputs and targets;
+        ``seed`` seeds all that could be random first, layers' own generators included.
         """
+        ...
+
+    def nonfinite(self, batches: Iterable[Batch]) -> str | None:
+        """Name the first layer whose output isn't finite in evaluation; None where all are."""
         ...
 
     def run(
@@ -92,7 +105,7 @@ class Subject(Protocol):
         """
         ...
 
-    def population(self, batches: list[Batch]) -> dict[str, Seen]:
+    def population(self, batches: list[Batch]) -> Statistics:
         """Pool what reaches each normalisation call that differs, each before it normalising with its own pool.
 
         All batches go side by side, so that there must not be more than memory holds. By call, not by layer.

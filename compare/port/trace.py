@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from importlib import import_module
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from compare.frameworks import FRAMEWORKS, Framework
-from compare.processes.worker import Worker, WorkerDiedError
 from compare.spec import InputError
 from compare.weights.network import Arrays, Network
 
 MODES = {"forward": False, "forward-batch": True}  # stage -> whether layers behave as in training
 
 
-class Process:
+class Framework:
     """A process of one framework; a context manager, which ends it.
 
     Args:
@@ -24,46 +27,47 @@ class Process:
     """
 
     def __init__(self, name: str) -> None:
-        self.worker = Worker(FRAMEWORKS[name])
+        self.name = name
+        self.pool = ProcessPoolExecutor(1, get_context("spawn"), _start)
 
-    def __enter__(self) -> Process:
+    def __enter__(self) -> Framework:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.worker.stop()
+        self.pool.shutdown(cancel_futures=True)
 
     def call(self, function: Callable, *arguments: object) -> Any:
-        """Call one of this module's functions there, with the framework in front of the arguments.
+        """Call one of this module's functions there, with the framework's name in front of the arguments.
 
         Raises:
             InputError: the process was killed.
         """
         try:
-            return self.worker.call(function, self.worker.framework, *arguments)
-        except WorkerDiedError as died:
-            raise InputError(str(died)) from None
+            return self.pool.submit(function, self.name, *arguments).result()
+        except BrokenProcessPool:
+            raise InputError(f"the {self.name} process was killed; out of memory?") from None
 
 
-def read(framework: Framework, path: Path) -> tuple[Arrays, dict]:
+def read(framework: str, path: Path) -> tuple[Arrays, dict]:
     """Read a file by a framework's own reader."""
-    return framework.module("files").read(path)
+    return import_module(f"{framework}_impl.files").read(path)
 
 
-def write(framework: Framework, path: Path, arrays: Arrays, network: Network, layout: str) -> None:
+def write(framework: str, path: Path, arrays: Arrays, network: Network, layout: str) -> None:
     """Write a file by a framework's own writer.
 
     Raises:
         InputError: it can't be written.
     """
     try:
-        framework.module("saving").write(path, arrays, network.as_dict(), layout)
+        import_module(f"{framework}_impl.saving").write(path, arrays, network.as_dict(), layout)
     except (OSError, RuntimeError) as error:
         reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:200]
         raise InputError(f"can't write it: {reason}") from error
 
 
 def trace(
-    framework: Framework, arrays: Arrays, network: Network, images: np.ndarray, dtype: str, path: Path
+    framework: str, arrays: Arrays, network: Network, images: np.ndarray, dtype: str, path: Path
 ) -> None:
     """Run a network in both modes and write every layer's output, as ``stage/layer``."""
     from safetensors.numpy import save_file
@@ -74,13 +78,7 @@ def trace(
 
 
 def compare_trace(
-    framework: Framework,
-    arrays: Arrays,
-    network: Network,
-    images: np.ndarray,
-    dtype: str,
-    path: Path,
-    folded: bool,
+    framework: str, arrays: Arrays, network: Network, images: np.ndarray, dtype: str, path: Path, folded: bool
 ) -> list:
     """Run a network in both modes and compare every layer with what `trace` wrote.
 
@@ -138,20 +136,38 @@ def _one_rounding_away(images: np.ndarray, dtype: str) -> np.ndarray:
     return np.nextafter(images, np.where(up, np.inf, -np.inf).astype(dtype))
 
 
-def versions(framework: Framework) -> dict[str, str]:
+def versions(framework: str) -> dict[str, str]:
     """Versions of what computes."""
-    return framework.versions()
+    packages = {"keras": ("keras", "tensorflow"), "torch": ("torch",)}[framework]
+    return {name: import_module(name).__version__ for name in packages}
 
 
-def _forward(
-    framework: Framework, arrays: Arrays, network: Network, images: np.ndarray, dtype: str
-) -> Callable:
+def _forward(framework: str, arrays: Arrays, network: Network, images: np.ndarray, dtype: str) -> Callable:
     """Build a network with its weights and return a function of the mode that gives every layer's output."""
-    framework.set_dtype(dtype)
-    model = framework.module("networks").build(network.as_dict(), dropout=False)
-    framework.module("weights").from_arrays(model, arrays)
+    modules = {name: import_module(f"{framework}_impl.{name}") for name in ("networks", "tracing", "weights")}
+    if framework == "keras":
+        import keras
+
+        keras.config.set_floatx(dtype)
+        keras.config.set_dtype_policy(dtype)  # made from floatx once, and kept
+    else:
+        import torch
+
+        torch.set_default_dtype(getattr(torch, dtype))
+    model = modules["networks"].build(network.as_dict(), dropout=False)
+    modules["weights"].from_arrays(model, arrays)
 
     def forward(training: bool, reference: Arrays | None = None, moved: np.ndarray = images) -> Arrays:
-        return framework.module("tracing").forward(model, moved, training, reference)
+        return modules["tracing"].forward(model, moved, training, reference)
 
     return forward
+
+
+def _start() -> None:
+    """Prepare a process before a framework is imported there; what one prints is not for the terminal."""
+    from compare.cells.serve import environment
+
+    os.environ.update(environment(os.cpu_count() or 1))
+    silence = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(silence, 1)
+    os.dup2(silence, 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from types import ModuleType
 
-from compare.frameworks import Framework
+from compare.frameworks import FRAMEWORKS
 from compare.semantics.experiment import measure, reason, refused
 from compare.semantics.record import Row
 from compare.semantics.spelling import Spelling
@@ -19,13 +20,13 @@ class Bench:
     """The spellings of one framework, and how to measure them.
 
     Args:
-        framework: the one.
+        name: the framework's.
         spellings: the module with ``SPELLINGS`` and ``epoch_averages``.
         subjects: the module with ``subject`` and ``ORDEALS``.
     """
 
-    def __init__(self, framework: Framework, spellings: ModuleType, subjects: ModuleType) -> None:
-        self.framework, self.spellings, self.subjects = framework, spellings, subjects
+    def __init__(self, name: str, spellings: ModuleType, subjects: ModuleType) -> None:
+        self.framework, self.spellings, self.subjects = FRAMEWORKS[name], spellings, subjects
 
     def measure(
         self, only: str | None, part: int, parts: int
@@ -59,7 +60,7 @@ class Bench:
 
     def packages(self) -> dict[str, str]:
         """Versions of what computes."""
-        versions = {name: version.partition("+")[0] for name, version in self.framework.versions().items()}
+        versions = {name: import_module(name).__version__.partition("+")[0] for name in self.framework.needs}
         return {**versions, "python": ".".join(map(str, sys.version_info[:3]))}
 
 
@@ -71,14 +72,14 @@ def _unwarned() -> Iterator[None]:
         yield
 
 
-def measured(
-    framework: Framework, only: str | None, part: int, parts: int
-) -> tuple[list[tuple[int, Row]], dict[str, str]]:
-    """Import a framework with its spellings, and do what `Bench.measure` says."""
-    if framework.backend == "tensorflow":
+def load(name: str, dtype: str, threads: int) -> Bench:
+    """Import a framework with its spellings; ``dtype`` is each spelling's own affair."""
+    framework = FRAMEWORKS[name]
+    os.environ["KERAS_BACKEND"] = framework.backend
+    if name == "keras":
         import tensorflow as tf
 
         # a fifth of the time went into making graphs faster that run three times
         tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
-    names = (f"compare.semantics.{framework.side}_{module}" for module in ("spellings", "subject"))
-    return Bench(framework, *map(import_module, names)).measure(only, part, parts)
+    parts = (import_module(f"compare.semantics.{framework.side}_{part}") for part in ("spellings", "subject"))
+    return Bench(name, *parts)

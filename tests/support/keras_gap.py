@@ -4,11 +4,11 @@ import json
 
 import keras
 
-from compare.frameworks import FRAMEWORKS
+from compare.implementation import implementation
 from keras_impl import layers
 from tests.support import gap_checks
 
-SIDE = FRAMEWORKS["keras"].implementation
+SIDE = implementation("keras")
 
 
 def build(dropout, drop=layers.CounterDropout, decay=layers.DECAY):

@@ -4,11 +4,11 @@ import json
 
 from torch import nn
 
-from compare.frameworks import FRAMEWORKS
+from compare.implementation import implementation
 from tests.support import gap_checks
 from torch_impl import layers
 
-SIDE = FRAMEWORKS["torch"].implementation
+SIDE = implementation("torch")
 
 
 class Small(nn.Sequential):

@@ -1,0 +1,114 @@
+"""The command `compare diagnose`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import nullcontext, redirect_stdout
+from pathlib import Path
+from typing import Annotated, Any
+
+from typer import Argument, BadParameter, Option
+
+
+def _at_least_one(value: str | int) -> int:
+    text = str(value)
+    if text.isdecimal() and int(text) >= 1:
+        return int(text)
+    raise BadParameter(f"{text} must be a whole number, 1 or more")
+
+
+def diagnose(
+    model: Annotated[
+        str,
+        Argument(
+            metavar="MODEL",
+            help="A .keras or .h5 file, FILE.py:NAME or package.module:NAME; a function is called.",
+        ),
+    ],
+    data: Annotated[
+        str | None,
+        Option(
+            metavar="DATA", help="What fit sees: a folder with a sub-folder a class, an .npz, FILE.py:NAME."
+        ),
+    ] = None,
+    evaluate_data: Annotated[
+        str | None, Option(metavar="DATA", help="What evaluate sees, where it isn't the same.")
+    ] = None,
+    loss: Annotated[
+        str | None, Option(metavar="NAME", help="FILE.py:NAME, or a name of torch.nn.functional's.")
+    ] = None,
+    step: Annotated[str | None, Option(metavar="NAME", help="FILE.py:NAME of step(model, batch).")] = None,
+    weights: Annotated[Path | None, Option(metavar="FILE", help="Load these weights first.")] = None,
+    reported: Annotated[
+        str | None,
+        Option(metavar="FIGURES", help="loss=0.2,evaluate_loss=1.7, a CSVLogger's file, or FILE.py:NAME."),
+    ] = None,
+    steps: Annotated[
+        int | None, Option(metavar="N", help="Batches a pass. [default: all]", parser=_at_least_one)
+    ] = None,
+    batch_size: Annotated[
+        int | None, Option(metavar="N", help="Of fit, for bare arrays. [default: 32]", parser=_at_least_one)
+    ] = None,
+    limit: Annotated[
+        int, Option(metavar="N", help="Samples that may pass side by side.", parser=_at_least_one)
+    ] = 320,
+    seed: Annotated[int, Option(metavar="N", help="Of dropout masks and orders.")] = 0,
+    audit: Annotated[bool, Option("--audit", help="Say what the layers do; no data needed.")] = False,
+    out: Annotated[
+        Path | None, Option(metavar="DIR", help="Write diagnosis.json and diagnosis.html there.")
+    ] = None,
+    as_json: Annotated[bool, Option("--json", help="Print JSON.")] = False,
+    trust: Annotated[
+        bool, Option("--trust", help="Run code that a file holds: a pickle, a Lambda layer.")
+    ] = False,
+    debug: Annotated[bool, Option("--debug", help="Show the traceback of an error.")] = False,
+) -> int:
+    """Say why fit and evaluate part for your own model, and what to do about it.
+
+    \b
+    Exit 0: nothing harmful, 1: a harmful finding, 2: couldn't run.
+
+    \b
+    Examples:
+      compare diagnose model.keras --data photos --reported loss=0.2,evaluate_loss=1.7
+      compare diagnose train.py:model --data train.py:loader --loss cross_entropy
+      compare diagnose train.py:model --audit
+    """
+    from compare.diagnosis import diagnosis, given
+    from compare.spec import InputError
+
+    try:
+        with redirect_stdout(sys.stderr) if as_json else nullcontext():
+            person = given.model(model, weights, trust)
+            if audit:
+                found: Any = diagnosis.audit(person)
+            else:
+                found = diagnosis.diagnose(
+                    person,
+                    given.data(data, "--data") if data is not None else None,
+                    loss=given.loss(loss),
+                    step=given.thing(step, "--step") if step is not None else None,
+                    evaluate_data=given.data(evaluate_data, "--evaluate-data") if evaluate_data else None,
+                    reported=given.reported(reported),
+                    steps=steps,
+                    limit=limit,
+                    batch_size=batch_size,
+                    seed=seed,
+                )
+    except InputError:
+        if debug:
+            raise
+        raise
+    except Exception as error:
+        if debug:
+            raise
+        raise InputError(diagnosis.told(error)) from error
+    said = json.dumps(found.to_json(), indent=1)
+    if out is not None:
+        from compare.files import write
+
+        out.mkdir(parents=True, exist_ok=True)
+        write(out / "diagnosis.json", said)
+    print(said if as_json else found)
+    return int(any(finding.harmful for finding in found.findings))

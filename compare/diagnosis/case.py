@@ -1,0 +1,141 @@
+"""One case before the judge: all that was given and measured, and what counts as a difference in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import isfinite, isnan, nan
+
+import numpy as np
+
+from compare.diagnosis.data import Passes
+from compare.diagnosis.measuring import Measured
+from compare.diagnosis.records import Finding, Term
+from compare.diagnosis.reported import Reported
+from compare.diagnosis.side import Layer, Pass, Subject
+
+# of the larger of both losses: what a term must come to to be named, and to be called harmful
+NAMED, HARMFUL = 0.05, 0.10
+# of the loss with targets that belong to other samples, the scale of a loss that is nearly nothing
+FLOOR = 0.02
+
+
+@dataclass
+class Case:
+    """All that a diagnosis is made from.
+
+    Attributes:
+        framework: ``keras`` or ``torch``.
+        subject: the model, for a question that only some cases raise.
+        measured, reported: the figures of both kinds.
+        fit, elsewhere: the data; the latter None where evaluation's are fit's.
+        limit: samples that may pass side by side.
+        batch_size: of fit.
+        terms, findings: as far as they are found.
+    """
+
+    framework: str
+    subject: Subject
+    measured: Measured
+    reported: Reported
+    fit: Passes
+    elsewhere: Passes | None
+    limit: int
+    batch_size: int
+    terms: list[Term] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def as_in_fit(self) -> float:
+        """Loss of a pass as in training."""
+        return loss(self.measured.fit)
+
+    @property
+    def evaluated(self) -> float:
+        """Loss of an evaluation of fit's data."""
+        return loss(self.measured.evaluate)
+
+    @property
+    def evaluated_elsewhere(self) -> float:
+        """Loss of an evaluation of evaluation's own data."""
+        return self.evaluated if self.measured.elsewhere is None else loss(self.measured.elsewhere)
+
+    @property
+    def said_in_fit(self) -> float:
+        """The loss that training reported; as measured where nobody said."""
+        return self.reported.fit.get("loss", self.as_in_fit)
+
+    @property
+    def said_in_evaluation(self) -> float:
+        """The loss that evaluation reported; as measured where nobody said."""
+        return self.reported.evaluate.get("loss", self.evaluated_elsewhere)
+
+    @property
+    def gap(self) -> float:
+        """Evaluate minus fit."""
+        return self.said_in_evaluation - self.said_in_fit
+
+    @property
+    def floor(self) -> float:
+        """A loss that is nothing beside what a network without any skill has."""
+        shuffled = [step.shuffled for step in (self.measured.fit or self.measured.evaluate).steps]
+        known = [abs(value) for value in shuffled if value is not None and isfinite(value)]
+        return FLOOR * float(np.mean(known)) if known else 0.0
+
+    def _scale(self) -> float:
+        figures = (self.as_in_fit, self.evaluated, self.said_in_fit, self.said_in_evaluation)
+        return max((abs(value) for value in figures if isfinite(value)), default=0.0)
+
+    def matters(self, value: float) -> bool:
+        """Whether a term is large enough to be named."""
+        return isnan(value) or abs(value) > max(NAMED * self._scale(), self.floor, 1e-9)
+
+    def costs(self, value: float) -> bool:
+        """Whether a term makes evaluation so much worse that it does harm, and not by chance."""
+        return isnan(value) or value > max(HARMFUL * self._scale(), self.floor, self.chance(), 1e-9)
+
+    def chance(self) -> float:
+        """Twice the standard error of evaluate minus fit, from the batches' own differences."""
+        if self.measured.fit is None:
+            return 0.0
+        pairs = zip(self.measured.fit.steps, self.measured.evaluate.steps, strict=False)
+        apart = [b.loss - a.loss for a, b in pairs if isfinite(a.loss) and isfinite(b.loss)]
+        return 2 * float(np.std(apart)) / len(apart) ** 0.5 if len(apart) > 2 else 0.0
+
+    def normalisations(self) -> list[Layer]:
+        """The normalisation layers whose evaluation stands on stored statistics and whose training doesn't."""
+        return [
+            row
+            for row in self.measured.layers
+            if row.role == "normalisation"
+            and row.switch
+            and row.evaluate == "moving"
+            and row.mean is not None
+        ]
+
+    def add(self, term: str, value: float, uncertainty: float = 0.0) -> None:
+        """Add a term, to the one of the same name where there is one."""
+        for i, known in enumerate(self.terms):
+            if known.term == term:
+                self.terms[i] = Term(term, known.value + value, known.uncertainty + uncertainty)
+                return
+        self.terms.append(Term(term, value, uncertainty))
+
+    def has(self, cause: str) -> bool:
+        """Whether a finding of that cause was made."""
+        return any(finding.cause == cause for finding in self.findings)
+
+
+def loss(one: Pass | None) -> float:
+    """A pass's loss; NaN without a pass."""
+    return nan if one is None else one.figures["loss"]
+
+
+def figure(value: float) -> str:
+    """A figure as people read it."""
+    return f"{value:.4g}"
+
+
+def names(layers: list[str] | tuple[str, ...], most: int = 3) -> str:
+    """Some names in a sentence."""
+    shown = ", ".join(layers[:most])
+    return shown if len(layers) <= most else f"{shown} and {len(layers) - most} more"

@@ -1,0 +1,283 @@
+"""What a person gives as data: arrays, a loader, anything that can be iterated again, a function that returns one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from hashlib import blake2b
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from compare.diagnosis.side import Batch, Subject
+from compare.spec import InputError
+
+# of fit, for bare arrays, where nobody says it: Keras's own
+BATCH_SIZE = 32
+ONCE = "is a generator that is used up after one pass: give a function that returns a new one"
+
+
+class Data:
+    """A person's data, iterated as often as needed.
+
+    Args:
+        given: arrays ``(x, y)`` or ``(x, y, weights)``, a dictionary of arrays, an iterable of batches, a function
+            that returns any of them.
+        name: of the argument, for messages.
+        batch_size: of bare arrays.
+        steps: batches of a pass; None takes all.
+
+    Raises:
+        InputError: the data can't be iterated twice, never end, or don't fit one another.
+    """
+
+    def __init__(self, given: Any, name: str, batch_size: int | None, steps: int | None):
+        self.given, self.name, self.steps = given, name, steps
+        self.batch_size = batch_size or BATCH_SIZE
+        self.assumed = False
+        first = given() if _is_function(given) else given
+        if iter_is_itself(first) and not _is_function(given):
+            raise InputError(f"{name} {ONCE}")
+        self.arrays = _are_arrays(first)
+        if self.arrays:
+            lengths = {len(leaf) for leaf in _leaves(first)}
+            if len(lengths) > 1:
+                raise InputError(f"{name} has arrays of {' and '.join(map(str, sorted(lengths)))} samples")
+            self.assumed = batch_size is None
+        elif not isinstance(first, Iterable) and not hasattr(first, "__getitem__"):
+            raise InputError(
+                f"{name} is {type(first).__name__}; it must be arrays (x, y), a loader or an iterable"
+            )
+        elif steps is None and _never_ends(first):
+            raise InputError(f"{name} never ends (repeat()): say how many batches a pass has with steps=")
+
+    def __call__(self) -> Iterable[Any]:
+        """One pass, from the start."""
+        given = self.given() if _is_function(self.given) else self.given
+        if self.arrays:
+            given = _sliced(given, self.batch_size)
+        elif not hasattr(given, "__iter__") or _is_sequence_only(given):
+            given = (given[i] for i in range(len(given)))
+        return given if self.steps is None else islice(given, self.steps)
+
+
+@dataclass
+class Look:
+    """What a pass over data shows before any model sees them.
+
+    Attributes:
+        batches: sizes of the batches.
+        samples: hash of each sample with its target, in order.
+        inputs, targets: hash of each sample's input and of its target alone.
+        mean, deviation, low, high: of the first float input by channel (its last axis), float64 ``(C,)``.
+        labels: how often each label comes, where targets are whole numbers.
+        held: the batches, where there are few enough samples.
+        weighted: whether samples have weights.
+    """
+
+    batches: list[int]
+    samples: np.ndarray
+    inputs: np.ndarray
+    targets: np.ndarray
+    mean: np.ndarray
+    deviation: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    labels: dict[float, int]
+    held: list[Batch] | None
+    weighted: bool
+
+    @property
+    def size(self) -> int:
+        """Number of samples."""
+        return sum(self.batches)
+
+
+def look(subject: Subject, data: Data, seed: int, limit: int) -> Look:
+    """Pass over data once.
+
+    Raises:
+        InputError: there is nothing, or a sample holds NaN.
+    """
+    sizes: list[int] = []
+    held: list[Batch] | None = []
+    hashes: tuple[list[bytes], ...] = ([], [], [])
+    moments = _Moments()
+    labels: dict[float, int] = {}
+    weighted = False
+    for batch in batches(subject, data, seed):
+        arrays = subject.arrays(batch)
+        _refuse_nan(arrays, data.name, sum(sizes))
+        sizes.append(batch.size)
+        weighted |= batch.weights is not None
+        if held is not None:
+            held = [*held, batch] if sum(sizes) <= limit else None
+        parts = [[a for k, a in arrays.items() if k[0] == part] for part in "xy"]
+        for i in range(batch.size):
+            inputs, targets = [_hash([a[i] for a in part if len(a) > i]) for part in parts]
+            for store, value in zip(hashes, (inputs + targets, inputs, targets), strict=True):
+                store.append(value)
+        moments.add(next((a for a in parts[0] or arrays.values() if a.dtype.kind == "f"), None))
+        _count(labels, parts[1])
+    if not sum(sizes):
+        raise InputError(f"{data.name} gives no sample")
+    each, alone, wanted = (np.array([value.hex() for value in store]) for store in hashes)
+    mean, deviation, low, high = moments.result()
+    return Look(sizes, each, alone, wanted, mean, deviation, low, high, labels, held, weighted)
+
+
+def batches(subject: Subject, data: Data, seed: int) -> Iterator[Batch]:
+    """One pass as batches, shuffled and augmented as with that seed."""
+    for raw in subject.replayed(data, seed):
+        yield subject.batch(raw)
+
+
+class Passes:
+    """A person's data as the passes need them: the same batches each time, memory bounded by a limit.
+
+    Attributes:
+        look: what a pass shows.
+        twice: whether two passes have the same samples, in any order.
+        ordered: whether they have them in the same order.
+        replayed: whether a pass can be repeated to the last bit.
+    """
+
+    def __init__(self, subject: Subject, data: Data, limit: int):
+        self.subject, self.data, self.limit = subject, data, limit
+        self.look = look(subject, data, 0, limit)
+        fixed = data.arrays and not _is_function(data.given)
+        other = self.look if fixed else look(subject, data, 1, 0)
+        again = self.look if fixed or self.look.held is not None else look(subject, data, 0, 0)
+        self.replayed = np.array_equal(again.samples, self.look.samples)
+        self.twice = np.array_equal(np.sort(other.samples), np.sort(self.look.samples))
+        self.ordered = np.array_equal(other.samples, self.look.samples)
+        # what can't be repeated is held instead, as much of it as the limit allows
+        self.held = (
+            self.look.held if self.look.held is not None else None if self.replayed else self.some(limit)
+        )
+
+    def __iter__(self) -> Iterator[Batch]:
+        return iter(self.held) if self.held is not None else batches(self.subject, self.data, 0)
+
+    def some(self, most: int) -> list[Batch]:
+        """Batches spread evenly over a pass, so many samples at most; at least one batch."""
+        if self.look.held is not None and self.look.size <= most:
+            return self.look.held
+        sizes = self.look.batches
+        wanted = max(1, int(most // max(sizes)))
+        at = set(np.linspace(0, len(sizes) - 1, min(wanted, len(sizes))).round().astype(int).tolist())
+        source = self.look.held if self.look.held is not None else batches(self.subject, self.data, 0)
+        return [batch for i, batch in enumerate(source) if i in at]
+
+
+def _refuse_nan(arrays: dict[str, np.ndarray], name: str, start: int) -> None:
+    for key, array in arrays.items():
+        if array.dtype.kind == "f" and len(array) and np.isnan(array).any():
+            sample = start + int(np.isnan(array.reshape(len(array), -1)).any(1).argmax())
+            raise InputError(f"{name}: sample {sample} has NaN in {key}")
+
+
+def _count(labels: dict[float, int], targets: list[np.ndarray]) -> None:
+    if targets and (targets[0].dtype.kind in "iub" or targets[0].ndim < 3) and targets[0].size:
+        values, counts = np.unique(targets[0].reshape(len(targets[0]), -1)[:, :1], return_counts=True)
+        for value, count in zip(values.tolist(), counts.tolist(), strict=True):
+            if len(labels) < 1000:
+                labels[value] = labels.get(value, 0) + count
+
+
+class _Moments:
+    """Mean, deviation and range by channel, batch after batch."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.sums: Any = 0.0
+        self.squares: Any = 0.0
+        self.low: Any = np.inf
+        self.high: Any = -np.inf
+
+    def add(self, array: np.ndarray | None) -> None:
+        if array is None or not array.size:
+            return
+        rows = array.reshape(-1, array.shape[-1]).astype(np.float64)
+        if not isinstance(self.sums, float) and self.sums.shape != rows.shape[1:]:
+            return
+        self.count += len(rows)
+        self.sums = self.sums + rows.sum(0)
+        self.squares = self.squares + (rows**2).sum(0)
+        self.low, self.high = np.minimum(self.low, rows.min(0)), np.maximum(self.high, rows.max(0))
+
+    def result(self) -> tuple[np.ndarray, ...]:
+        if not self.count:
+            return tuple(np.zeros(0) for _ in range(4))
+        mean = np.asarray(self.sums / self.count)
+        deviation = np.sqrt(np.maximum(self.squares / self.count - mean**2, 0))
+        return mean, deviation, np.asarray(self.low), np.asarray(self.high)
+
+
+def _hash(parts: list[Any]) -> bytes:
+    digest = blake2b(digest_size=8)
+    for part in parts:
+        digest.update(np.ascontiguousarray(part).tobytes())
+    return digest.digest()
+
+
+def _is_function(given: Any) -> bool:
+    return callable(given) and not hasattr(given, "__iter__") and not hasattr(given, "__getitem__")
+
+
+def iter_is_itself(given: Any) -> bool:
+    """Whether something is an iterator: one pass, and it is empty."""
+    return hasattr(given, "__next__")
+
+
+def _is_sequence_only(given: Any) -> bool:
+    """A PyDataset: batches by number; iterating it needs its length."""
+    return hasattr(given, "__getitem__") and hasattr(given, "on_epoch_end")
+
+
+def _never_ends(given: Any) -> bool:
+    if callable(getattr(given, "cardinality", None)):
+        return int(given.cardinality()) == -1
+    if _is_sequence_only(given):
+        try:
+            return len(given) is None
+        except (TypeError, ValueError, OverflowError):
+            return True
+    return False
+
+
+def _is_array(value: Any) -> bool:
+    return (
+        hasattr(value, "shape")
+        and hasattr(value, "dtype")
+        and hasattr(value, "__getitem__")
+        and len(value.shape) > 0
+    )
+
+
+def _leaves(given: Any) -> list[Any]:
+    if isinstance(given, dict):
+        return [leaf for value in given.values() for leaf in _leaves(value)]
+    if isinstance(given, tuple | list):
+        return [leaf for value in given if value is not None for leaf in _leaves(value)]
+    return [given]
+
+
+def _are_arrays(given: Any) -> bool:
+    """Whether this is all samples at once: arrays, named ones, or a tuple of them (a list is one of batches)."""
+    if _is_array(given):
+        return True
+    return isinstance(given, tuple | dict) and bool(given) and all(_is_array(leaf) for leaf in _leaves(given))
+
+
+def _sliced(given: Any, size: int) -> Iterator[Any]:
+    def cut(value: Any, part: slice) -> Any:
+        if isinstance(value, dict):
+            return {key: cut(item, part) for key, item in value.items()}
+        if isinstance(value, tuple | list):
+            return tuple(cut(item, part) for item in value if item is not None)
+        return value[part]
+
+    for start in range(0, len(_leaves(given)[0]), size):
+        yield cut(given, slice(start, start + size))

@@ -1,0 +1,260 @@
+"""`diagnose` and `audit`: one person's model, one answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from math import isfinite, isnan
+from typing import Any
+
+from compare.diagnosis import elsewhere, modes, reporting, stored, switching, terms
+from compare.diagnosis.case import Case
+from compare.diagnosis.cures import cure
+from compare.diagnosis.data import Data, Passes
+from compare.diagnosis.frameworks import side_of
+from compare.diagnosis.measuring import Measured, measure
+from compare.diagnosis.records import Audit, AuditRow, Diagnosis, Finding, Probes
+from compare.diagnosis.reported import read
+from compare.diagnosis.side import Layer, Subject
+from compare.spec import InputError
+
+# what makes the figures themselves unreliable comes first, whatever the terms say
+FIRST = ("random-evaluation", "evaluation-changes-state", "mode-override", "mode-in-evaluation")
+
+
+def diagnose(
+    model: Any,
+    data: Any,
+    *,
+    loss: Callable[..., Any] | None = None,
+    step: Callable[..., Any] | None = None,
+    metrics: dict[str, Callable[..., Any]] | None = None,
+    evaluate_data: Any = None,
+    reported: Any = None,
+    steps: int | None = None,
+    limit: int = 320,
+    batch_size: int | None = None,
+    seed: int = 0,
+) -> Diagnosis:
+    """Say why ``fit`` and ``evaluate`` part for a model. The model is left exactly as it was, whatever happens.
+
+    Args:
+        model: a ``keras.Model``, an ``nn.Module``, a LightningModule, a trainer of Lightning or Hugging Face.
+        data: what ``fit`` sees: arrays ``(x, y)`` or ``(x, y, weights)``, a dictionary of arrays, anything of batches
+            that can be iterated again, or a function that returns one.
+        loss: ``loss(outputs, targets)``, for PyTorch.
+        step: ``step(model, batch)``, returns a loss or ``{"loss", "n", "outputs", "targets"}``.
+        metrics: name -> callable(outputs, targets).
+        evaluate_data: what ``evaluate`` sees, where it isn't the same.
+        reported: the figures that were seen: a ``History``, a dictionary, what ``watch`` recorded.
+        steps: batches of a pass over ``data``.
+        limit: samples that may pass side by side.
+        batch_size: of ``fit``, for bare arrays.
+        seed: of the dropout masks and of the orders that are tried.
+
+    Raises:
+        InputError: something given can't be used; the message says what would be right.
+    """
+    side, framework = side_of(model)
+    if data is None:
+        raise InputError("data is missing: give what fit sees (compare.audit needs none)")
+    figures = read(reported)
+    known = batch_size or figures.batch_size
+    with _one_line():
+        subject = side.Subject(model, loss=loss, step=step, metrics=metrics, batch_size=known, limit=limit)
+        known = known or subject.facts().batch_size
+        ours = Data(data, "data", known, steps)
+        theirs = None if evaluate_data is None else Data(evaluate_data, "evaluate_data", known, None)
+        before = subject.state()
+        with subject.kept():
+            passes = Passes(subject, ours, limit)
+            others = None if theirs is None else Passes(subject, theirs, limit)
+            measured = measure(subject, passes, others, limit)
+            case = Case(framework, subject, measured, figures, passes, others, limit, ours.batch_size)
+            _judge(case)
+            audited = _audit(framework, subject, measured.layers, stored.drifts(case))
+        after = subject.state()
+    return _diagnosis(case, audited, "same" if before == after else "differs", ours.assumed)
+
+
+def audit(model: Any) -> Audit:
+    """Say what every normalisation layer does, and every other that acts differently in training. Needs no data.
+
+    Raises:
+        InputError: ``model`` isn't one.
+    """
+    side, framework = side_of(model)
+    with _one_line():
+        subject = side.Subject(model, loss=lambda outputs, targets: outputs)
+        with subject.kept():
+            return _audit(framework, subject, subject.layers(None), {})
+
+
+def _judge(case: Case) -> None:
+    """Make terms and findings, in the order in which they depend on one another."""
+    modes.judge(case)
+    reporting.judge_fit(case)
+    foreign_weights = case.has("other-weights")
+    for term in terms.of_switches(case.measured):
+        if term.term == "stored-statistics":
+            if foreign_weights or not case.normalisations():
+                case.add("stale-statistics" if case.normalisations() else "other-layers", term.value)
+            else:
+                stored.judge(case, term.value)
+            continue
+        case.add(term.term, term.value, term.uncertainty)
+        if not foreign_weights:
+            switching.find_switch(case, term)
+    if not case.measured.switches:
+        rest = case.evaluated - case.as_in_fit
+        if rest:
+            case.add("unexplained", rest)
+    elsewhere.judge(case)
+    reporting.judge_evaluation(case)
+    reporting.judge_metrics(case)
+    _close(case)
+
+
+def _close(case: Case) -> None:
+    """Make the terms add up to the gap to the last digit, and say it where much is unexplained."""
+    rest = case.gap - sum(term.value for term in case.terms)
+    if isfinite(rest) and abs(rest) > 1e-9 * max(1.0, abs(case.gap)):
+        case.add("unexplained", rest)
+    elif isfinite(rest) and case.terms:
+        last = max(case.terms, key=lambda term: abs(term.value))
+        case.add(last.term, rest)
+
+
+def _ranked(case: Case) -> tuple[Finding, ...]:
+    def rank(finding: Finding) -> tuple[bool, bool, bool, float]:
+        broken = finding.cause == "numerics" and not isfinite(case.evaluated)
+        # what is harmless comes before nothing that is harmful
+        return not finding.harmful, finding.cause not in FIRST, not broken, -abs(finding.value or 0)
+
+    found = sorted(case.findings, key=rank)
+    if not found:
+        text = "Evaluation is no worse than training, or by no more than chance."
+        if not any(row.switch for row in case.measured.layers) and not case.measured.switches:
+            text = "Nothing in this model acts differently in training and in evaluation. " + text
+        found = [Finding("none", False, 0.0, (), text, cure(case.framework, "none"))]
+    return tuple(found)
+
+
+def _diagnosis(case: Case, audited: Audit, restored: Any, assumed: bool) -> Diagnosis:
+    measured, probed = case.measured, case.measured.probed
+    ours = measured.fit.figures if measured.fit else {}
+    theirs = (measured.elsewhere or measured.evaluate).figures
+    figures = {f"fit_{name}": value for name, value in ours.items()}
+    figures |= {f"evaluate_{name}": value for name, value in theirs.items()}
+    return Diagnosis(
+        framework=case.framework,
+        model=case.subject.name,
+        samples=case.fit.look.size,
+        reported=case.reported.given or None,
+        measured=figures,
+        gap=case.gap,
+        terms=tuple(term for term in case.terms if term.value or isnan(term.value)),
+        findings=_ranked(case),
+        audit=audited,
+        probes=Probes(
+            evaluate_twice=probed.twice,
+            state_after_evaluation=probed.state,
+            alone_and_in_batch=probed.alone,
+            restored=restored,
+            data_twice="same" if case.fit.twice else "differs",
+        ),
+        notes=_notes(case, assumed),
+    )
+
+
+def _notes(case: Case, assumed: bool) -> tuple[str, ...]:
+    notes = list(dict.fromkeys(case.measured.skipped))
+    if not case.reported.given:
+        notes.append("No reported figures were given, so that weights that moved in the epoch are left out.")
+    if assumed:
+        notes.append(
+            f"No batch size was given; {case.batch_size} is assumed, and half of the causes depend on it."
+        )
+    if not case.fit.replayed and case.fit.look.held is None:
+        notes.append(f"The data can't be repeated: the first {case.limit} samples of a pass stand for all.")
+    return tuple(notes)
+
+
+def _audit(framework: str, subject: Subject, layers: list[Layer], drifts: dict[str, float]) -> Audit:
+    rows = tuple(_row(row, drifts.get(row.name)) for row in sorted(layers, key=lambda row: row.order))
+    findings = []
+    for row in layers:
+        if row.faults:
+            text = f"{row.name} holds {', '.join(row.faults)}."
+            findings.append(Finding("numerics", True, 0.0, (row.name,), text, cure(framework, "numerics")))
+        elif row.frozen and row.moves and row.fit == "batch":
+            text = f"Nothing in {row.name} trains, but its statistics move in training."
+            findings.append(
+                Finding("not-frozen", True, 0.0, (row.name,), text, cure(framework, "not-frozen"))
+            )
+    merged: dict[str, Finding] = {}
+    for finding in findings:
+        known = merged.get(finding.cause)
+        merged[finding.cause] = finding if known is None else replace(
+            known, layers=(*known.layers, *finding.layers), evidence=f"{known.evidence} {finding.evidence}"
+        )  # fmt: skip
+    return Audit(framework, subject.name, rows, tuple(merged.values()))
+
+
+def _row(row: Layer, drift: float | None) -> AuditRow:
+    notes = [*row.faults, *([row.override] if row.override else [])]
+    return AuditRow(
+        layer=row.name,
+        kind=row.kind,
+        trains=row.trains,
+        fit=row.fit,
+        evaluate=row.evaluate,
+        moves=row.moves,
+        virgin=row.virgin,
+        calls=row.calls,
+        decay=row.decay,
+        epsilon=row.epsilon,
+        role=row.role,
+        notes=tuple(notes),
+        drift=drift,
+    )
+
+
+@contextmanager
+def _one_line() -> Iterator[None]:
+    """What a framework or a person's own code refuses becomes one line that names it."""
+    try:
+        yield
+    except InputError:
+        raise
+    except (
+        ValueError,
+        TypeError,
+        RuntimeError,
+        KeyError,
+        IndexError,
+        AttributeError,
+        AssertionError,
+    ) as error:
+        raise InputError(told(error)) from error
+
+
+def told(error: BaseException) -> str:
+    """Tell an error in one line: its message, and the line of the person's own code that it comes from."""
+    import traceback
+    from pathlib import Path
+
+    message = " ".join(str(error).split()) or type(error).__name__
+    ours = Path(__file__).parent.parent.parent
+    own = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if "site-packages" not in frame.filename and ours not in Path(frame.filename).resolve().parents
+    ]
+    if own and "importlib" not in own[-1].filename:
+        return f"{Path(own[-1].filename).name}, line {own[-1].lineno}: {type(error).__name__}: {message}"
+    return message
+
+
+__all__ = ["Measured", "audit", "diagnose"]

@@ -1,0 +1,134 @@
+"""Evaluation's own data beside fit's: the same samples, others, or the same in another preprocessing?"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from compare.diagnosis.case import Case, figure
+from compare.diagnosis.data import Look
+from compare.diagnosis.finding import find
+from compare.diagnosis.inputs import CHANGES
+
+# moments that are one preprocessing's of another, relative
+SAME = 0.03
+
+
+def judge(case: Case) -> None:
+    """Name what evaluation's data have to do with the gap."""
+    if case.elsewhere is None:
+        _random_data(case)
+        return
+    ours, theirs = case.fit.look, case.elsewhere.look
+    value = case.evaluated_elsewhere - case.evaluated
+    if np.array_equal(np.sort(ours.samples), np.sort(theirs.samples)):
+        _weights(case, ours, theirs, value)
+        return
+    parted = _parted(ours, theirs)
+    if parted:
+        evidence = (
+            f"{parted} inputs are in both data sets with another target each: inputs and targets came apart."
+        )
+        case.add("samples", value)
+        find(case, "samples", True, value, (), evidence)
+        return
+    if np.array_equal(np.sort(ours.targets), np.sort(theirs.targets)) and len(set(ours.targets)) > 1:
+        _same_targets(case, ours, theirs, value)
+        return
+    _other_samples(case, ours, theirs, value)
+
+
+def _random_data(case: Case) -> None:
+    """Fit's data alone, changing from pass to pass: an augmentation that only training should see."""
+
+
+def _weights(case: Case, ours: Look, theirs: Look, value: float) -> None:
+    if ours.weighted != theirs.weighted or case.matters(value):
+        case.add("objective", value)
+        if case.matters(value):
+            unweighted = [s.unweighted for s in case.measured.evaluate.steps if s.unweighted is not None]
+            evidence = "The samples are the same in both; their weights aren't."
+            if unweighted:
+                evidence += f" Without weights fit's data evaluate to {figure(float(np.mean(unweighted)))}."
+            find(case, "objective", False, value, (), evidence)
+    else:
+        case.add("samples", value)
+
+
+def _parted(ours: Look, theirs: Look) -> int:
+    """How many inputs that come once in both have another target in each."""
+    ones, firsts = np.unique(ours.inputs, return_index=True)
+    others, seconds = np.unique(theirs.inputs, return_index=True)
+    _, mine, yours = np.intersect1d(ones, others, return_indices=True)
+    apart = ours.targets[firsts[mine]] != theirs.targets[seconds[yours]]
+    return int(apart.sum()) if apart.sum() > 0.05 * len(ones) else 0
+
+
+def _same_targets(case: Case, ours: Look, theirs: Look, value: float) -> None:
+    known = _preprocessing(ours, theirs)
+    random = not case.fit.twice
+    apart = _apart(ours, theirs)
+    if known is None and (random or apart < 0.25):
+        case.add("augmentation", value)
+        if case.matters(value):
+            how = "other from pass to pass" if random else "changed, with the same mean and deviation,"
+            evidence = (
+                f"Both data sets have the same targets; fit's inputs are {how} and evaluation's aren't."
+            )
+            find(case, "augmentation", False, value, (), evidence)
+        return
+    case.add("data-differ", value)
+    if case.matters(value) or known:
+        find(case, "data-differ", case.matters(value), value, (), _told(ours, theirs, known), known or "")
+
+
+def _other_samples(case: Case, ours: Look, theirs: Look, value: float) -> None:
+    known = _preprocessing(ours, theirs)
+    if known is not None or _apart(ours, theirs) > 1.0:
+        case.add("data-differ", value)
+        if case.costs(value):
+            find(case, "data-differ", True, value, (), _told(ours, theirs, known), known or "")
+        return
+    case.add("samples", value)
+    if case.matters(value):
+        common = len(np.intersect1d(ours.samples, theirs.samples))
+        evidence = (
+            f"fit sees {ours.size} samples, evaluation {theirs.size}; {common} are in both. Without anything else"
+            f" changed fit's evaluate to {figure(case.evaluated)}, evaluation's to {figure(case.evaluated_elsewhere)}."
+        )
+        find(case, "samples", False, value, (), evidence)
+
+
+def _apart(ours: Look, theirs: Look) -> float:
+    """How far the inputs of both lie apart by channel: means in deviations, or deviations as a ratio's logarithm."""
+    if not len(ours.mean) or ours.mean.shape != theirs.mean.shape:
+        return 0.0
+    deviation = np.maximum(ours.deviation, 1e-12 * (1 + np.abs(ours.mean)))
+    means = np.abs(theirs.mean - ours.mean) / deviation
+    ratio = np.abs(np.log(np.maximum(theirs.deviation, 1e-12) / deviation))
+    return float(np.median(np.maximum(means, ratio)))
+
+
+def _preprocessing(ours: Look, theirs: Look) -> str | None:
+    """The code of a known change that makes fit's inputs of evaluation's; None where none does."""
+    if not len(ours.mean) or ours.mean.shape != theirs.mean.shape or _apart(ours, theirs) < 4 * SAME:
+        return None
+    for change in CHANGES:
+        if change.colours and len(ours.mean) != 3:
+            continue
+        mean = change.apply(theirs.mean[None])[0]
+        deviation = np.abs(change.apply((theirs.mean + theirs.deviation)[None])[0] - mean)
+        scale = np.maximum(ours.deviation, 1e-12)
+        if np.all(np.abs(mean - ours.mean) < SAME * 3 * scale) and np.all(
+            np.abs(deviation - ours.deviation) < 2 * SAME * scale
+        ):
+            return change.code
+    return None
+
+
+def _told(ours: Look, theirs: Look, known: str | None) -> str:
+    shown = ", ".join(
+        f"{name} {figure(float(np.mean(a)))} and {figure(float(np.mean(b)))}"
+        for name, a, b in (("mean", ours.mean, theirs.mean), ("deviation", ours.deviation, theirs.deviation))
+    )
+    change = f" {known} makes the second of the first's kind." if known else ""
+    return f"The inputs of fit and of evaluation are of different preprocessings: {shown}.{change}"

@@ -1,0 +1,34 @@
+"""Which framework a person's object is of, by the object itself."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import Any, cast
+
+from compare.diagnosis.side import Side
+from compare.spec import InputError
+
+
+def side_of(model: Any) -> tuple[Side, str]:
+    """Find the side that takes a model, and its name. Only a framework that is imported already is asked.
+
+    Raises:
+        InputError: it is no model of either framework.
+    """
+    for module, framework in (("keras", "keras"), ("torch", "torch")):
+        if module in sys.modules and _is_of(model, framework):
+            side = cast(Side, import_module(f"{framework}_impl.probing"))
+            if side.is_model(model):
+                return side, framework
+    raise InputError(
+        f"model is {type(model).__name__}; it must be a keras.Model, a torch.nn.Module or a trainer of one"
+    )
+
+
+def _is_of(model: Any, framework: str) -> bool:
+    """Keras on PyTorch imports both: a keras.Model is a module there, too, so that Keras is asked first."""
+    names = {base.__module__.split(".")[0] for base in type(model).__mro__}
+    if framework == "keras":
+        return bool(names & {"keras", "tf_keras"})
+    return "keras" not in names

@@ -1,0 +1,277 @@
+"""All measurements of a diagnosis, in order: what the layers do, the probes, the passes. No conclusion is drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from compare.diagnosis.data import Passes
+from compare.diagnosis.records import Answer
+from compare.diagnosis.side import Batch, Facts, Layer, Pass, Seen, Statistics, Subject
+from compare.spec import InputError
+
+# samples of the probes: enough to see a difference, few enough to be quick
+PROBED = 64
+# relative to the outputs' own size: kernels differ by the number of samples, in rounding only
+ROUNDING = {"float64": 1e-9, "float32": 1e-4, "float16": 2e-2, "bfloat16": 5e-2}
+
+
+@dataclass
+class Probed:
+    """What the probes showed.
+
+    Attributes:
+        twice, alone, state: the answers.
+        losses: of several evaluations with other random numbers each.
+        in_a_row: losses of evaluations one after the other, nothing put back.
+        changed: what an evaluation changed: ``part:name``.
+        by_itself: mean loss of the samples alone, and in their batch; None where not asked.
+    """
+
+    twice: Answer = "not asked"
+    alone: Answer = "not asked"
+    state: Answer = "not asked"
+    losses: list[float] = field(default_factory=list)
+    in_a_row: list[float] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
+    by_itself: tuple[float, float] | None = None
+
+
+@dataclass
+class Measured:
+    """All that was measured.
+
+    Attributes:
+        layers, facts: what the layers do, what the framework knows.
+        probed: what the probes showed.
+        switches: those that are there, without ``normalisation``'s positions.
+        evaluate: an evaluation of fit's data; elsewhere: of ``evaluate_data``, None without.
+        fit: a pass as in training, nothing updated.
+        standing: set of switches as in training, normalisation else with the population's -> pass.
+        orders: losses of passes as in training, of other orders of the samples.
+        population, averaged: what normalisation calls get, by call: the population's, the mean of the batches'.
+        under_averages: a pass with the latter by layer; by_call: by call, where a layer is called more than once.
+        mixed: losses of fit's batches and of batches of the same size dealt anew, both as in training.
+        restacked: an evaluation of batches dealt anew.
+        nonfinite: first layer whose output isn't finite.
+        skipped: why something couldn't be measured, a sentence each.
+    """
+
+    layers: list[Layer]
+    facts: Facts
+    probed: Probed
+    switches: frozenset[str]
+    evaluate: Pass
+    elsewhere: Pass | None = None
+    fit: Pass | None = None
+    standing: dict[frozenset[str], Pass] = field(default_factory=dict)
+    orders: list[float] = field(default_factory=list)
+    population: Statistics | None = None
+    averaged: Statistics | None = None
+    under_averages: Pass | None = None
+    by_call: Pass | None = None
+    mixed: tuple[float, float] | None = None
+    restacked: float | None = None
+    nonfinite: str | None = None
+    skipped: list[str] = field(default_factory=list)
+
+    @property
+    def seen(self) -> dict[str, Seen]:
+        """What reached the normalisation calls in the pass as in training."""
+        return {} if self.fit is None else self.fit.seen
+
+
+def measure(subject: Subject, fit: Passes, elsewhere: Passes | None, limit: int) -> Measured:
+    """Measure everything, in the order of the module's text; the caller keeps the state."""
+    some = fit.some(limit)
+    few = _few(some)
+    layers = subject.layers(few[:2])
+    switches = frozenset(subject.present())
+    probed = probe(subject, _few(elsewhere.some(limit)) if elsewhere else few)
+    with subject.kept():
+        evaluate = subject.evaluate(fit, seed=0)
+    done = Measured(layers, subject.facts(), probed, switches, evaluate)
+    if elsewhere is not None:
+        with subject.kept():
+            done.elsewhere = subject.evaluate(elsewhere, seed=0)
+    if not np.isfinite([step.loss for step in evaluate.steps]).all():
+        with subject.kept():
+            done.nonfinite = subject.nonfinite(few)
+    _as_in_fit(subject, fit, some, done)
+    if any(row.evaluate == "batch" and row.role == "normalisation" for row in layers):
+        with subject.kept():
+            done.restacked = _quietly(
+                done, lambda: subject.evaluate(_dealt(subject, some), seed=0).figures["loss"]
+            )
+    return done
+
+
+def probe(subject: Subject, batches: list[Batch]) -> Probed:
+    """Evaluate twice, hash the state around an evaluation, and compare samples alone with those in a batch."""
+    found = Probed()
+    passes = []
+    for seed in (1, 1, 2, 3):
+        with subject.kept():
+            passes.append(subject.evaluate(batches, keep=True, seed=seed))
+    found.losses = [one.figures["loss"] for one in passes]
+    precision = subject.facts().precision
+    found.twice = "same" if all(_alike(passes[0], other, precision) for other in passes[1:]) else "differs"
+    with subject.kept():
+        before = subject.state()
+        found.in_a_row = [subject.evaluate(batches, seed=1).figures["loss"]]
+        after = subject.state()
+        found.changed = [
+            name
+            for name in before.keys() | after.keys()
+            if name.split(":")[0] in ("weights", "statistics", "metrics")
+            and before.get(name) != after.get(name)
+        ]
+        if found.changed:
+            found.in_a_row += [subject.evaluate(batches, seed=1).figures["loss"] for _ in range(3)]
+    found.changed.sort()
+    found.state = "differs" if found.changed else "same"
+    _alone(subject, batches[0], passes[0], found, precision)
+    return found
+
+
+def _alone(subject: Subject, batch: Batch, together: Pass, found: Probed, precision: str) -> None:
+    outputs = together.steps[0].outputs
+    if batch.size < 2 or outputs is None:
+        return
+    try:
+        alone = [subject.join([batch], np.array([i])) for i in range(min(4, batch.size))]
+    except ValueError:
+        return
+    losses, same = [], True
+    for i, one in enumerate(alone):
+        with subject.kept():
+            try:
+                step = subject.evaluate([one], keep=True, seed=1).steps[0]
+            except Exception:  # batch statistics of a single value, for one
+                same = False
+                continue
+        losses.append(step.loss)
+        same &= step.outputs is not None and _near(_flat(step.outputs), _flat(outputs, i), precision)
+    if found.twice == "same":
+        found.alone = "same" if same else "differs"
+    if not same and losses:
+        found.by_itself = (float(np.mean(losses)), together.steps[0].loss)
+
+
+def _as_in_fit(subject: Subject, data: Passes, some: list[Batch], done: Measured) -> None:
+    """The passes of the terms: each set of switches, normalisation with the population's where it is off."""
+    every = done.switches
+    with subject.kept():
+        done.fit = subject.run(data, every, collect=True)
+        done.standing[every] = done.fit
+        if "normalisation" in every and done.fit.seen:
+            done.population = _quietly(done, lambda: subject.population(some))
+            done.averaged = by_layer(done.fit.seen)
+        for size in range(len(every)):
+            for on in map(frozenset, combinations(sorted(every), size)):
+                given = None if "normalisation" in on else done.population
+                done.standing[on] = subject.run(data, on, statistics=given)
+        if done.population is not None and done.averaged is not None:
+            done.under_averages = subject.run(data, frozenset(), statistics=done.averaged)
+            if any("#" in name for name in done.fit.seen):
+                averages = {
+                    name: (seen.batch_mean, seen.batch_variance) for name, seen in done.fit.seen.items()
+                }
+                done.by_call = subject.run(data, frozenset(), statistics=averages)
+        if "normalisation" in every and len(some) > 1:
+            _mix(subject, some, done)
+
+
+def _mix(subject: Subject, some: list[Batch], done: Measured) -> None:
+    """Deal the samples to batches of the same size anew, as in training."""
+    every = done.switches
+
+    def run(batches: Iterable[Batch], seed: int = 0) -> float:
+        return subject.run(batches, every, seed=seed).figures["loss"]
+
+    dealt = _quietly(done, lambda: [run(_dealt(subject, some, seed), seed) for seed in (1, 2)])
+    if dealt is not None:
+        done.mixed = (run(some), float(np.mean(dealt)))
+        done.orders = dealt
+
+
+def _dealt(subject: Subject, batches: list[Batch], seed: int = 0) -> list[Batch]:
+    sizes = [batch.size for batch in batches]
+    order = np.random.default_rng(seed).permutation(sum(sizes))
+    return [subject.join(batches, part) for part in np.split(order, np.cumsum(sizes)[:-1]) if len(part)]
+
+
+def by_layer(seen: dict[str, Seen]) -> Statistics:
+    """The mean of the batches' statistics over all calls of a layer, which is what its moving average goes to."""
+    found = {}
+    for name in seen:
+        calls = [value for call, value in seen.items() if call.split("#")[0] == name.split("#")[0]]
+        found[name] = (
+            np.mean([call.batch_mean for call in calls], 0),
+            np.mean([call.batch_variance for call in calls], 0),
+        )
+    return found
+
+
+def _few(batches: list[Batch]) -> list[Batch]:
+    """The first batches, of so many samples as the probes take; a batch of one sample only where there is no other."""
+    found: list[Batch] = []
+    for batch in sorted(batches, key=lambda batch: batch.size < 2):
+        if found and (sum(b.size for b in found) + batch.size > PROBED or batch.size < 2):
+            break
+        found.append(batch)
+    return found
+
+
+def _quietly(done: Measured, function: Any) -> Any:
+    """A measurement that not every model allows: None, and a note why."""
+    try:
+        return function()
+    except InputError:
+        raise
+    except ValueError as error:
+        done.skipped.append(" ".join(str(error).split()))
+        return None
+
+
+def _alike(one: Pass, other: Pass, precision: str) -> bool:
+    """Whether two evaluations gave the same outputs, or the same losses where outputs aren't known."""
+    for a, b in zip(one.steps, other.steps, strict=True):
+        if a.outputs is not None and b.outputs is not None:
+            if not _near(_flat(a.outputs), _flat(b.outputs), precision):
+                return False
+        elif not _near(np.array([a.loss]), np.array([b.loss]), precision):
+            return False
+    return True
+
+
+def _near(a: np.ndarray, b: np.ndarray, precision: str) -> bool:
+    if a.shape != b.shape:
+        return True  # nothing to compare: outputs that aren't sample by sample
+    finite = a[np.isfinite(a)]
+    scale = float(np.abs(finite).max()) if finite.size else 0.0
+    return bool(np.allclose(a, b, rtol=0, atol=ROUNDING.get(precision, 1e-4) * scale + 1e-12, equal_nan=True))
+
+
+def _flat(outputs: Any, at: int | None = None) -> np.ndarray:
+    """All values of some outputs in a row, of one sample where it is asked for."""
+    parts = outputs if isinstance(outputs, list | tuple) else [outputs]
+    rows = [np.asarray(part) for part in _arrays(parts)]
+    if at is not None:
+        rows = [row[at : at + 1] if row.ndim else row for row in rows]
+    flat = [row.astype(np.float64).ravel() for row in rows if row.dtype.kind in "fiub"]
+    return np.concatenate(flat) if flat else np.zeros(0)
+
+
+def _arrays(parts: Any) -> Any:
+    for part in parts:
+        if isinstance(part, list | tuple):
+            yield from _arrays(part)
+        elif isinstance(part, dict):
+            yield from _arrays(part.values())
+        elif part is not None:
+            yield part

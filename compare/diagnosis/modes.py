@@ -1,0 +1,137 @@
+"""What makes the figures themselves unreliable: random evaluation, one that changes state, modes that aren't meant."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from compare.diagnosis.case import Case, figure, names
+from compare.diagnosis.finding import find
+from compare.diagnosis.side import Layer
+
+
+def judge(case: Case) -> None:
+    """Find all of them, whatever the terms say."""
+    _random(case)
+    _changing(case)
+    _overridden(case)
+    _by_batch(case)
+    _numerics(case)
+
+
+def _random(case: Case) -> None:
+    probed = case.measured.probed
+    if probed.twice == "differs":
+        drawing = [
+            row for row in case.measured.layers if row.role != "normalisation" and row.evaluate == "on"
+        ]
+        losses = probed.losses
+        evidence = (
+            f"Evaluations of the same samples with the same weights give losses from {figure(min(losses))} to"
+            f" {figure(max(losses))}."
+        )
+        if drawing:
+            evidence += f" Random in evaluation: {names([row.name for row in drawing])}."
+        find(case, "random-evaluation", True, 0.0, tuple(row.name for row in drawing), evidence)
+    other = case.elsewhere
+    if other is not None and not other.twice and other.data.given is not case.fit.data.given:
+        seen = len(np.intersect1d(other.look.targets, other.look.targets))
+        evidence = (
+            f"Two passes over evaluate_data give other samples each ({seen} targets stay): every evaluation is of"
+            " something else."
+        )
+        find(case, "random-evaluation", True, 0.0, (), evidence)
+
+
+def _changing(case: Case) -> None:
+    probed = case.measured.probed
+    if probed.state != "differs":
+        return
+    changed = [name.partition(":")[2] for name in probed.changed]
+    losses = ", ".join(figure(value) for value in probed.in_a_row)
+    evidence = f"An evaluation changes {len(changed)} of what the model keeps: {names(changed)}."
+    if len(set(probed.in_a_row)) > 1:
+        evidence += f" Evaluations of the same samples one after the other give losses of {losses}."
+    layers = tuple(row.name for row in case.measured.layers if row.moves_in_evaluation)
+    find(case, "evaluation-changes-state", True, 0.0, layers, evidence)
+
+
+def _overridden(case: Case) -> None:
+    """Layers that act in evaluation as in training, by somebody's doing."""
+    for row in case.measured.layers:
+        if row.override is None or not _acts(row):
+            continue
+        by_class = "leaves it in training mode" in row.override
+        baked = row.override.startswith(("the call", "its call", "training="))
+        cause = "mode-override" if by_class or baked else "mode-in-evaluation"
+        if row.role == "normalisation" and not by_class and not _cost(case):
+            continue
+        if cause == "mode-in-evaluation" and case.measured.probed.twice == "same" and not _cost(case):
+            continue
+        find(case, cause, True, 0.0, (row.name,), f"{row.name}: {row.override}.")
+
+
+def _acts(row: Layer) -> bool:
+    """Whether a layer does in evaluation what it does in training, against what evaluation asks for."""
+    if row.role == "normalisation":
+        return (row.evaluate == "batch" and row.flag_evaluate == "moving") or (
+            row.fit != row.flag_fit and row.switch
+        )
+    return row.evaluate == "on"
+
+
+def _cost(case: Case) -> float:
+    """What evaluating on batch statistics costs; 0 where it costs nothing that could be measured."""
+    measured, found = case.measured, [0.0]
+    if measured.restacked is not None:
+        found.append(abs(measured.restacked - case.evaluated))
+    if measured.probed.by_itself is not None:
+        alone, together = measured.probed.by_itself
+        found.append(alone - together)
+    worst = max(value for value in found if np.isfinite(value))
+    return worst if case.costs(worst) else 0.0
+
+
+def _by_batch(case: Case) -> None:
+    rows = [row for row in case.measured.layers if row.role == "normalisation" and row.evaluate == "batch"]
+    if not rows or case.measured.probed.alone != "differs" or case.has("mode-override"):
+        return
+    cost = _cost(case)
+    if not cost or case.has("mode-in-evaluation"):
+        return
+    evidence = (
+        f"{names([row.name for row in rows])} normalises with the batch in evaluation: what a sample's outputs are"
+        f" depends on its neighbours. In other batches the loss is {figure(cost)} away."
+    )
+    find(case, "mode-in-evaluation", True, 0.0, tuple(row.name for row in rows), evidence)
+
+
+def _numerics(case: Case) -> None:
+    """Losses that aren't finite in evaluation only, or that are others in float32."""
+    measured = case.measured
+    fit = [step.loss for step in measured.fit.steps] if measured.fit else []
+    evaluated = [step.loss for step in measured.evaluate.steps]
+    faulty = tuple(row.name for row in measured.layers if row.faults)
+    if np.isfinite(fit).all() and not np.isfinite(evaluated).all() and not faulty:
+        where = (
+            f" The first layer whose output isn't finite is {measured.nonfinite}."
+            if measured.nonfinite
+            else ""
+        )
+        broken = sum(not np.isfinite(value) for value in evaluated)
+        evidence = f"{broken} of {len(evaluated)} batches have no finite loss in evaluation; in training all do.{where}"
+        find(case, "numerics", True, case.gap, (measured.nonfinite,) if measured.nonfinite else (), evidence)
+    pairs = [
+        (s.loss - s.penalty, s.loss_in_float32)
+        for s in measured.evaluate.steps
+        if s.loss_in_float32 is not None
+    ]
+    if pairs and not case.has("numerics"):
+        lesser, full = (float(np.mean(values)) for values in zip(*pairs, strict=True))
+        if np.isfinite(full) and (
+            not np.isfinite(lesser) or abs(lesser - full) > 0.01 * max(abs(full), 1e-6)
+        ):
+            evidence = (
+                f"The loss of outputs in {measured.facts.precision} is {figure(lesser)}, of the same outputs in"
+                f" float32 {figure(full)}: the loss leaves the precision's range."
+            )
+            find(case, "numerics", True, lesser - full, (), evidence)

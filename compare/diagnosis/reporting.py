@@ -1,0 +1,337 @@
+"""What was reported beside what is measured: weights that moved, averages of another kind, other weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import isfinite
+
+import numpy as np
+
+from compare.diagnosis.case import Case, figure, names
+from compare.diagnosis.finding import find
+from compare.diagnosis.side import Pass
+from compare.diagnosis.terms import unmixed
+
+# relative: a figure recomputed from the same numbers; one that weights moved a little under
+EXACT, NEAR = 1e-3, 0.03
+# micro-batches an update that people use
+FACTORS = range(2, 9)
+
+
+@dataclass(frozen=True)
+class Average:
+    """Another way to average batches, and what it comes to."""
+
+    value: float
+    words: str
+
+
+def judge_fit(case: Case) -> None:
+    """Split what lies between training's reported loss and a pass as in training."""
+    if "loss" not in case.reported.fit:
+        return
+    rest = case.as_in_fit - case.said_in_fit
+    if not isfinite(rest):
+        case.add("weights-moved", rest)
+        return
+    if case.matters(rest):
+        if _other_weights(case, rest):
+            return
+        if (average := _averaged(case, case.measured.fit, case.said_in_fit)) is not None:
+            case.add("aggregation", rest)
+            _find_aggregation(case, rest, average, "training's")
+            return
+    rest -= _composition(case, rest)
+    case.add("weights-moved", rest)
+    if case.matters(rest):
+        _moved(case, rest)
+
+
+def judge_evaluation(case: Case) -> None:
+    """Split what lies between a measured evaluation and evaluation's reported loss."""
+    if "loss" not in case.reported.evaluate:
+        return
+    rest = case.said_in_evaluation - case.evaluated_elsewhere
+    if not isfinite(rest):
+        case.add("unexplained", rest)
+        return
+    if not case.matters(rest):
+        case.add("unexplained" if not case.has("random-evaluation") else "random-evaluation", rest)
+        return
+    cause = _of_evaluation(case, rest)
+    case.add(cause, rest)
+
+
+def _of_evaluation(case: Case, rest: float) -> str:
+    measured, said = case.measured, case.said_in_evaluation
+    evaluated = measured.elsewhere or measured.evaluate
+    if (average := _averaged(case, evaluated, said)) is not None:
+        _find_aggregation(case, rest, average, "evaluation's")
+        return "aggregation"
+    for cause in ("random-evaluation", "evaluation-changes-state"):
+        if case.has(cause):
+            return cause
+    spread = max(measured.orders, default=case.as_in_fit) - min(measured.orders, default=case.as_in_fit)
+    told_apart = (
+        measured.elsewhere is None and measured.switches and case.matters(case.as_in_fit - case.evaluated)
+    )
+    if told_apart and abs(said - case.as_in_fit) <= max(NEAR * abs(said), spread):
+        evidence = (
+            f"Evaluation's reported loss, {figure(said)}, is what a pass in training mode gives"
+            f" ({figure(case.as_in_fit)}); in evaluation mode it is {figure(case.evaluated)}."
+        )
+        find(case, "mode-in-evaluation", True, rest, (), evidence)
+        return "mode-in-evaluation"
+    shuffled = [step.shuffled for step in evaluated.steps if step.shuffled is not None]
+    if shuffled and abs(said - float(np.mean(shuffled))) < 0.15 * abs(said):
+        evidence = (
+            f"Evaluation's reported loss, {figure(said)}, is what targets of other samples give"
+            f" ({figure(float(np.mean(shuffled)))}); with their own it is {figure(case.evaluated_elsewhere)}:"
+            " inputs and targets have come apart, as where each is taken in a pass of its own over shuffled data."
+        )
+        find(case, "samples", True, rest, (), evidence)
+        return "samples"
+    if (change := _input(case, said)) is not None:
+        find(
+            case,
+            "data-differ",
+            True,
+            rest,
+            (),
+            f"Evaluation's reported loss is that of other inputs: {change}.",
+            change,
+        )
+        return "data-differ"
+    evidence = (
+        f"These weights evaluate to {figure(case.evaluated_elsewhere)} on these data, {figure(said)} was reported:"
+        " it is of other weights or of other data."
+    )
+    find(case, "other-weights", bool(case.measured.facts.notes), rest, (), evidence)
+    return "other-weights"
+
+
+def _input(case: Case, said: float) -> str | None:
+    from compare.diagnosis.inputs import CHANGES
+
+    batches = (case.elsewhere or case.fit).some(case.limit)
+    for change in CHANGES:
+        if change.colours and len(case.fit.look.mean) != 3:
+            continue
+        changed = [case.subject.scaled(batch, change.apply) for batch in batches]
+        if abs(case.subject.run(changed, frozenset()).figures["loss"] - said) < EXACT * 10 * abs(said):
+            return change.code
+    return None
+
+
+def _averaged(case: Case, one: Pass | None, said: float) -> Average | None:
+    """The way of averaging that gives the figure that was said."""
+    if one is None:
+        return None
+    losses = np.array([step.loss for step in one.steps])
+    sizes = np.array([step.size for step in one.steps], float)
+    true = one.figures["loss"]
+    count, known = len(losses), case.measured.facts.accumulation
+    ways = [Average(float(losses.mean()), "the mean of the batches' means, whatever their sizes"),
+            Average(float(losses.sum()), "the sum over the batches"),
+            Average(float(losses.sum() / sizes.sum()), "the sum of the batches' means over the number of samples"),
+            Average(float((losses * sizes).sum()), "the sum over the samples")]  # fmt: skip
+    if count > 1 and len({round(float(x), 12) for x in losses}) > 1:
+        ways.append(Average(float(losses[-1]), "the last batch's alone"))
+    for way in ways:
+        if abs(way.value - said) <= EXACT * abs(said) and abs(way.value - true) > 3 * EXACT * abs(true):
+            return way
+    return _factor(true, said, known)
+
+
+def _factor(true: float, said: float, known: int | None) -> Average | None:
+    """A whole number between the two: micro-batches an update."""
+    if not (true > 0 and said > 0):
+        return None
+    for up, ratio in ((False, true / said), (True, said / true)):
+        nearest = round(ratio)
+        # weights that moved make training's figure larger, so that only a division is told apart by being near
+        tolerance = NEAR if known == nearest or (not up and nearest in FACTORS) else EXACT
+        if (
+            nearest > 1
+            and abs(ratio / nearest - 1) < min(tolerance, NEAR)
+            and (nearest in FACTORS or known == nearest)
+        ):
+            how = "times" if up else "divided by"
+            words = f"the true figure {how} {nearest}, as by {nearest} micro-batches an update"
+            return Average(true * nearest if up else true / nearest, words)
+    return None
+
+
+def _find_aggregation(case: Case, value: float, average: Average, whose: str) -> None:
+    said = case.said_in_fit if whose == "training's" else case.said_in_evaluation
+    measured = case.as_in_fit if whose == "training's" else case.evaluated_elsewhere
+    evidence = (
+        f"The mean over all samples is {figure(measured)}; {whose} reported {figure(said)} is {average.words}"
+        f" (ratio {measured / said:.4g})."
+    )
+    find(case, "aggregation", False, value, (), evidence)
+
+
+def _other_weights(case: Case, rest: float) -> bool:
+    """Evidence that these aren't the weights that training's figure is of."""
+    facts = case.measured.facts
+    fresh = len(facts.initial) >= max(1, 0.5 * facts.parameters) or (
+        facts.initial and rest > 10 * case.said_in_fit
+    )
+    if rest > 0 and case.costs(rest) and (fresh or facts.notes):
+        evidence = " ".join(facts.notes)
+        if fresh:
+            evidence += (
+                f"{len(facts.initial)} of {facts.parameters} parameters are as an initialiser makes them"
+                f" ({names(facts.initial)}), and training reported {figure(case.said_in_fit)} where these weights give"
+                f" {figure(case.as_in_fit)}: they aren't the trained ones."
+            )
+        case.add("other-weights", rest)
+        find(case, "other-weights", True, rest, (), evidence.strip())
+        return True
+    losses = case.reported.losses
+    if losses and not min(losses) - 1e-9 <= case.said_in_fit <= max(losses) + 1e-9:
+        evidence = (
+            f"Training's reported {figure(case.said_in_fit)} is outside all that the last epoch's batches gave"
+            f" ({figure(min(losses))} to {figure(max(losses))})."
+        )
+        case.add("other-weights", rest)
+        find(case, "other-weights", True, rest, (), evidence)
+        return True
+    return False
+
+
+def _composition(case: Case, rest: float) -> float:
+    """The part of it that another order of the samples could make, where nobody knows the order of `fit`."""
+    measured = case.measured
+    if (case.fit.ordered and not case.fit.data.arrays) or not measured.orders or unmixed(measured):
+        return 0.0
+    base = measured.mixed[0] if measured.mixed else case.as_in_fit
+    spread = max(abs(value - base) for value in measured.orders)
+    part = float(np.clip(rest, -spread, spread))
+    case.add("batch-composition", part, spread)
+    return part
+
+
+def _moved(case: Case, rest: float) -> None:
+    losses = [step.loss for step in case.measured.fit.steps] if case.measured.fit else []
+    evidence = (
+        f"Training reported {figure(case.said_in_fit)}, a mean over an epoch in which the weights changed; the weights"
+        f" at its end give {figure(case.as_in_fit)} on the same samples as in training."
+    )
+    if losses and case.said_in_fit < min(losses):
+        evidence += (
+            f" No batch gives as little now ({figure(min(losses))} at best): weights moved, or other weights."
+        )
+    find(case, "weights-moved", False, rest, (), evidence)
+
+
+def judge_metrics(case: Case) -> None:
+    """Find a metric that resolves otherwise in evaluation, or that is averaged over more than evaluation."""
+    measured = (case.measured.elsewhere or case.measured.evaluate).figures
+    _resolved(case)
+    for name, said in case.reported.evaluate.items():
+        if (
+            name == "loss"
+            or name not in measured
+            or abs(said - measured[name]) < 0.02 * max(1e-9, abs(measured[name]))
+        ):
+            continue
+        if case.has("metric") or "loss" not in case.reported.evaluate:
+            continue
+        if case.matters(case.said_in_evaluation - case.evaluated_elsewhere):
+            continue
+        shared = _shared(case, name, said, measured[name])
+        if shared is not None:
+            find(case, "aggregation", False, 0.0, (), shared)
+            continue
+        evidence = (
+            f"The losses agree ({figure(case.said_in_evaluation)} reported, {figure(case.evaluated_elsewhere)}"
+            f" measured), so that mode, weights and data are the same; {name} doesn't: {figure(said)} reported,"
+            f" {figure(measured[name])} recomputed from the outputs.{_resolution(case, said)}"
+        )
+        find(case, "metric", True, 0.0, (), evidence)
+
+
+def _shared(case: Case, name: str, said: float, evaluated: float) -> str | None:
+    """Whether a figure is that of training's and evaluation's samples together: one object for both phases."""
+    fit = case.reported.fit.get(name)
+    ours, theirs = case.fit.look.size, (case.elsewhere or case.fit).look.size
+    if fit is None or case.elsewhere is None:
+        return None
+    together = (fit * ours + evaluated * theirs) / (ours + theirs)
+    if abs(together - said) > 2 * EXACT * max(abs(said), 1e-9):
+        return None
+    return (
+        f"{name} reported for evaluation, {figure(said)}, is that of training's {ours} and evaluation's {theirs}"
+        " samples together: one metric object counts both phases."
+    )
+
+
+def _resolved(case: Case) -> None:
+    """A metric called accuracy that isn't the share of right classes."""
+    one = case.measured.evaluate
+    plain = _accuracies(one)
+    for name in one.figures:
+        if "acc" not in name.lower() or not plain or "auc" in name.lower():
+            continue
+        right = plain[next(iter(plain))]
+        if abs(one.figures[name] - right) > 0.02:
+            way = next((way for way, value in plain.items() if abs(value - one.figures[name]) < 0.005), None)
+            told = f" It is what one gets with {way}." if way else ""
+            evidence = (
+                f"{name} is {figure(one.figures[name])}; the share of right classes, by {next(iter(plain))}, is"
+                f" {figure(right)}.{told}"
+            )
+            find(case, "metric", True, 0.0, (), evidence)
+
+
+def _resolution(case: Case, said: float) -> str:
+    ways = _accuracies(case.measured.elsewhere or case.measured.evaluate)
+    way = next((way for way, value in ways.items() if abs(value - said) < 0.005), None)
+    return f" It is what one gets with {way}." if way else ""
+
+
+def _accuracies(one: Pass) -> dict[str, float]:
+    """Ways in which people resolve an accuracy -> its value; the first is the right one. Empty where unknown."""
+    parts = [(s.outputs, s.targets) for s in one.steps if isinstance(s.outputs, np.ndarray)]
+    parts = [(o, t) for o, t in parts if isinstance(t, np.ndarray)]
+    if not parts:
+        return {}
+    outputs, targets = (np.concatenate(values) for values in zip(*parts, strict=True))
+    if targets.ndim == outputs.ndim and targets.ndim > 1 and targets.shape[-1] == 1 and outputs.shape[-1] > 1:
+        targets = targets[..., 0]
+    if (
+        targets.dtype.kind in "iu"
+        and outputs.ndim == targets.ndim + 1
+        and outputs.shape[0] == targets.shape[0]
+    ):
+        return _of_classes(outputs, targets)
+    if outputs.size == targets.size and outputs.size and np.isin(targets, (0, 1)).all():
+        return _of_halves(outputs, targets)
+    return {}
+
+
+def _of_classes(outputs: np.ndarray, targets: np.ndarray) -> dict[str, float]:
+    axis = 1 if outputs.shape[2:] == targets.shape[1:] else -1
+    best = outputs.argmax(axis)
+    if best.shape != targets.shape:
+        return {}
+    ways = {"argmax": float((best == targets).mean())}
+    if targets.ndim == 1:
+        ways["labels taken for one-hot rows"] = float((best == 0).mean())
+    return ways
+
+
+def _of_halves(outputs: np.ndarray, targets: np.ndarray) -> dict[str, float]:
+    outputs, targets = outputs.reshape(len(outputs), -1), targets.reshape(len(targets), -1)
+    if outputs.shape[1] > 1 and (targets.sum(1) == 1).all():
+        right = float((outputs.argmax(1) == targets.argmax(1)).mean())
+        half = float(((outputs > 0.5) == (targets > 0.5)).mean())
+        return {"argmax": right, "a threshold of 0.5 on each": half}
+    logits = outputs.min() < 0 or outputs.max() > 1
+    ways = {
+        "a threshold of 0": float(((outputs > 0) == (targets > 0.5)).mean()),
+        "a threshold of 0.5": float(((outputs > 0.5) == (targets > 0.5)).mean()),
+    }
+    return ways if logits else dict(reversed(ways.items()))

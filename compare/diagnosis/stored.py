@@ -1,0 +1,193 @@
+"""The last step of normalisation, from what a moving average goes to to what is stored: whose fault is it?"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from compare.diagnosis.case import Case, figure, loss, names
+from compare.diagnosis.inputs import changed_inputs
+from compare.diagnosis.measuring import by_layer
+from compare.diagnosis.side import Layer
+
+# share of the initial or pretrained values that may be left of a moving average that has arrived
+LEFT = 0.05
+# batches that a moving average stands for, (1 + decay) / (1 - decay), below which it is a few batches' whim
+FEW_BATCHES = 3.1
+
+
+@dataclass(frozen=True)
+class Drift:
+    """How far a layer's stored statistics lie from what a moving average of fit's batches goes to.
+
+    Attributes:
+        mean: root of the mean square of the means' distance, in standard deviations of the data.
+        variance: the same of the logarithm of the variances' ratio.
+        left: share of the initial 0 and 1 that the stored values are a mixture with; None where they are none.
+    """
+
+    mean: float
+    variance: float
+    left: float | None
+
+
+def drift(row: Layer, mean: np.ndarray, variance: np.ndarray) -> Drift:
+    """Measure a layer's drift from the mean of the batches' statistics."""
+    assert row.mean is not None
+    assert row.variance is not None
+    floor = np.maximum(variance, 1e-12 + 1e-9 * float(np.max(variance, initial=0.0)))
+    with np.errstate(all="ignore"):
+        means = np.sqrt(np.mean((row.mean - mean) ** 2 / floor))
+        variances = np.sqrt(np.mean(np.log(np.maximum(row.variance, 1e-12) / floor) ** 2))
+    return Drift(float(means), float(variances), _left(row, mean, variance, floor))
+
+
+def _left(row: Layer, mean: np.ndarray, variance: np.ndarray, floor: np.ndarray) -> float | None:
+    """Fit stored = share * initial + (1 - share) * the batches' over all channels; None where that doesn't fit."""
+    assert row.mean is not None
+    assert row.variance is not None
+    way = np.concatenate([-mean / np.sqrt(floor), (1 - variance) / floor])
+    stored = np.concatenate([(row.mean - mean) / np.sqrt(floor), (row.variance - variance) / floor])
+    if not np.isfinite(stored).all() or way @ way < 1e-6 * len(way):
+        return None
+    share = float(way @ stored / (way @ way))
+    rest = stored - share * way
+    return share if 0 < share <= 1.001 and rest @ rest < 0.1 * (stored @ stored) else None
+
+
+def judge(case: Case, value: float) -> None:
+    """Name the causes of the last step, and split it among them."""
+    rows = case.normalisations()
+    groups = _causes(case, rows, value)
+    for cause, share in _shares(case, groups, value).items():
+        case.add(cause, share)
+        layers = tuple(row.name for row in groups[cause])
+        if cause in ("not-frozen", "numerics") or case.costs(share):
+            _find(case, cause, share, layers, groups[cause])
+
+
+def _causes(case: Case, rows: list[Layer], value: float) -> dict[str, list[Layer]]:
+    groups: dict[str, list[Layer]] = defaultdict(list)
+    copied = _is_copy(case, rows)
+    changed = case.costs(value) and changed_inputs(case)
+    for row in rows:
+        groups["input-scale" if changed and not row.faults else _cause(row, copied)].append(row)
+    return groups or {"stale-statistics": []}
+
+
+def _is_copy(case: Case, rows: list[Layer]) -> bool:
+    """Whether all statistics are as they were made though a training would have moved them, and weights aren't."""
+    virgin = [row for row in rows if row.virgin and row.moves and not row.steps]
+    facts = case.measured.facts
+    return len(virgin) == len(rows) and len(facts.initial) < 0.5 * facts.parameters
+
+
+def _cause(row: Layer, copied: bool) -> str:
+    if row.faults:
+        return "numerics"
+    if not row.moves:
+        return "stale-statistics" if row.virgin else "foreign-statistics"
+    if row.virgin and copied:
+        return "other-weights"
+    if row.frozen:
+        return "not-frozen"
+    if row.decay is not None and (1 + row.decay) / max(1e-12, 1 - row.decay) < FEW_BATCHES:
+        return "decay"
+    return "stale-statistics"
+
+
+def _shares(case: Case, groups: dict[str, list[Layer]], value: float) -> dict[str, float]:
+    """Split the step among groups of layers: each group's own, first and last to go, and the rest to the largest."""
+    if len(groups) == 1:
+        return dict.fromkeys(groups, value)
+    averaged = case.measured.averaged or {}
+    stored = {row.name: (row.mean, row.variance) for row in case.normalisations()}
+    first, last = loss(case.measured.under_averages), case.evaluated
+    shares = {}
+
+    def under(names_of: set[str]) -> float:
+        """Loss with these layers' statistics as stored, the others' as averaged."""
+        given: Any = {
+            call: stored[layer] if (layer := call.split("#")[0]) in names_of else pair
+            for call, pair in averaged.items()
+        }
+        return case.subject.run(case.fit, frozenset(), statistics=given).figures["loss"]
+
+    for cause, rows in groups.items():
+        mine = {row.name for row in rows}
+        shares[cause] = (under(mine) - first + last - under(stored.keys() - mine)) / 2
+    largest = max(shares, key=lambda cause: abs(shares[cause]))
+    shares[largest] += value - sum(shares.values())
+    return shares
+
+
+def _find(case: Case, cause: str, value: float, layers: tuple[str, ...], rows: list[Layer]) -> None:
+    from compare.diagnosis.finding import find
+
+    if cause == "numerics":
+        evidence = "; ".join(f"{row.name} holds {', '.join(row.faults)}" for row in rows[:3])
+        find(case, cause, True, value, layers, f"The stored statistics are broken: {evidence}.")
+        return
+    if cause == "input-scale":
+        return  # told with its evidence where it was found
+    worst = _worst(case, rows)
+    harmful = case.costs(value) or (cause == "not-frozen" and case.measured.facts.trains)
+    if harmful:
+        text = (
+            f"{_what(case, cause, rows)} {worst} With the mean of the batches' own statistics in their place an"
+            f" evaluation's loss is {figure(loss(case.measured.under_averages))}, with those stored"
+            f" {figure(case.evaluated)}."
+        )
+        find(case, cause, True, value, layers, text)
+
+
+def _what(case: Case, cause: str, rows: list[Layer]) -> str:
+    row, names_of = rows[0], names(tuple(row.name for row in rows))
+    if cause == "foreign-statistics":
+        return (
+            f"Training normalises {names_of} with each batch's own statistics, evaluation with stored ones that never"
+            " move."
+        )
+    if cause == "decay":
+        share = 1 - (row.decay or 0)
+        return (
+            f"{row.name} keeps {row.decay:.3g} of its old statistics in a step, so that what it stores is to"
+            f" {share:.0%} the last batch."
+        )
+    if cause == "not-frozen":
+        return f"Nothing in {names_of} trains, but its statistics move: training normalises with the batch's own."
+    if cause == "other-weights":
+        return f"The statistics of {names_of} are as they were made, and its weights aren't: a copy without buffers."
+    if row.virgin and not row.moves:
+        return f"The statistics of {names_of} are as they were made and never move."
+    if row.virgin:
+        return f"The statistics of {names_of} are as they were made: no step has moved them."
+    left = _drift(case, row).left
+    steps = f" after {row.steps} updates" if row.steps else ""
+    kept = (
+        f" {row.decay**row.steps:.0%} of the first values is left{steps}." if row.steps and row.decay else ""
+    )
+    if left is not None and left > LEFT:
+        kept = f" {left:.0%} of the initial 0 and 1 is still in it{steps}."
+    return f"The moving statistics of {names_of} haven't arrived at the data's.{kept}"
+
+
+def _worst(case: Case, rows: list[Layer]) -> str:
+    far = max(rows, key=lambda row: _drift(case, row).mean, default=None)
+    if far is None:
+        return ""
+    measured = _drift(case, far)
+    return f"The means of {far.name} lie {measured.mean:.2g} standard deviations off the data's."
+
+
+def _drift(case: Case, row: Layer) -> Drift:
+    pair = by_layer(case.measured.seen).get(row.name)
+    return Drift(0.0, 0.0, None) if pair is None else drift(row, *pair)
+
+
+def drifts(case: Case) -> dict[str, float]:
+    """Layer -> how far its stored means lie from the data's, in standard deviations."""
+    return {row.name: _drift(case, row).mean for row in case.normalisations()}

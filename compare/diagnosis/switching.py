@@ -1,0 +1,69 @@
+"""The terms of the switches as findings: what each costs, and what shows it."""
+
+from __future__ import annotations
+
+from compare.diagnosis import terms
+from compare.diagnosis.case import Case, figure
+from compare.diagnosis.finding import find
+from compare.diagnosis.records import Term
+
+
+def find_switch(case: Case, term: Term) -> None:
+    """Find the cause that a switch's term stands for, where it is large enough."""
+    rows = [row for row in case.measured.layers if row.role == term.term and row.switch]
+    names = tuple(row.name for row in rows)
+    if term.term in ("dropout", "augmentation") and case.matters(term.value):
+        effect = "better" if term.value < 0 else "worse"
+        evidence = f"Without it the loss is {figure(abs(term.value))} {effect}; evaluation goes without."
+        find(case, term.term, False, term.value, names, evidence)
+    elif term.term == "objective" and case.matters(term.value):
+        evidence = (
+            f"The same outputs have a loss that is {figure(abs(term.value))} {'less' if term.value < 0 else 'more'} by"
+            " evaluation's objective than by training's."
+        )
+        find(case, "objective", False, term.value, (), evidence)
+    elif term.term == "other-layers" and case.costs(term.value):
+        others = tuple(row.name for row in case.measured.layers if row.role == "other")
+        find(
+            case,
+            "mode-override",
+            True,
+            term.value,
+            others,
+            "These layers compute something else in evaluation.",
+        )
+    elif term.term in ("batch-noise", "unmixed-batches", "shared-layer") and case.costs(term.value):
+        find(case, term.term, True, term.value, *_normalised(case, term.term))
+
+
+def _normalised(case: Case, cause: str) -> tuple[tuple[str, ...], str]:
+    """Layers and evidence of a cause that lies between the batch's statistics and a moving average's."""
+    measured = case.measured
+    rows = case.normalisations() or [row for row in measured.layers if row.role == "normalisation"]
+    if cause == "shared-layer":
+        shared = tuple(row.name for row in rows if row.calls > 1)
+        calls = max((row.calls for row in rows), default=0)
+        return (
+            shared,
+            f"{', '.join(shared)} is called {calls} times a pass, and stores one mean of all of them.",
+        )
+    if cause == "unmixed-batches":
+        apart = terms.unmixed(measured)
+        ratio = max(
+            float((seen.between / seen.expected.clip(1e-300)).mean())
+            for name, seen in measured.seen.items()
+            if name in apart
+        )
+        text = f"The means of the batches lie {ratio**0.5:.2g} times as far apart as those of batches dealt at random."
+        if measured.mixed is not None:
+            before, dealt = (figure(value) for value in measured.mixed)
+            text += f" As in training, but dealt anew, the loss is {dealt} instead of {before}."
+        return tuple(dict.fromkeys(name.split("#")[0] for name in apart)), text
+    fewest = min((seen.per_channel for seen in measured.seen.values()), default=0)
+    pooled = measured.standing[frozenset()].figures["loss"]
+    size = max(case.fit.look.batches)
+    text = (
+        f"With the statistics of each batch of {size} samples the loss is {figure(case.as_in_fit)}, with those of all"
+        f" of them {figure(pooled)}; a batch has {fewest} values a channel at least."
+    )
+    return tuple(row.name for row in rows), text

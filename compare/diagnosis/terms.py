@@ -1,0 +1,102 @@
+"""The gap as a sum: a term a switch, the four positions of normalisation, and what lies before and behind them."""
+
+from __future__ import annotations
+
+from itertools import permutations
+from math import nan
+
+import numpy as np
+
+from compare.diagnosis.measuring import Measured
+from compare.diagnosis.records import Term
+
+# how far apart batches of a kind must lie, beside batches dealt at random, to be called unmixed
+UNMIXED = 3.0
+ORDER = ("dropout", "augmentation", "other", "objective", "normalisation")
+
+
+def shapley(losses: dict[frozenset[str], float]) -> dict[str, tuple[float, float]]:
+    """Split a fall from all switches on to none by the mean over all orders of throwing them.
+
+    Args:
+        losses: set of switches as in training -> loss; every set of them.
+
+    Returns:
+        switch -> (its share of off minus on, half the spread over the orders).
+    """
+    players = max(losses, key=len)
+    steps: dict[str, list[float]] = {player: [] for player in sorted(players)}
+    for order in permutations(sorted(players)):
+        on = players
+        for player in order:
+            steps[player].append(losses[on - {player}] - losses[on])
+            on -= {player}
+    return {player: (float(np.mean(s)), (max(s) - min(s)) / 2) for player, s in steps.items()}
+
+
+def of_switches(measured: Measured) -> list[Term]:
+    """The terms from a pass as in training to an evaluation of the same samples; they add up to the difference."""
+    losses = {on: one.figures["loss"] for on, one in measured.standing.items()}
+    end = measured.evaluate.figures["loss"]
+    if not measured.switches:
+        return []
+    shares = shapley(losses)
+    terms = [Term(NAMES[player], *shares[player]) for player in ORDER[:-1] if player in shares]
+    if "normalisation" in shares:
+        terms += _normalisation(measured, *shares["normalisation"], losses[frozenset()], end)
+    elif terms:
+        # what the passes of the terms and the framework's own evaluation part by, rounding in nearly all cases
+        terms = _closed(terms, end - losses[frozenset()])
+    return terms
+
+
+NAMES = {
+    "dropout": "dropout",
+    "augmentation": "augmentation",
+    "other": "other-layers",
+    "objective": "objective",
+}
+
+
+def _normalisation(measured: Measured, share: float, spread: float, pooled: float, end: float) -> list[Term]:
+    """batch -> population -> mean of the batches' statistics -> stored."""
+    if measured.population is None or measured.under_averages is None:
+        # normalisation that can't be given other statistics: two positions
+        return [Term("stored-statistics", share + end - pooled, spread)]
+    averaged = measured.under_averages.figures["loss"]
+    by_call = averaged if measured.by_call is None else measured.by_call.figures["loss"]
+    apart = unmixed(measured)
+    between = by_call - pooled
+    noise = share
+    terms = []
+    if apart:
+        dealt = measured.mixed[1] - measured.mixed[0] if measured.mixed is not None else share
+        terms.append(Term("unmixed-batches", dealt + between, spread))
+        noise = share - dealt
+    terms.append(Term("batch-noise", noise + (0.0 if apart else between), spread))
+    if measured.by_call is not None:
+        terms.append(Term("shared-layer", averaged - by_call))
+    terms.append(Term("stored-statistics", end - averaged))
+    return terms
+
+
+def unmixed(measured: Measured) -> list[str]:
+    """Calls whose batches are unlike one another by far more than batches dealt at random."""
+    found = []
+    for name, seen in measured.seen.items():
+        if seen.batches < 3:
+            continue
+        expected = np.maximum(seen.expected, 1e-12 * (np.abs(seen.mean) ** 2 + seen.variance) + 1e-300)
+        ratio = float(np.median(seen.between / expected))
+        # what a ratio of variances of so many batches reaches by chance
+        if ratio > UNMIXED + 6 / np.sqrt(seen.batches - 1):
+            found.append(name)
+    return found
+
+
+def _closed(terms: list[Term], rest: float) -> list[Term]:
+    """Put a rest into the largest term."""
+    at = max(range(len(terms)), key=lambda i: abs(terms[i].value))
+    term = terms[at]
+    value = term.value + rest if np.isfinite(rest) else nan
+    return [*terms[:at], Term(term.term, value, term.uncertainty), *terms[at + 1 :]]

@@ -1,0 +1,400 @@
+"""Say of each layer what it does in training and in evaluation, as it was seen to do it."""
+
+from collections import Counter
+
+import torch
+from torch import nn
+
+from . import owned
+from .evidence import Layer
+from .statistics import BATCH_NORM
+
+_BY_SAMPLE = (nn.LayerNorm, nn.GroupNorm, nn.LocalResponseNorm, getattr(nn, "RMSNorm", nn.LayerNorm))
+_RUNNING = (BATCH_NORM, nn.modules.instancenorm._InstanceNorm)
+_NAMES_BY_SAMPLE = ("layernorm", "groupnorm", "rmsnorm")
+# shapes that a normalisation by itself is tried on: samples, channels, positions
+_SHAPES = ((8, None, 6, 6), (8, None), (8, None, 6), (8, None, 4, 4, 4), (8, 6, None), (8, 6, 6, None))
+
+
+def observe(switches, moved_in_fit, moved_in_evaluation, others=()):
+    """Describe every layer that was watched.
+
+    Args:
+        switches: `switches.Switches` with both traces.
+        moved_in_fit, moved_in_evaluation: names of the buffers that a pass changed.
+        others: paths of modules that read the mode, as it turned out.
+    """
+    rows, order = [], {path: i for i, path in enumerate(switches.fit.reached)}
+    calls = Counter(key.split("#")[0] for key in switches.fit.norms)
+    trains = any(p.requires_grad for p in switches.model.parameters())
+    seen = {}
+    for key in (*switches.fit.norms, *switches.evaluate.norms):
+        seen.setdefault(key.split("#")[0], key)
+    for name in seen:
+        rows.append(_norm(switches, name, calls[name], (moved_in_fit, moved_in_evaluation), trains))
+    for path, module in switches.modules.items():
+        if path in seen:
+            continue
+        if _is_normalisation(module):
+            rows.append(_unwatched(switches, path, (moved_in_fit, moved_in_evaluation), trains))
+        elif (role := _role(switches, path, others)) is not None:
+            rows.append(_acting(switches, path, role))
+    rows += _functions(switches)
+    rows.sort(key=lambda row: order.get(row.name, len(order)))
+    return [_ordered(row, i) for i, row in enumerate(rows)]
+
+
+def alone(model):
+    """Describe every layer by what it does on arrays made up for it, in training mode and in evaluation mode."""
+    from .switches import modes_of
+
+    fit_modes, evaluate_modes = modes_of(model)
+    trains = any(p.requires_grad for p in model.parameters())
+    rows = []
+    for path, module in model.named_modules():
+        if _is_normalisation(module):
+            done = _try(module, fit_modes[path], evaluate_modes[path])
+            rows.append(_described(model, path, module, done, fit_modes[path], evaluate_modes, trains))
+        elif isinstance(module, nn.modules.dropout._DropoutNd) or "drop" in type(module).__name__.lower():
+            on = [
+                "on" if modes[path] and getattr(module, "p", 1) else "off"
+                for modes in (fit_modes, evaluate_modes)
+            ]
+            rows.append(
+                Layer(
+                    path,
+                    type(module).__name__,
+                    "dropout",
+                    switch=on[0] != on[1],
+                    fit=on[0],
+                    evaluate=on[1],
+                    flag_evaluate="off",
+                    override=_why(model, path, evaluate_modes),
+                    calls=1,
+                )
+            )
+    return [_ordered(row, i) for i, row in enumerate(rows)]
+
+
+def faults(mean, variance):
+    """What is wrong with statistics, in words."""
+    found = []
+    for name, values in (("means", mean), ("variances", variance)):
+        for what, wrong in (("NaN", torch.isnan(values)), ("infinity", torch.isinf(values))):
+            if wrong.any():
+                found.append(f"{what} in {int(wrong.sum())} of {wrong.numel()} {name}")
+    if (variance < 0).any():
+        found.append(f"a negative value in {int((variance < 0).sum())} of {variance.numel()} variances")
+    return tuple(found)
+
+
+def _norm(switches, name, count, moved, trains):
+    _, call, path = switches.fit.norms.get(name) or switches.evaluate.norms[name]
+    in_fit = switches.fit.norms.get(name, ("unreached",))[0]
+    in_evaluation = switches.evaluate.norms.get(name, ("unreached",))[0]
+    module = switches.modules[path]
+    known = isinstance(module, _RUNNING) or name == path
+    mode = switches.fit_modes[path]
+    return Layer(
+        name=name,
+        kind=type(module).__name__ if known else call.function.__name__,
+        role="normalisation",
+        switch=in_fit != in_evaluation,
+        fit=in_fit,
+        evaluate=in_evaluation,
+        flag_fit=_flag(module, mode),
+        flag_evaluate="moving" if _keeps(module) else in_evaluation,
+        calls=max(1, count),
+        override=_override(switches, path, module, in_fit, in_evaluation),
+        **_kept(switches.model, path, module, trains, moved, call),
+    )
+
+
+def _unwatched(switches, path, moved, trains):
+    """A normalisation without a call of PyTorch's: of a sample's own statistics, of its own arithmetic, or unused."""
+    module, reached = switches.modules[path], path in switches.fit.reached
+    how = ["unreached", "unreached"]
+    if reached and _by_sample(module):
+        how = ["sample", "sample"]
+    elif reached:
+        x = switches.fit.inputs.get(path)
+        for i, modes in enumerate((switches.fit_modes, switches.evaluate_modes)):
+            how[i] = "batch" if x is not None and _depends(module, x, modes[path]) else "moving"
+    return Layer(
+        name=path,
+        kind=type(module).__name__,
+        role="normalisation",
+        switch=switches.groups.get(path) == "normalisation" and how[0] != how[1],
+        fit=how[0],
+        evaluate=how[1],
+        flag_fit=how[0],
+        flag_evaluate=how[1] if switches.evaluate_modes[path] is False else "moving",
+        calls=switches.fit.reached.get(path, 0),
+        override=_why(switches.model, path, switches.evaluate_modes),
+        **_kept(switches.model, path, module, trains, moved, None),
+    )
+
+
+def _kept(model, path, module, trains, moved, call):
+    """What a layer keeps, and whether it moves: fields of its `Layer`."""
+    own = list(module.parameters(recurse=False))
+    mean, variance, names = _stored(module, path, call, model)
+    fields = {
+        "trains": any(p.requires_grad for p in own),
+        "parameters": bool(own),
+        "frozen": trains and _frozen(model, path, own),
+        "moves": bool(names & moved[0]),
+        "moves_in_evaluation": bool(names & moved[1]),
+        "epsilon": getattr(module, "eps", None) or (call.epsilon if call is not None else None),
+        "decay": _decay(module, call),
+    }
+    if mean is None:
+        return fields
+    tracked = getattr(module, "num_batches_tracked", None)
+    initial = bool((mean == 0).all() and (variance == 1).all())
+    return fields | {
+        "virgin": initial,
+        "steps": None if tracked is None else int(tracked),
+        "faults": faults(mean, variance),
+        "mean": mean.cpu().double().numpy().copy(),
+        "variance": variance.cpu().double().numpy().copy(),
+    }
+
+
+def _stored(module, path, call, model):
+    """Mean, variance and the names of the buffers they are in."""
+    own = owned.find(module) if not isinstance(module, _RUNNING) else None
+    if own is not None:
+        mean, variance = own.stored()
+        return mean, variance, {_join(path, name) for name in own.names}
+    pair = (getattr(module, "running_mean", None), getattr(module, "running_var", None))
+    if not isinstance(pair[0], torch.Tensor) and call is not None:
+        pair = (call.mean, call.variance)
+    if not isinstance(pair[0], torch.Tensor) or pair[1] is None:
+        return None, None, set()
+    names = {name for name, buffer in model.named_buffers() if any(buffer is tensor for tensor in pair)}
+    return (*(tensor.detach() for tensor in pair), names)
+
+
+def _decay(module, call):
+    momentum = getattr(module, "momentum", None)
+    if momentum is None and call is not None and not hasattr(module, "momentum"):
+        momentum = call.momentum
+    return None if not isinstance(momentum, int | float) else round(1 - momentum, 12)
+
+
+def _frozen(model, path, own):
+    """Whether a person would believe a layer frozen, in a model where something trains."""
+    if own:
+        return not any(p.requires_grad for p in own)
+    parent = model.get_submodule(path.rpartition(".")[0]) if path else model
+    beside = list(parent.parameters())
+    return bool(beside) and not any(p.requires_grad for p in beside)
+
+
+def _keeps(module):
+    return isinstance(getattr(module, "running_mean", None), torch.Tensor)
+
+
+def _flag(module, mode):
+    if isinstance(module, _RUNNING):
+        return "batch" if mode or not _keeps(module) else "moving"
+    return None
+
+
+def _override(switches, path, module, fit, evaluate):
+    """Why a layer does something else than its flag or ``eval()`` asks for; None where it doesn't."""
+    if (why := _why(switches.model, path, switches.evaluate_modes)) is not None:
+        return why
+    asked = _flag(module, switches.evaluate_modes[path])
+    if not isinstance(module, _RUNNING):
+        if evaluate == "batch" and fit == "batch":
+            return "its function is told to normalise with the batch in evaluation, too"
+        return None
+    if asked == "moving" and evaluate == "batch":
+        return f"{type(module).__name__} normalises with the batch although its mode is evaluation"
+    if _flag(module, switches.fit_modes[path]) == "batch" and fit == "moving":
+        return f"{type(module).__name__} normalises with what it has stored although its mode is training"
+    return None
+
+
+def _why(model, path, evaluate_modes):
+    """Why a module is still in training mode after ``eval()``."""
+    if not evaluate_modes[path]:
+        return None
+    parts = path.split(".") if path else []
+    for i in range(len(parts) + 1):
+        above = model.get_submodule(".".join(parts[:i]))
+        if type(above).train is not nn.Module.train:
+            return f"{type(above).__name__}.train() leaves it in training mode, whatever it is told"
+        if type(above).eval is not nn.Module.eval:
+            return f"{type(above).__name__}.eval() leaves it in training mode"
+    return "it is in training mode while the model is in evaluation mode"
+
+
+def _role(switches, path, others):
+    if path in others:
+        return "other"
+    group = switches.groups.get(path)
+    drew = path in switches.fit.drew or path in switches.evaluate.drew
+    if group in ("dropout", "augmentation"):
+        return group
+    if path in switches.evaluate.drew or (drew and path):
+        return "dropout"
+    stuck = any(key[0] == path and on for key, on in switches.evaluate.noises.items())
+    return "dropout" if stuck and isinstance(switches.modules[path], nn.modules.dropout._DropoutNd) else None
+
+
+def _acting(switches, path, role):
+    module = switches.modules[path]
+    called = [key for key in switches.fit.noises if key[0] == path]
+    fit, evaluate = (
+        ("on" if path in trace.drew or any(trace.noises.get(key) for key in called) else "off")
+        if path in trace.reached or path == ""
+        else "unreached"
+        for trace in (switches.fit, switches.evaluate)
+    )
+    if role == "other":
+        fit, evaluate = "on", "off"
+    return Layer(
+        name=path or "forward",
+        kind=type(module).__name__,
+        role=role,
+        switch=fit != evaluate,
+        trains=any(p.requires_grad for p in module.parameters(recurse=False)),
+        fit=fit,
+        evaluate=evaluate,
+        flag_fit="on" if switches.fit_modes[path] else "off",
+        flag_evaluate="on" if switches.evaluate_modes[path] else "off",
+        calls=switches.fit.reached.get(path, 1),
+        override=_why(switches.model, path, switches.evaluate_modes),
+    )
+
+
+def _functions(switches):
+    """Functions with noise in them that no layer of their own stands for."""
+    rows = {}
+    for key in switches.fit.noises.keys() | switches.evaluate.noises.keys():
+        path, function, _ = key
+        module = switches.modules[path]
+        if isinstance(module, nn.modules.dropout._DropoutNd):
+            continue
+        fit, evaluate = switches.fit.noises.get(key, False), switches.evaluate.noises.get(key, False)
+        if not (fit or evaluate):
+            continue
+        stuck = evaluate and not switches.evaluate_modes[path]
+        name = f"{path or 'forward'}: {function}"
+        if name in rows and not stuck:
+            continue
+        rows[name] = Layer(
+            name=name,
+            kind=f"F.{function}",
+            role="dropout",
+            switch=fit != evaluate,
+            fit="on" if fit else "off",
+            evaluate="on" if evaluate else "off",
+            flag_fit="on",
+            flag_evaluate="off",
+            calls=sum(1 for other in switches.fit.noises if other[:2] == key[:2]),
+            override=f"F.{function} is called without training=self.training" if stuck else None,
+        )
+    return list(rows.values())
+
+
+def _is_normalisation(module):
+    return isinstance(module, _RUNNING) or _by_sample(module) or owned.is_normalisation(module)
+
+
+def _by_sample(module):
+    name = type(module).__name__.lower()
+    known = isinstance(module, nn.modules.instancenorm._InstanceNorm) and not _keeps(module)
+    return known or isinstance(module, _BY_SAMPLE) or any(name.startswith(word) for word in _NAMES_BY_SAMPLE)
+
+
+def _depends(module, x, mode):
+    """Whether a sample's output depends on the other samples by far more than an update of statistics does."""
+    if len(x) < 2:
+        return False
+    before, buffers = module.training, [(b, b.clone()) for b in module.buffers(recurse=False)]
+    try:
+        with torch.no_grad():
+            module.training = mode
+            outputs = []
+            for others in (x, torch.cat([x[:1], 3 * x[1:] + x[1:].std()])):
+                outputs.append(module(others)[:1].clone())
+                for buffer, values in buffers:
+                    buffer.copy_(values)
+        scale = (outputs[0] - outputs[0].mean()).abs().max() + 1e-12
+        return bool((outputs[0] - outputs[1]).abs().max() > 0.2 * scale)
+    finally:
+        module.training = before
+        with torch.no_grad():
+            for buffer, values in buffers:
+                buffer.copy_(values)
+
+
+def _try(module, fit_mode, evaluate_mode):
+    """What a normalisation does on arrays made up for it: (in training, in evaluation, moves, moves there)."""
+    like = next((t for t in (*module.parameters(), *module.buffers()) if t.is_floating_point()), None)
+    sizes = [t.numel() for t in (*module.parameters(recurse=False), *module.buffers(recurse=False)) if t.ndim]
+    channels = getattr(module, "num_features", None) or (sizes[0] if sizes else None)
+    if _by_sample(module):
+        return "sample", "sample", False, False
+    for shape in _SHAPES if channels else ():
+        x = torch.randn(
+            *[channels if n is None else n for n in shape], generator=torch.Generator().manual_seed(0)
+        )
+        x = x if like is None else x.to(like.device, like.dtype)
+        try:
+            return _tried(module, 2 * x + 0.5, fit_mode, evaluate_mode)
+        except Exception:  # a shape that this layer doesn't take
+            continue
+    return "unreached", "unreached", False, False
+
+
+def _tried(module, x, fit_mode, evaluate_mode):
+    found, before = [], module.training
+    buffers = [(b, b.clone()) for b in module.buffers(recurse=False)]
+    try:
+        for mode in (fit_mode, evaluate_mode):
+            how = "batch" if _depends(module, x, mode) else "moving"
+            module.training = mode
+            with torch.no_grad():
+                module(x)
+            found.append((how, any(not torch.equal(b, v) for b, v in buffers if b.is_floating_point())))
+            with torch.no_grad():
+                for buffer, values in buffers:
+                    buffer.copy_(values)
+    finally:
+        module.training = before
+    instance = isinstance(module, nn.modules.instancenorm._InstanceNorm)
+    fit = "sample" if instance and fit_mode else found[0][0]
+    return fit, found[1][0], found[0][1], found[1][1]
+
+
+def _described(model, path, module, done, fit_mode, evaluate_modes, trains):
+    fit, evaluate, moves, moves_there = done
+    kept = _kept(model, path, module, trains, (set(), set()), None)
+    return Layer(
+        name=path,
+        kind=type(module).__name__,
+        role="normalisation",
+        switch=fit != evaluate,
+        fit=fit,
+        evaluate=evaluate,
+        flag_fit=_flag(module, fit_mode),
+        flag_evaluate="moving" if _keeps(module) else evaluate,
+        calls=1,
+        override=_why(model, path, evaluate_modes),
+        **(kept | {"moves": moves, "moves_in_evaluation": moves_there}),
+    )
+
+
+def _ordered(row, i):
+    from dataclasses import replace
+
+    return replace(row, order=i)
+
+
+def _join(path, name):
+    return f"{path}.{name}" if path else name

@@ -1,0 +1,95 @@
+"""Gather what reaches the normalisation layers over the batches of a pass, a batch at a time.
+
+The same text in both implementations; it knows no framework.
+"""
+
+import numpy as np
+
+from .evidence import Seen
+
+
+class Gathering:
+    """Sums over batches, from which `seen` makes what a layer's input comes to."""
+
+    def __init__(self):
+        self._kept: dict[str, _Sums] = {}
+
+    def take(self, name, means, variances, positions, by_sample=False, unbiased=False):
+        """Add a batch.
+
+        Args:
+            name: of the call.
+            means, variances: each sample's own, over its positions, float64 ``(N, C)``; variances biased.
+            positions: values a channel that a sample has.
+            by_sample: whether the framework normalises each sample by itself, and stores the mean of theirs.
+            unbiased: whether the framework stores the variance divided by n - 1.
+        """
+        if not len(means):
+            return
+        self._kept.setdefault(name, _Sums(means.shape[1])).add(
+            means, variances, positions, by_sample, unbiased
+        )
+
+    def seen(self):
+        """Name of a call -> `Seen`, in the order in which the data pass."""
+        return {name: sums.seen() for name, sums in self._kept.items()}
+
+
+class _Sums:
+    def __init__(self, channels):
+        zeros = np.zeros(channels)
+        # of samples, weighted by positions; of samples, each once; of batches
+        self.count, self.samples, self.batches, self.fewest = 0, 0, 0, None
+        self.first = None  # sums are of deviations from the first batch's mean, which keeps their digits
+        self.value, self.square = zeros.copy(), zeros.copy()
+        self.sample, self.sample_square = zeros.copy(), zeros.copy()
+        self.batch_mean, self.batch_square, self.batch_variance = zeros.copy(), zeros.copy(), zeros.copy()
+        self.inverse = 0.0  # sum of 1 / samples of a batch
+        self.last = (zeros, zeros)
+
+    def add(self, means, variances, positions, by_sample, unbiased):
+        number = len(means)
+        mean = means.mean(0)
+        variance = variances.mean(0) + ((means - mean) ** 2).mean(0)
+        values = positions if by_sample else positions * number
+        stored = variances.mean(0) if by_sample else variance
+        if unbiased:
+            stored = stored * values / max(1, values - 1)
+        if self.first is None:
+            self.first = mean
+        off, offs = mean - self.first, means - self.first
+        self.value += off * number * positions
+        self.square += (variance + off**2) * number * positions
+        self.sample += offs.sum(0)
+        self.sample_square += (offs**2).sum(0)
+        self.batch_mean += off
+        self.batch_square += off**2
+        self.batch_variance += stored
+        self.inverse += 1 / number
+        self.last = (mean, stored)
+        self.count += number * positions
+        self.samples += number
+        self.batches += 1
+        self.fewest = values if self.fewest is None else min(self.fewest, values)
+
+    def seen(self):
+        off = self.value / self.count
+        share = self.batch_mean / self.batches
+        sample = self.sample / self.samples
+        between = (self.batch_square / self.batches - share**2) * self.batches / max(1, self.batches - 1)
+        spread = (self.sample_square / self.samples - sample**2) * self.samples / max(1, self.samples - 1)
+        # batches dealt from so many samples without putting any back
+        left = 1 - (self.samples / self.batches) / self.samples
+        return Seen(
+            count=self.count,
+            mean=self.first + off,
+            variance=np.maximum(self.square / self.count - off**2, 0),
+            batch_mean=self.first + share,
+            batch_variance=self.batch_variance / self.batches,
+            last_mean=self.last[0],
+            last_variance=self.last[1],
+            between=np.maximum(between, 0),
+            expected=np.maximum(spread, 0) * self.inverse / self.batches * left,
+            batches=self.batches,
+            per_channel=self.fewest,
+        )

@@ -1,0 +1,169 @@
+"""Keep all state of a person's model while it is measured: put it back to the last bit, and prove it by hash."""
+
+import hashlib
+import random
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+
+# what of a module's attributes has a way of its own below
+_CONTENTS = ("_parameters", "_buffers", "_modules")
+_PLAIN = (bool, int, float, str, bytes, type(None))
+
+
+@contextmanager
+def kept(subject):
+    """Put all state back at the end, whatever happens.
+
+    Weights, buffers, tensors and plain values that modules keep as attributes, gradients, modes, hooks,
+    ``requires_grad``, and the random generators of Python, NumPy and PyTorch.
+
+    DIFFERS: PyTorch's modules keep state in any attribute; Keras's in variables.
+    """
+    modules = list(subject.module.modules())
+    attributes = [(vars(module), _copies(vars(module))) for module in modules]
+    tensors = [(tensor, tensor.detach().clone(), tensor.requires_grad) for tensor in _tensors(subject.module)]
+    gradients = [(p, p.grad, None if p.grad is None else p.grad.clone()) for p in subject.module.parameters()]
+    generators = random_state()
+    try:
+        yield
+    finally:
+        for now, before in attributes:
+            _put_back(now, before)
+        with torch.no_grad():
+            for tensor, values, trains in tensors:
+                _assign(tensor, values)
+                if tensor.requires_grad != trains:
+                    tensor.requires_grad_(trains)
+            for parameter, gradient, values in gradients:
+                parameter.grad = gradient
+                if gradient is not None:
+                    gradient.copy_(values)
+        set_random_state(generators)
+
+
+def state(subject):
+    """Hash all state, item by item: ``part:name`` -> hash."""
+    found = {}
+    for name, parameter in subject.module.named_parameters():
+        found[f"weights:{name}"] = _hash(parameter)
+        if parameter.grad is not None:
+            found[f"gradients:{name}"] = _hash(parameter.grad)
+        found[f"other:{name}.requires_grad"] = str(parameter.requires_grad)
+    for name, buffer in subject.module.named_buffers():
+        found[f"statistics:{name}"] = _hash(buffer)
+    for path, module in subject.module.named_modules():
+        found[f"modes:{path}"] = str(module.training)
+        for key, value in vars(module).items():
+            if isinstance(value, torch.Tensor):
+                found[f"statistics:{_join(path, key)}"] = _hash(value)
+            elif key.endswith("_hooks"):
+                found[f"other:{_join(path, key)}"] = str([id(hook) for hook in value.values()])
+            elif isinstance(value, _PLAIN) and key != "training":
+                found[f"other:{_join(path, key)}"] = repr(value)
+            elif isinstance(value, list | tuple) and any(isinstance(item, torch.Tensor) for item in value):
+                found[f"metrics:{_join(path, key)}"] = " ".join(map(_item_hash, value))
+    for i, optimizer in enumerate(subject.optimizers()):
+        for key, tensor in _optimizer_tensors(optimizer):
+            found[f"optimizer:{i}.{key}"] = _hash(tensor)
+    for name, value in random_state().items():
+        found[f"random:{name}"] = hashlib.sha256(_bytes(value)).hexdigest()
+    return found
+
+
+def random_state():
+    """Copy the states of all generators of the process: name -> state."""
+    found = {"python": random.getstate(), "torch": torch.get_rng_state()}
+    found["numpy"] = np.random.get_state()  # noqa: NPY002
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
+        found |= {f"cuda:{i}": torch.cuda.get_rng_state(i) for i in range(torch.cuda.device_count())}
+    if torch.backends.mps.is_available():
+        found["mps"] = torch.mps.get_rng_state()
+    return found
+
+
+def set_random_state(generators):
+    """Put the generators' states back, as `random_state` gave them."""
+    random.setstate(generators["python"])
+    np.random.set_state(generators["numpy"])  # noqa: NPY002
+    torch.set_rng_state(generators["torch"])
+    for name, value in generators.items():
+        if name.startswith("cuda:"):
+            torch.cuda.set_rng_state(value, int(name.removeprefix("cuda:")))
+        elif name == "mps":
+            torch.mps.set_rng_state(value)
+
+
+def seed_all(seed):
+    """Seed every generator of the process."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)  # noqa: NPY002
+    torch.manual_seed(seed)
+
+
+def _tensors(module):
+    """Yield every tensor that belongs to the model once."""
+    seen = set()
+    for part in module.modules():
+        held = [*part._parameters.values(), *part._buffers.values(), *vars(part).values()]
+        for tensor in held:
+            if isinstance(tensor, torch.Tensor) and id(tensor) not in seen:
+                seen.add(id(tensor))
+                yield tensor
+
+
+def _assign(tensor, values):
+    """Write values to a tensor unless it has them: a forward pass may have replaced what it was made of."""
+    if tensor.shape != values.shape:
+        tensor.data = values
+    elif not torch.equal(tensor, values):
+        tensor.copy_(values)
+
+
+def _copies(attributes):
+    return {key: _copy(value) for key, value in attributes.items()}
+
+
+def _copy(value):
+    """A container, copied one level deep; anything else, itself."""
+    return value, (value.copy() if isinstance(value, dict | list | set) else None)
+
+
+def _put_back(now, before):
+    for key in now.keys() - before.keys():
+        del now[key]
+    for key, (value, contents) in before.items():
+        now[key] = value
+        if isinstance(value, dict | set):
+            value.clear()
+            value.update(contents)
+        elif isinstance(value, list):
+            value[:] = contents
+
+
+def _join(path, key):
+    return f"{path}.{key}" if path else key
+
+
+def _item_hash(value):
+    return _hash(value) if isinstance(value, torch.Tensor) else repr(value)
+
+
+def _hash(tensor):
+    flat = tensor.detach().to("cpu").contiguous().reshape(-1)
+    digest = hashlib.sha256(f"{tensor.dtype} {tuple(tensor.shape)}".encode())
+    if flat.numel():
+        digest.update(flat.view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def _bytes(value):
+    return value.numpy().tobytes() if isinstance(value, torch.Tensor) else repr(value).encode()
+
+
+def _optimizer_tensors(optimizer):
+    for i, kept_of in enumerate(optimizer.state.values()):
+        for key, value in kept_of.items():
+            if isinstance(value, torch.Tensor):
+                yield f"{i}.{key}", value

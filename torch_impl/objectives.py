@@ -1,0 +1,377 @@
+"""What a batch comes to: the loss and the metrics of a person's model, whoever computes them.
+
+A plain module with a ``loss(outputs, targets)``, a ``step(model, batch)`` of the person's own, a LightningModule
+with its ``training_step`` and ``validation_step``, a Hugging Face ``Trainer`` with its ``compute_loss``.
+"""
+
+import inspect
+import threading
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+
+from .evidence import Batch, Step
+
+_TARGETS = ("labels", "label", "targets", "target", "y")
+_LESSER = (torch.float16, torch.bfloat16)
+
+
+class Objective:
+    """Computes a batch's loss, in training and in evaluation.
+
+    Args:
+        model: an ``nn.Module``, a LightningModule, or a trainer of Lightning or Hugging Face.
+        loss: ``loss(outputs, targets)``, perhaps with a third argument, the samples' weights.
+        step: ``step(model, batch)``, returns a loss or a dictionary of ``loss``, ``n``, ``outputs``, ``targets``.
+        metrics: name -> callable(outputs, targets).
+
+    Attributes:
+        two: whether training and evaluation have an objective of their own each.
+
+    Raises:
+        ValueError: the model can't say what its loss is, and none is given.
+    """
+
+    def __init__(self, model, loss=None, step=None, metrics=None):
+        self.model, self.module = model, module_of(model)
+        self.loss, self.step, self.metrics = loss, step, dict(metrics or {})
+        lightning = hasattr(self.module, "training_step") and hasattr(self.module, "configure_optimizers")
+        self.trainer = model if callable(getattr(model, "compute_loss", None)) else None
+        self.lightning = lightning and step is None and loss is None
+        self.two = self.lightning or step is not None
+        self.weighted = loss is not None and _takes_weights(loss)
+        self.device = _device(self.module)
+        self._logging = _Logging(self.module)
+
+    def batch(self, raw):
+        """Unpack what the data gave, and bring it to the model's device."""
+        raw = _moved(raw, self.device)
+        if isinstance(raw, dict) or hasattr(raw, "keys"):
+            names = [name for name in _TARGETS if name in raw]
+            targets = raw[names[0]] if names else None
+            inputs = {name: raw[name] for name in raw if name not in names[:1]}
+            if set(inputs) in ({"x"}, {"inputs"}, {"input"}, {"image"}, {"images"}):
+                inputs = next(iter(inputs.values()))
+            return Batch(raw, inputs, targets, None, _size(raw))
+        if isinstance(raw, list | tuple) and 2 <= len(raw) <= 3:
+            return Batch(raw, raw[0], raw[1], raw[2] if len(raw) == 3 else None, _size(raw))
+        if isinstance(raw, list | tuple) and len(raw) == 1:
+            return Batch(raw, raw[0], None, None, _size(raw))
+        return Batch(raw, raw if isinstance(raw, torch.Tensor) else None, None, None, _size(raw))
+
+    def measure(self, batch, training, keep=False, index=0):
+        """Compute what a batch comes to; the modules' modes are as they are.
+
+        Args:
+            batch: a `Batch`.
+            training: whether the objective is training's, where the two differ.
+            keep: whether the `Step` holds outputs and targets.
+            index: of the batch.
+        """
+        if self.lightning:
+            said = self._lightning(batch, training, index)
+        elif self.step is not None:
+            said = self.step(self.module, batch.raw)
+        elif self.trainer is not None and self.loss is None:
+            with _context(self.trainer):
+                loss, outputs = self.trainer.compute_loss(self.module, dict(batch.raw), return_outputs=True)
+            said = {"loss": loss, "outputs": outputs, "targets": batch.targets}
+        elif self.loss is not None:
+            outputs = self._logits(call(self.module, batch.inputs))
+            said = {"loss": self._loss(outputs, batch), "outputs": outputs, "targets": batch.targets}
+        else:
+            said = self._of_itself(batch)
+        said = said if isinstance(said, dict) else {"loss": said}
+        return self._as_step(said, batch, keep)
+
+    def outputs(self, batch):
+        """What the model makes of a batch; None where only the person's step knows how to call it."""
+        if batch.inputs is None:
+            return None
+        try:
+            return self._logits(call(self.module, batch.inputs))
+        except Exception:
+            if self.loss is not None:
+                raise
+            return None
+
+    def _as_step(self, said, batch, keep):
+        if "loss" not in said:
+            raise ValueError(f"step returned {sorted(said)}; it must return a loss, or a dictionary with one")
+        loss = _number(said["loss"])
+        outputs, targets = said.get("outputs"), said.get("targets", batch.targets)
+        size = int(said.get("n", batch.size))
+        metrics = {name: _number(value) for name, value in said.get("metrics", {}).items()}
+        if outputs is not None and targets is not None:
+            metrics |= {name: _number(metric(outputs, targets)) for name, metric in self.metrics.items()}
+            if "accuracy" not in metrics and (hits := accuracy(outputs, targets)) is not None:
+                metrics["accuracy"] = hits
+        shuffled = lesser = unweighted = None
+        if self.loss is not None and isinstance(targets, torch.Tensor):
+            shuffled = _quietly(lambda: _number(self.loss(outputs, targets.roll(1, 0))))
+            if isinstance(outputs, torch.Tensor) and outputs.dtype in _LESSER:
+                lesser = _quietly(lambda: _number(self.loss(outputs.float(), _float(targets))))
+            if batch.weights is not None:
+                unweighted = _quietly(lambda: _number(self.loss(outputs, targets)))
+        return Step(
+            loss=loss,
+            size=size,
+            weight=float(size),
+            metrics=metrics,
+            shuffled=shuffled,
+            loss_in_float32=lesser,
+            unweighted=unweighted,
+            outputs=_array(outputs) if keep else None,
+            targets=_array(targets) if keep else None,
+        )
+
+    def _loss(self, outputs, batch):
+        if batch.weights is None:
+            return self.loss(outputs, batch.targets)
+        if self.weighted:
+            return self.loss(outputs, batch.targets, batch.weights)
+        each = [self.loss(_one(outputs, i), _one(batch.targets, i)) for i in range(batch.size)]
+        return (torch.stack(each) * batch.weights.reshape(-1)).mean()
+
+    def _of_itself(self, batch):
+        """A model that computes its own loss, as those of Hugging Face do from ``labels``."""
+        outputs = call(self.module, batch.raw if isinstance(batch.raw, dict) else batch.inputs)
+        loss = outputs.get("loss") if isinstance(outputs, dict) else getattr(outputs, "loss", None)
+        if loss is None:
+            raise ValueError("no loss: a PyTorch module doesn't know its own; give loss= or step=")
+        return {"loss": loss, "outputs": self._logits(outputs), "targets": batch.targets}
+
+    def _logits(self, outputs):
+        if isinstance(outputs, torch.Tensor):
+            return outputs
+        return getattr(outputs, "logits", outputs)
+
+    def _lightning(self, batch, training, index):
+        module = self.module
+        step = module.training_step if training else _evaluation_step(module)
+        with self._logging.taking() as logged:
+            result = step(*[batch.raw, index][: len(inspect.signature(step).parameters)])
+        said = result if isinstance(result, dict) else {} if result is None else {"loss": result}
+        if said.get("loss") is None or not training:
+            named = _named_loss(logged)
+            said = {**said, **({"loss": logged[named]} if named else {})}
+        metrics = {_bare(name): value for name, value in logged.items() if np.isscalar(value)}
+        metrics.pop("loss", None)
+        return {**said, "metrics": metrics}
+
+
+def module_of(model):
+    """The module of a model or a trainer, without the wrapper of ``torch.compile``.
+
+    Raises:
+        ValueError: it has none.
+    """
+    for name in ("lightning_module", "model"):
+        if not isinstance(model, torch.nn.Module) and isinstance(getattr(model, name, None), torch.nn.Module):
+            model = getattr(model, name)
+    if not isinstance(model, torch.nn.Module):
+        raise ValueError(f"model is {type(model).__name__}; it must be a torch.nn.Module or a trainer of one")
+    return getattr(model, "_orig_mod", model)
+
+
+def call(module, inputs):
+    """Call a module with one input, several, or named ones."""
+    if isinstance(inputs, dict) or hasattr(inputs, "keys"):
+        return module(**inputs)
+    return module(*inputs) if isinstance(inputs, list | tuple) else module(inputs)
+
+
+def accuracy(outputs, targets):
+    """The share of right classes, where outputs and targets are a classification; None where they aren't.
+
+    Labels with scores ``(N, K, ...)``; one-hot rows with scores; 0 and 1 with logits or probabilities.
+    """
+    if not (isinstance(outputs, torch.Tensor) and isinstance(targets, torch.Tensor)) or not outputs.numel():
+        return None
+    if not targets.is_floating_point() and targets.dtype != torch.bool and outputs.ndim == targets.ndim + 1:
+        if outputs.shape[0] == targets.shape[0] and outputs.shape[2:] == targets.shape[1:]:
+            return (outputs.argmax(1) == targets).float().mean().item()
+        return None
+    if outputs.shape != targets.shape or not ((targets == 0) | (targets == 1)).all():
+        return None
+    if outputs.ndim == 2 and outputs.shape[1] > 1 and (targets.sum(1) == 1).all():
+        return (outputs.argmax(1) == targets.argmax(1)).float().mean().item()
+    threshold = 0.5 if outputs.min() >= 0 and outputs.max() <= 1 else 0.0
+    return ((outputs > threshold) == (targets > 0.5)).float().mean().item()
+
+
+class _Logging:
+    """Takes what a LightningModule logs, and keeps its hands off trainer and optimizers.
+
+    Passes in several threads may be under way; each has what it logged to itself.
+    """
+
+    def __init__(self, module):
+        self.module, self.here, self.under_way, self.before = module, threading.local(), 0, {}
+
+    @contextmanager
+    def taking(self):
+        """Yield the dictionary that takes what is logged."""
+        self._start()
+        self.here.logged = logged = {}
+        try:
+            yield logged
+        finally:
+            self._end()
+
+    def log(self, name, value, *args, **kwargs):
+        self.here.logged[name] = _number(value)
+
+    def log_dict(self, values, *args, **kwargs):
+        for name, value in values.items():
+            self.log(name, value)
+
+    def _start(self):
+        self.under_way += 1
+        if self.under_way > 1:
+            return
+        replaced = {"log": self.log, "log_dict": self.log_dict}
+        if not getattr(self.module, "automatic_optimization", True):
+            nothing = _Nothing()
+            replaced |= dict.fromkeys(("optimizers", "lr_schedulers"), lambda *args, **kwargs: nothing)
+            names = ("manual_backward", "toggle_optimizer", "untoggle_optimizer", "clip_gradients")
+            replaced |= dict.fromkeys(names, lambda *args, **kwargs: None)
+        attributes = vars(self.module)
+        self.before = {name: attributes.get(name, _Nothing) for name in replaced}
+        attributes.update(replaced)
+
+    def _end(self):
+        self.under_way -= 1
+        if self.under_way:
+            return
+        for name, value in self.before.items():
+            if value is _Nothing:
+                del vars(self.module)[name]
+            else:
+                vars(self.module)[name] = value
+
+
+class _Nothing:
+    """An optimizer that does nothing, or any number of them."""
+
+    def __getattr__(self, name):
+        return lambda *args, **kwargs: None
+
+    def __iter__(self):
+        return iter((self, self))
+
+    def __getitem__(self, index):
+        return self
+
+
+def _evaluation_step(module):
+    """The module's own ``validation_step``, or ``training_step`` where it has only Lightning's empty one."""
+    holders = [base for base in type(module).__mro__ if "validation_step" in vars(base)]
+    empty = not holders or holders[0].__module__.split(".")[0] in ("lightning", "pytorch_lightning")
+    return module.training_step if empty else module.validation_step
+
+
+def _named_loss(logged):
+    names = [name for name in logged if _bare(name) == "loss"] or [n for n in logged if "loss" in n.lower()]
+    return names[0] if names else None
+
+
+def _bare(name):
+    """The name of a figure without the phase that it is of."""
+    name = name.lower().removesuffix("_epoch").removesuffix("_step").replace("/", "_")
+    for phase in ("train", "training", "valid", "validation", "val", "test", "evaluate", "eval"):
+        if name.startswith(f"{phase}_"):
+            name = name.removeprefix(f"{phase}_")
+            break
+    return {"acc": "accuracy"}.get(name, name)
+
+
+def _takes_weights(loss):
+    try:
+        names = list(inspect.signature(loss).parameters.values())
+    except (TypeError, ValueError):
+        return False
+    third = names[2] if len(names) > 2 else None
+    return third is not None and third.name in (
+        "w",
+        "weights",
+        "sample_weight",
+        "sample_weights",
+        "weight_of",
+    )
+
+
+def _context(trainer):
+    manager = getattr(trainer, "compute_loss_context_manager", None)
+    if manager is None:
+        from contextlib import nullcontext
+
+        return nullcontext()
+    return manager()
+
+
+def _device(module):
+    devices = {str(t.device) for t in (*module.parameters(), *module.buffers())} - {"meta"}
+    if len(devices) > 1:
+        raise ValueError(f"model is on several devices ({', '.join(sorted(devices))}); it must be on one")
+    return torch.device(devices.pop() if devices else "cpu")
+
+
+def _moved(value, device):
+    if isinstance(value, torch.Tensor):
+        return value.to(device)
+    if isinstance(value, np.ndarray) and value.dtype != object:
+        return torch.as_tensor(value).to(device)
+    if isinstance(value, dict):
+        return type(value)({key: _moved(item, device) for key, item in value.items()})
+    if hasattr(value, "keys") and hasattr(value, "to"):
+        return value.to(device)
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*(_moved(item, device) for item in value))
+    return type(value)(_moved(item, device) for item in value) if isinstance(value, list | tuple) else value
+
+
+def _size(value):
+    if isinstance(value, torch.Tensor):
+        return len(value) if value.ndim else 1
+    if hasattr(value, "keys"):
+        value = [value[key] for key in value]
+    if isinstance(value, list | tuple):
+        return next((n for item in value if (n := _size(item))), 0)
+    return 0
+
+
+def _one(value, i):
+    if isinstance(value, dict):
+        return {key: item[i : i + 1] for key, item in value.items()}
+    return [item[i : i + 1] for item in value] if isinstance(value, list | tuple) else value[i : i + 1]
+
+
+def _number(value):
+    value = getattr(value, "_forward_cache", value) if hasattr(value, "compute") else value
+    if isinstance(value, torch.Tensor):
+        return value.detach().double().mean().item() if value.numel() else float("nan")
+    return float(value)
+
+
+def _float(targets):
+    return targets.float() if targets.is_floating_point() else targets
+
+
+def _array(value):
+    """Outputs or targets as arrays: a tensor, or a flat list of what a structure holds."""
+    if isinstance(value, torch.Tensor):
+        value = value.detach()
+        return (value.float() if value.dtype in _LESSER else value).cpu().numpy()
+    if hasattr(value, "keys"):
+        value = [value[key] for key in value]
+    return [_array(item) for item in value if item is not None] if isinstance(value, list | tuple) else None
+
+
+def _quietly(function):
+    """A figure that is nice to have: None where the person's loss can't give it."""
+    try:
+        return function()
+    except Exception:
+        return None

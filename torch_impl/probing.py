@@ -1,0 +1,392 @@
+"""One person's PyTorch model, and everything that the diagnosis can ask of it."""
+
+import copy
+import math
+from contextlib import contextmanager
+from functools import partial
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader
+
+from . import acting, keeping, lockstep
+from .evidence import Facts, Pass
+from .gathering import Gathering
+from .initial import initial
+from .objectives import Objective, module_of
+from .switches import Switches
+
+
+def is_model(thing):
+    """Whether this is something that `Subject` takes: a module, or a trainer that has one."""
+    if isinstance(thing, torch.nn.Module):
+        return True
+    return any(
+        isinstance(getattr(thing, name, None), torch.nn.Module) for name in ("lightning_module", "model")
+    )
+
+
+class Subject:
+    """A person's model under measurement.
+
+    Args:
+        model: an ``nn.Module``, a LightningModule, a trainer of Lightning or Hugging Face.
+        loss, step, metrics: see `objectives.Objective`.
+        batch_size: of `fit`, for the record.
+        limit: samples that may pass side by side.
+
+    Raises:
+        ValueError: the model isn't one, is on several devices, or has no loss.
+    """
+
+    def __init__(self, model, *, loss=None, step=None, metrics=None, batch_size=None, limit=320):
+        self.model, self.limit = model, limit
+        self.module = module_of(model)
+        if any(torch.nn.parameter.is_lazy(t) for t in (*self.module.parameters(), *self.module.buffers())):
+            self.module = self.model = copy.deepcopy(self.module)
+        self.objective = Objective(self.model, loss, step, metrics)
+        self.name = type(self.module).__name__
+        self.batch_size = batch_size
+        self.switches, self.moving, self.objectives_differ = None, set(), False
+
+    def optimizers(self):
+        """The optimizers that a trainer holds."""
+        found = getattr(self.model, "optimizers", None) or [getattr(self.model, "optimizer", None)]
+        return (
+            [one for one in found if isinstance(one, torch.optim.Optimizer)]
+            if isinstance(found, list)
+            else []
+        )
+
+    @contextmanager
+    def kept(self):
+        """Put all state back at the end, see `keeping.kept`."""
+        with keeping.kept(self), _eager():
+            yield
+
+    def state(self):
+        """Hash all state, see `keeping.state`."""
+        return keeping.state(self)
+
+    def batch(self, raw):
+        """Unpack what the data gave, on the model's device."""
+        return self.objective.batch(raw)
+
+    def join(self, batches, index):
+        """Make a batch of some samples of several batches, counted through all of them.
+
+        Raises:
+            ValueError: the batches don't have their samples along the first axis of all their tensors.
+        """
+        starts = np.cumsum([0] + [batch.size for batch in batches])
+        at = np.searchsorted(starts, index, side="right") - 1
+        raw = _taken(
+            [batch.raw for batch in batches], list(zip(at, np.asarray(index) - starts[at], strict=True))
+        )
+        return self.objective.batch(raw)
+
+    def replayed(self, source, seed):
+        """Iterate with generators seeded for the data alone, whatever a pass draws in between."""
+        outside = keeping.random_state()
+        keeping.seed_all(seed)
+        data = source()
+        with _own_generators(data, seed):
+            iterator = None
+            while True:
+                try:
+                    iterator = iter(data) if iterator is None else iterator
+                    raw = next(iterator)
+                except StopIteration:
+                    return
+                finally:
+                    inside = keeping.random_state()
+                    keeping.set_random_state(outside)
+                yield raw
+                outside = keeping.random_state()
+                keeping.set_random_state(inside)
+
+    def layers(self, batches=None):
+        """Observe what acts differently, see `acting`."""
+        if batches is None:
+            return acting.alone(self.module)
+        self.switches = switches = Switches(self.module)
+        fit, moved_in_fit = self._trace(batches, training=True)
+        evaluate, moved_in_evaluation = self._trace(batches, training=False)
+        switches = self.switches
+        switches.trace(fit, evaluate)
+        self.moving = moved_in_fit | moved_in_evaluation
+        others = self._others(batches[0])
+        return acting.observe(switches, moved_in_fit, moved_in_evaluation, others)
+
+    def facts(self):
+        """What is known beside the layers: of the trainer, the weights, the precision."""
+        arguments = getattr(self.model, "args", None)
+        accumulation = getattr(arguments, "gradient_accumulation_steps", None)
+        trainer = self.model if hasattr(self.model, "accumulate_grad_batches") else None
+        if trainer is None and self.objective.lightning:
+            trainer = getattr(self.module, "_trainer", None)
+        parameters = dict(self.module.named_parameters())
+        return Facts(
+            trains=any(p.requires_grad for p in parameters.values()),
+            accumulation=accumulation or getattr(trainer, "accumulate_grad_batches", None),
+            batch_size=self.batch_size,
+            initial=tuple(initial(self.module)),
+            parameters=len(parameters),
+            precision=str(next(iter(parameters.values())).dtype).removeprefix("torch.")
+            if parameters
+            else "float32",
+            objectives=self.objective.two,
+        )
+
+    def present(self):
+        """The switches that are there, once `layers` has watched batches."""
+        found = self.switches.present()
+        return found | {"objective"} if self.objectives_differ else found
+
+    @torch.no_grad()
+    def evaluate(self, batches, keep=False, seed=None):
+        """Evaluate as in a person's own loop: all modules as ``eval()`` leaves them; the state goes on."""
+        if self.switches is None:
+            self.switches = Switches(self.module)
+        if seed is not None:
+            keeping.seed_all(seed)
+        self.switches.set_modes(self.switches.evaluate_modes)
+        steps = [self.objective.measure(batch, False, keep, i) for i, batch in enumerate(batches)]
+        return Pass(steps, _figures(steps))
+
+    @torch.no_grad()
+    def run(self, batches, fit, statistics=None, collect=False, seed=0, keep=False):
+        """Pass over batches with some switches as in training, see `Switches.standing`; nothing is updated."""
+        gathering = Gathering() if collect else None
+        steps = []
+        for i, batch in enumerate(batches):
+            with self._unmoved():
+                keeping.seed_all((seed * 1_000_003 + i) % 2**32)
+                with self.switches.standing(fit, statistics, gathering, seed=(seed, i)):
+                    steps.append(self.objective.measure(batch, "objective" in fit, keep, i))
+        return Pass(steps, _figures(steps), gathering.seen() if collect else {})
+
+    def nonfinite(self, batches):
+        """Name the first module whose output isn't finite in evaluation; None where all are."""
+        found = []
+        handles = [
+            module.register_forward_hook(partial(_look, found, path))
+            for path, module in self.module.named_modules()
+            if not list(module.children())
+        ]
+        try:
+            self.evaluate(batches)
+        finally:
+            for handle in handles:
+                handle.remove()
+        return found[0] if found else None
+
+    def population(self, batches):
+        """Pool what reaches each normalisation call that differs: call -> (mean, variance).
+
+        Source: Wu and Johnson 2021, https://arxiv.org/abs/2105.07576, section 3
+        """
+        autocast, pool = _autocast(), {}
+
+        def forward(one, batch):
+            with torch.no_grad(), autocast(), one():
+                self.objective.measure(batch, False)
+
+        def put(name, mean, variance):
+            pool[name] = (mean, variance)
+
+        with self._unmoved(), self.switches.side_by_side(pool) as one:
+            return lockstep.run([partial(forward, one, batch) for batch in batches], put)
+
+    def scaled(self, batch, change):
+        """The same batch with its float inputs changed, images as ``(N, H, W, C)``, others as they are."""
+
+        def changed(x):
+            if not isinstance(x, torch.Tensor) or not x.is_floating_point():
+                return x
+            array = x.detach().cpu().numpy()
+            array = change(np.moveaxis(array, 1, -1)) if x.ndim == 4 else change(array)
+            array = np.moveaxis(array, -1, 1) if x.ndim == 4 else array
+            return torch.from_numpy(np.ascontiguousarray(array)).to(x.device, x.dtype)
+
+        raw = batch.raw
+        if isinstance(raw, list | tuple):
+            raw = type(raw)([_mapped(raw[0], changed), *raw[1:]])
+        elif isinstance(raw, torch.Tensor):
+            raw = changed(raw)
+        else:
+            raw = {
+                name: changed(value) if name not in ("y", "target") else value for name, value in raw.items()
+            }
+        return self.objective.batch(raw)
+
+    def arrays(self, batch):
+        """Inputs and targets as arrays with samples first, images channels last."""
+        found = {}
+        for name, value in (("x", batch.inputs), ("y", batch.targets), ("weights", batch.weights)):
+            for key, tensor in _leaves(name, value):
+                array = tensor.detach().cpu()
+                array = (array.float() if array.dtype == torch.bfloat16 else array).numpy()
+                found[key] = np.moveaxis(array, 1, -1) if name == "x" and array.ndim == 4 else array
+        if not found:
+            for key, tensor in _leaves("raw", batch.raw):
+                found[key] = tensor.detach().cpu().float().numpy()
+        return found
+
+    def _trace(self, batches, training):
+        buffers = {name: buffer.clone() for name, buffer in self.module.named_buffers()}
+        trace = None
+        for i, batch in enumerate(batches):
+            with torch.no_grad(), self.switches.tracing(training) as now:
+                self.objective.measure(batch, training, index=i)
+            trace = now if trace is None else trace
+        moved = set()
+        with torch.no_grad():
+            for name, buffer in self.module.named_buffers():
+                if name in buffers and not torch.equal(buffer, buffers[name]):
+                    moved.add(name)
+                    buffer.copy_(buffers[name])
+        return trace, moved
+
+    def _others(self, batch):
+        """Find the modules that do something else when only their own mode is training's; quiet the rest.
+
+        A step that reads the mode of the outermost module, or has a loss of training's own, is ``objective``.
+        """
+        switches, found = self.switches, []
+        plain = self._sample(batch, frozenset())
+        before = {path: switches.groups[path] for path in switches.groups if switches.may_be_other(path)}
+        sorted_out = dict(before)
+        for path, group in before.items():
+            switches.groups |= dict.fromkeys(before, "inert") | {path: group}
+            now = self._sample(batch, frozenset({group}))
+            if now == plain:
+                sorted_out[path] = "inert"
+            elif group == "other" and path == "" and self.objective.two and now[1] == plain[1]:
+                sorted_out[path] = "objective"
+            elif group == "other":
+                found.append(path)
+        switches.groups |= sorted_out
+        if self.objective.two and self._sample(batch, frozenset({"objective"})) != plain:
+            self.objectives_differ = True
+        return found
+
+    @torch.no_grad()
+    def _sample(self, batch, fit):
+        """The loss of a batch, and what each module made of it, as numbers that can be compared."""
+        made = []
+        handles = [
+            module.register_forward_hook(lambda module, args, output: made.extend(_sums(output)))
+            for module in self.module.modules()
+        ]
+        try:
+            step = self.run([batch], fit).steps[0]
+        finally:
+            for handle in handles:
+                handle.remove()
+        return step.loss if math.isfinite(step.loss) else str(step.loss), made
+
+    @contextmanager
+    def _unmoved(self):
+        """Put back the buffers that were seen to move, also where forward gave a module another tensor."""
+        kept = [
+            (module, name, buffer, buffer.clone())
+            for path, module in self.module.named_modules()
+            for name, buffer in module._buffers.items()
+            if buffer is not None and (f"{path}.{name}" if path else name) in self.moving
+        ]
+        try:
+            yield
+        finally:
+            with torch.no_grad():
+                for module, name, buffer, values in kept:
+                    module._buffers[name] = buffer
+                    buffer.copy_(values)
+
+
+def _figures(steps):
+    """Loss and metrics over all samples: each batch's mean, weighted by its samples."""
+    weight = sum(step.weight for step in steps)
+    names = {name for step in steps for name in step.metrics}
+    figures = {"loss": sum(step.loss * step.weight for step in steps) / weight if weight else math.nan}
+    for name in sorted(names):
+        having = [step for step in steps if name in step.metrics]
+        figures[name] = sum(s.metrics[name] * s.weight for s in having) / sum(s.weight for s in having)
+    return figures
+
+
+@contextmanager
+def _own_generators(data, seed):
+    """Seed the generators that a DataLoader and its samplers hold, and put those back at the end."""
+    parts = [data] if isinstance(data, DataLoader) else []
+    if parts:
+        parts += [
+            data.sampler,
+            data.batch_sampler,
+            getattr(data.batch_sampler, "sampler", None),
+            data.dataset,
+        ]
+    held = {id(g): g for part in parts if isinstance(g := getattr(part, "generator", None), torch.Generator)}
+    states = [(generator, generator.get_state()) for generator in held.values()]
+    try:
+        for generator, _ in states:
+            generator.manual_seed(seed)
+        yield
+    finally:
+        for generator, before in states:
+            generator.set_state(before)
+
+
+@contextmanager
+def _eager():
+    """Run what was compiled as it was written: only that can be watched."""
+    with torch.compiler.set_stance("force_eager"):
+        yield
+
+
+def _autocast():
+    """What makes the present autocast again in another thread."""
+    for device in ("cuda", "cpu"):
+        if torch.is_autocast_enabled(device):
+            return partial(torch.autocast, device, torch.get_autocast_dtype(device))
+    return partial(torch.autocast, "cpu", enabled=False)
+
+
+def _sums(output):
+    for _, tensor in _leaves("", output):
+        yield str(tensor.detach().double().sum().item() if not tensor.is_complex() else 0.0)
+
+
+def _leaves(name, value):
+    """Yield the tensors of a structure with a name each."""
+    if isinstance(value, torch.Tensor):
+        yield name, value
+    elif hasattr(value, "keys"):
+        for key in value:
+            yield from _leaves(f"{name}.{key}", value[key])
+    elif isinstance(value, list | tuple):
+        for i, item in enumerate(value):
+            yield from _leaves(f"{name}.{i}", item)
+
+
+def _mapped(value, change):
+    if hasattr(value, "keys"):
+        return {key: change(item) for key, item in value.items()}
+    return type(value)(map(change, value)) if isinstance(value, list | tuple) else change(value)
+
+
+def _taken(values, where):
+    """Samples of several batches of the same structure, at (batch, place) each."""
+    first = values[0]
+    if isinstance(first, torch.Tensor):
+        return torch.stack([values[batch][place] for batch, place in where])
+    if hasattr(first, "keys"):
+        return {key: _taken([value[key] for value in values], where) for key in first}
+    if isinstance(first, list | tuple):
+        return type(first)([_taken(list(parts), where) for parts in zip(*values, strict=True)])
+    raise ValueError(f"a batch holds {type(first).__name__}, which can't be dealt anew")
+
+
+def _look(found, path, module, args, output):
+    if any(t.is_floating_point() and not torch.isfinite(t).all() for _, t in _leaves("", output)):
+        found.append(path)

@@ -1,0 +1,380 @@
+"""Find what a model does differently in training and in evaluation, and throw each switch on its own.
+
+A switch is ``dropout`` (any noise), ``augmentation``, ``normalisation`` or ``other`` (whatever else reads the
+mode); ``objective`` is the mode of the outermost module where a step reads that.
+"""
+
+import random
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import nn
+
+from . import calls, lockstep, owned
+from .keeping import seed_all
+
+_AUGMENTS = ("random", "augment", "jitter", "flip", "crop", "erasing", "cutout", "mixup", "cutmix")
+_NOISES = ("drop", "noise", "stochastic")
+
+
+@dataclass
+class Trace:
+    """What a pass did, call by call.
+
+    Attributes:
+        norms: call of a normalising function -> (how, `calls.Norm` without its input's values, path of the module).
+        noises: (path, function, number of the call) -> whether the noise was on.
+        reached: modules that were called -> how often.
+        drew: modules that drew random numbers by themselves.
+        early: those of them that did so before any parameter was used.
+        largest: path -> the largest random tensor and the largest input, in values a call.
+        inputs: path -> the last input of a normalisation with an arithmetic of its own.
+    """
+
+    norms: dict = field(default_factory=dict)
+    noises: dict = field(default_factory=dict)
+    reached: dict = field(default_factory=dict)
+    drew: set = field(default_factory=set)
+    early: set = field(default_factory=set)
+    largest: dict = field(default_factory=dict)
+    inputs: dict = field(default_factory=dict)
+
+
+class Switches:
+    """The switches of one model.
+
+    Attributes:
+        fit_modes, evaluate_modes: path -> ``training`` of the module, in training and in evaluation.
+        fit, evaluate: the traces of both, empty before `trace`.
+        groups: path of a module whose mode differs -> its switch.
+        owned: path -> `owned.Owned` of normalisations with an arithmetic of their own.
+    """
+
+    def __init__(self, model):
+        self.model = model
+        self.modules = dict(model.named_modules())
+        self.paths = {module: path for path, module in self.modules.items()}
+        self.fit_modes, self.evaluate_modes = modes_of(model)
+        self.fit, self.evaluate = Trace(), Trace()
+        self.groups, self.owned, self.probabilities = {}, {}, {}
+        self.place = calls.Place()
+        self._buffers = {id(buffer): name for name, buffer in model.named_buffers()}
+
+    def set_modes(self, modes):
+        """Set every module's own flag, past any ``train`` of a person's."""
+        for path, mode in modes.items():
+            self.modules[path].training = mode
+
+    @contextmanager
+    def tracing(self, training):
+        """Write down what a pass does with the modes of training, or of evaluation."""
+        trace = Trace()
+        self.set_modes(self.fit_modes if training else self.evaluate_modes)
+        drawn, weighed = [_generators()], [False]
+
+        def look(path):
+            now = _generators()
+            if now != drawn[0]:
+                trace.drew.add(path)
+                if not weighed[0]:
+                    trace.early.add(path)
+                drawn[0] = now
+
+        def enter(module, path, inputs):
+            look(self.here())
+            trace.reached[path] = trace.reached.get(path, 0) + 1
+            tensors = [x for x in inputs if isinstance(x, torch.Tensor)]
+            trace.largest.setdefault(path, [0, 0])[1] = max((x.numel() for x in tensors), default=0)
+            if tensors and owned.find(module) is not None:
+                trace.inputs[path] = tensors[0].detach().clone()
+            weighed[0] |= any(p is not None for p in module._parameters.values())
+
+        def leave(module, path):
+            look(path)
+
+        def norm(call):
+            how = "moving" if not call.batch else "sample" if call.by_sample else "batch"
+            key = self.name(call)
+            call.x = call.given["input"] = None
+            trace.norms[key] = (how, call, self.here())
+
+        def noise(call):
+            key = self.noise_key(call)
+            trace.noises[key] = call.on
+            if call.flag != "training" and call.on:
+                self.probabilities[key] = call.given[call.flag]
+            look(self.here())
+            drawn[0] = None  # what the function draws isn't the module's own
+
+        def draw(values):
+            size = trace.largest.setdefault(self.here(), [0, 0])
+            size[0] = max(size[0], values.numel() if isinstance(values, torch.Tensor) else 1)
+
+        def noise_and_after(call):
+            noise(call)
+            result = call.again(call.given[call.flag])
+            drawn[0] = _generators()
+            return result
+
+        def norm_and_on(call):
+            x = call.x
+            norm(call)
+            call.given = {**call.given, "input": x}
+            result = call.function(**call.given)
+            call.given["input"] = None
+            return result
+
+        self.place.reset()
+        with (
+            calls.placed(self.model, self.place, enter, leave),
+            calls.Watching(norm_and_on, noise_and_after, draw),
+        ):
+            yield trace
+            look("")
+
+    def trace(self, fit, evaluate):
+        """Take the traces of both and sort what differs into switches."""
+        self.fit, self.evaluate = fit, evaluate
+        self.owned = {
+            path: found
+            for path, module in self.modules.items()
+            if path not in {at for _, _, at in fit.norms.values()}
+            if (found := owned.find(module)) is not None
+        }
+        for path in self.modules:
+            if self.fit_modes[path] != self.evaluate_modes[path]:
+                self.groups[path] = self._group(path)
+
+    def present(self):
+        """Say which switches are there."""
+        found = {group for path, group in self.groups.items() if group in ("other", "objective")}
+        found |= {
+            self.groups[path]
+            for path in self.fit.drew
+            if self.groups.get(path) in ("dropout", "augmentation")
+        }
+        if self.differing_noises():
+            found.add("dropout")
+        if self.differing_norms() or any(self.groups.get(path) == "normalisation" for path in self.owned):
+            found.add("normalisation")
+        return found
+
+    def differing_norms(self):
+        """The normalisation calls that training and evaluation make differently, in their order."""
+        found = [
+            key
+            for key, (how, _, _) in self.fit.norms.items()
+            if key in self.evaluate.norms and self.evaluate.norms[key][0] != how
+        ]
+        for path, own in self.owned.items():
+            if self.groups.get(path) == "normalisation" and own.pair:
+                found += [_numbered(path, i + 1) for i in range(self.fit.reached.get(path, 0))]
+        return found
+
+    def differing_noises(self):
+        """Calls of functions with noise whose flag differs: key -> whether it's on in training."""
+        return {
+            key: on
+            for key, on in self.fit.noises.items()
+            if key in self.evaluate.noises and self.evaluate.noises[key] != on
+        }
+
+    @contextmanager
+    def standing(self, fit, statistics=None, collect=None, seed=0):
+        """Throw the switches for one batch: those in ``fit`` as in training, the others as in evaluation.
+
+        Args:
+            fit: names of switches.
+            statistics: call -> (mean, variance) that it normalises with instead.
+            collect: a `gathering.Gathering` for what reaches the calls that differ.
+            seed: of the random numbers, for each module that draws some.
+        """
+        thrown = _Thrown(self, fit, statistics or {}, collect, seed)
+        self._throw(fit)
+        self.place.reset()
+        with calls.placed(self.model, self.place, thrown.enter), calls.Watching(thrown.norm, thrown.noise):
+            yield
+
+    @contextmanager
+    def side_by_side(self, pool):
+        """Let passes in threads of their own stop at every call that differs, until all passes are there.
+
+        Yields a context manager for each pass, entered in its thread; ``pool`` is what the calls normalise with.
+        """
+        thrown = _Thrown(self, frozenset(), pool, None, 0, stop=True)
+        self._throw(frozenset())
+
+        @contextmanager
+        def one():
+            self.place.reset()
+            with calls.Watching(thrown.norm, thrown.noise):
+                yield
+
+        with calls.placed(self.model, self.place, thrown.enter):
+            yield one
+
+    def _throw(self, fit):
+        modes = (self.evaluate_modes, self.fit_modes)
+        self.set_modes({path: modes[self.groups.get(path, "inert") in fit][path] for path in self.modules})
+
+    def _group(self, path):
+        module, kind = self.modules[path], type(self.modules[path]).__name__.lower()
+        if path in {at for _, _, at in self.fit.norms.values()} and path not in self.fit.drew:
+            return "normalisation"
+        if path in self.owned and path not in self.fit.drew:
+            return "normalisation"
+        draws = path in self.fit.drew and path not in self.evaluate.drew
+        if isinstance(module, nn.modules.dropout._DropoutNd) or (draws and any(n in kind for n in _NOISES)):
+            return "dropout"
+        if not draws:
+            at = [key for key in self.fit.noises if key[0] == path]
+            if at and not list(module.children()) and not module._parameters:
+                return "dropout"
+            return "inert" if _only_passes_on(module) else "other"
+        drawn, size = self.fit.largest.get(path, (0, 0))
+        early = path in self.fit.early and (drawn < size / 2 or any(n in kind for n in _AUGMENTS))
+        return "augmentation" if early else "dropout"
+
+    def may_be_other(self, path):
+        """Whether a mode that differs could do anything that no other switch stands for."""
+        called = path in self.fit.reached or path in self.evaluate.reached or path == ""
+        return called and (self.groups[path] == "other" or path in self.owned)
+
+    def here(self):
+        """Path of the module that is being called."""
+        return self.place.stack[-1] if self.place.stack else ""
+
+    def name(self, call):
+        """The call's name: of the layer that holds what it has stored, and which of that layer's calls it is."""
+        path = self.here()
+        stored = self._buffers.get(id(call.mean)) if call.mean is not None else None
+        if stored is not None:
+            path = stored.removesuffix(".running_mean")
+        elif call.mean is not None:
+            self._buffers[id(call.mean)] = path
+        return _numbered(path or "forward", self.place.count(("norm", path)))
+
+    def noise_key(self, call):
+        """Which call of a function with noise this is: path of the module, function, number."""
+        path, name = self.here(), call.function.__name__
+        return path, name, self.place.count((path, name))
+
+
+class _Thrown:
+    """What happens at the calls of a pass while the switches stand in some way."""
+
+    def __init__(self, switches, fit, given, collect, seed, stop=False):
+        self.switches, self.fit, self.given, self.collect = switches, fit, given, collect
+        self.seed, self.stop = seed, stop
+        self.differing, self.noises = set(switches.differing_norms()), switches.differing_noises()
+
+    def norm(self, call):
+        key = self.switches.name(call)
+        if key not in self.differing:
+            return call.with_own() if call.batch else None
+        self._look(key, call.x, call.by_sample)
+        if key in self.given:
+            return call.with_given(*self.given[key])
+        trace = self.switches.fit if "normalisation" in self.fit else self.switches.evaluate
+        how, known, _ = trace.norms[key]
+        if how != "moving":
+            return call.with_own()
+        stored = call if call.mean is not None else known
+        return call.with_given(stored.mean, stored.variance)
+
+    def noise(self, call):
+        key = self.switches.noise_key(call)
+        seed_all(_mixed(self.seed, key))
+        if key not in self.noises:
+            return None
+        on = self.noises[key] if "dropout" in self.fit else self.switches.evaluate.noises[key]
+        if on == call.on:
+            return None
+        if call.flag == "training":
+            return call.again(on)
+        return call.again(self.switches.probabilities.get(key, 0.0) if on else 0.0)
+
+    def enter(self, module, path, inputs):
+        place = self.switches.place
+        if path in self.switches.fit.drew:
+            seed_all(_mixed(self.seed, (path, place.count(("draws", path)))))
+        own = self.switches.owned.get(path)
+        if own is None:
+            return
+        key = _numbered(path, place.count(("norm", path)))
+        if key not in self.differing:
+            return
+        self._look(key, own.rows(next(x for x in inputs if isinstance(x, torch.Tensor))), False)
+        if key in self.given:
+            module.training = self.switches.evaluate_modes[path]
+            own.put(*self.given[key])
+
+    def _look(self, key, x, by_sample):
+        if self.collect is not None:
+            self.collect.take(key, *samples(x), by_sample=by_sample, unbiased=True)
+        if self.stop:
+            lockstep.stop(key, moments(x))
+
+
+def samples(x):
+    """Each sample's mean and biased variance over its positions, float64 ``(N, C)``, and how many those are."""
+    x = x.detach().flatten(2) if x.ndim > 2 else x.detach().unsqueeze(-1)
+    x = x.double() if x.dtype in (torch.float16, torch.bfloat16) or (x.ndim == 3 and x.shape[-1] == 1) else x
+    variances, means = torch.var_mean(x, dim=-1, correction=0)
+    return means.double().cpu().numpy(), variances.double().cpu().numpy(), x.shape[-1]
+
+
+def moments(x):
+    """The moments of a batch, sample by sample, as `lockstep.pool` takes them."""
+    means, variances, positions = samples(x.double())
+    return [(positions, mean, variance * positions) for mean, variance in zip(means, variances, strict=True)]
+
+
+def _numbered(name, number):
+    return name if number == 1 else f"{name}#{number}"
+
+
+def modes_of(model):
+    """What ``train`` and ``eval`` make of a model; modes that were set by hand are taken as they are."""
+    now = {path: module.training for path, module in model.named_modules()}
+    mixed = len(set(now.values())) > 1
+    fit = now if now[""] else _after(model, model.train)
+    evaluate = now if mixed and not now[""] else _after(model, model.eval)
+    for path, module in model.named_modules():
+        module.training = now[path]
+    return fit, evaluate
+
+
+def _after(model, change):
+    change()
+    return {path: module.training for path, module in model.named_modules()}
+
+
+def _only_passes_on(module):
+    """Whether a module's own forward is PyTorch's, and reads no mode."""
+    kind = type(module)
+    return kind.__module__.startswith("torch.nn.") and kind.forward in _BLIND
+
+
+_BLIND = {
+    nn.Sequential.forward, nn.Linear.forward, nn.Conv1d.forward, nn.Conv2d.forward, nn.Conv3d.forward,
+    nn.ReLU.forward, nn.Flatten.forward, nn.Identity.forward, nn.LayerNorm.forward, nn.GroupNorm.forward,
+}  # fmt: skip
+
+
+def _generators():
+    numpy = np.random.get_state()  # noqa: NPY002
+    return random.getstate(), _digest(numpy), torch.get_rng_state().numpy().tobytes()
+
+
+def _digest(state):
+    return state[0], state[1].tobytes(), state[2:]
+
+
+def _mixed(seed, key):
+    """A seed for one place, the same in every process."""
+    from zlib import crc32
+
+    return crc32(repr((seed, key)).encode())
