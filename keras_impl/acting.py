@@ -34,8 +34,7 @@ def observe(switches, objective, batches):
     leaves = [site for site in switches.sites if _candidate(site) and not site.children]
     _try(switches, objective, batches[0], leaves, fit=True)
     holders = [site for site in switches.sites if _candidate(site) and site.children]
-    if holders:
-        _try(switches, objective, batches[0], holders, fit=False)
+    _try(switches, objective, batches[0], holders, fit=False)
     for site in switches.sites:
         _settle(site)
     return _rows(switches)
@@ -129,7 +128,7 @@ def _try(switches, objective, batch, sites, fit):
         def as_in(training):
             return call(*args, **given(site, options, site.mode(index, training)))
 
-        if site not in sites or site in tried or inside:
+        if site not in sites or site in tried or inside or not _there(args):
             return as_in(fit)
         tried.add(site)
         inside.append(site)
@@ -138,10 +137,25 @@ def _try(switches, objective, batch, sites, fit):
         finally:
             inside.clear()
 
+    if not sites:
+        return
     switches.begin(0, 0)
     with switches.between(attempt):
         objective.measure(batch, training=True)
     switches.put_back()
+    for site in sites:
+        if site not in tried:  # it has passed in a graph alone, such as JAX's loops: its flags must do
+            site.differs = any(site.fit) and not any(site.evaluate)
+
+
+def _there(args):
+    """Whether a call has values, and isn't traced."""
+    try:
+        for leaf in keras.tree.flatten(args):
+            keras.ops.convert_to_numpy(leaf)
+    except Exception:
+        return False
+    return True
 
 
 def _compare(site, as_in, x):

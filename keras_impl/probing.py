@@ -43,6 +43,7 @@ class Subject:
         self.name = model.name
         self.batch_size = batch_size
         self.switches = None
+        self.objectives_differ = False
 
     def kept(self):
         """Put all state back at the end, see `keeping.kept`."""
@@ -100,7 +101,18 @@ class Subject:
             if batches is None:
                 return acting.alone(self.model)
             self.switches = Switches(self.model)
-            return acting.observe(self.switches, self.objective, batches)
+            rows = acting.observe(self.switches, self.objective, batches)
+        if self.objective.two:
+            asked = [
+                self.run(batches[:1], on).figures["loss"] for on in (frozenset(), frozenset({"objective"}))
+            ]
+            self.objectives_differ = bool(asked[0] != asked[1])
+        return rows
+
+    def present(self):
+        """The switches that are there, once `layers` has watched batches."""
+        found = self.switches.present()
+        return found | {"objective"} if self.objectives_differ else found
 
     def facts(self):
         """What is known beside the layers: of the compilation, the weights, the precision."""
@@ -116,8 +128,10 @@ class Subject:
             objectives=self.objective.two,
         )
 
-    def evaluate(self, batches, keep=False):
+    def evaluate(self, batches, keep=False, seed=None):
         """Evaluate as `model.evaluate` does; what it changes stays, but what the metrics hold comes back."""
+        if seed is not None:
+            keeping.seed_all(seed, self.model)
         with self.objective.tallying():
             steps = [self.objective.measure(batch, False, keep, i) for i, batch in enumerate(batches)]
             return Pass(steps, self.objective.figures(steps))
