@@ -1,50 +1,131 @@
-"""The frameworks that can be measured here, without importing them."""
+"""The frameworks that can compute here: what each is called, needs and is told, without importing any of them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.util import find_spec
+from typing import Any, Literal
 
 from compare.spec import InputError, choose
+from compare.wings import Implementation
+
+DTYPES = ("float64", "float32")
 
 
 @dataclass(frozen=True)
 class Framework:
-    """One that spellings can be measured in.
+    """A framework and, for Keras, what it computes with.
 
     Attributes:
         name: what ``--framework`` calls it.
+        side: ``keras`` or ``torch``: whose implementation and whose spellings it has.
+        backend: what computes: ``tensorflow``, ``torch`` or ``jax``.
         label: what a person calls it.
-        needs: packages that must be installed; their versions are part of a measurement.
+        needs: packages that must be installed; their versions are part of what is measured.
     """
 
     name: str
+    side: Literal["keras", "torch"]
+    backend: Literal["tensorflow", "torch", "jax"]
     label: str
     needs: tuple[str, ...]
-
-    @property
-    def side(self) -> str:
-        """``keras`` or ``torch``: whose spellings it has."""
-        return self.name.partition("-")[0]
-
-    @property
-    def backend(self) -> str:
-        """What Keras computes with."""
-        return self.name.partition("-")[2] or "tensorflow"
 
     @property
     def missing(self) -> list[str]:
         """The packages that aren't installed."""
         return [package for package in self.needs if find_spec(package) is None]
 
+    def module(self, name: str) -> Any:
+        """Import a module of ``keras_impl`` or ``torch_impl``. One framework a process: most import it."""
+        return import_module(f"{self.side}_impl.{name}")
+
+    @property
+    def implementation(self) -> Implementation:
+        """The modules by their names, each imported when it is first asked for."""
+        return _Modules(self)  # type: ignore[return-value]
+
+    def environment(self, threads: int) -> dict[str, str]:
+        """What must be in the environment before it is imported: threads, CPU only, few messages."""
+        count = str(threads)
+        shared = {"OMP_NUM_THREADS": count, "MKL_NUM_THREADS": count, "CUDA_VISIBLE_DEVICES": "-1"}
+        keras = {"KERAS_BACKEND": self.backend} if self.side == "keras" else {}
+        return {**shared, **keras, **_environment(self.backend, count)}
+
+    def prepare(self, threads: int, dtype: str | None = None) -> None:
+        """Import it, and make it compute with so many threads, and the same bytes every time.
+
+        Args:
+            dtype: what it computes in, see `set_dtype`; None leaves its own.
+        """
+        if self.backend == "tensorflow":
+            import tensorflow as tf
+
+            tf.config.threading.set_intra_op_parallelism_threads(threads)
+            tf.config.threading.set_inter_op_parallelism_threads(threads)
+            tf.config.experimental.enable_op_determinism()
+        elif self.backend == "torch":
+            import torch
+
+            torch.set_num_threads(threads)
+            torch.use_deterministic_algorithms(True)
+            # filling memory that is written to anyway costs time and changes nothing
+            torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+        if dtype is not None:
+            self.set_dtype(dtype)
+
+    def set_dtype(self, dtype: str) -> None:
+        """Have everything that is built from now on compute in ``dtype``."""
+        if self.side == "keras":
+            import keras
+
+            if self.backend == "jax":
+                import jax
+
+                jax.config.update("jax_enable_x64", dtype == "float64")  # else it rounds to float32, silently
+            keras.config.set_floatx(dtype)
+            keras.config.set_dtype_policy(dtype)  # made from floatx once, and kept
+        else:
+            import torch
+
+            torch.set_default_dtype(getattr(torch, dtype))
+
+    def versions(self) -> dict[str, str]:
+        """Versions of what computes, which this process has imported or imports now."""
+        return {name: import_module(name).__version__ for name in self.needs}
+
+
+class _Modules:
+    """What `Framework.implementation` returns."""
+
+    def __init__(self, framework: Framework) -> None:
+        self._framework = framework
+
+    def __getattr__(self, name: str) -> Any:
+        return self._framework.module(name)
+
+
+def _environment(backend: str, count: str) -> dict[str, str]:
+    """What one backend reads from the environment."""
+    return {
+        "tensorflow": {
+            "TF_NUM_INTRAOP_THREADS": count,
+            "TF_NUM_INTEROP_THREADS": count,
+            "TF_CPP_MIN_LOG_LEVEL": "2",
+        },
+        "torch": {},
+        # NPROC is how many threads XLA makes for the CPU
+        "jax": {"JAX_PLATFORMS": "cpu", "NPROC": count, "TF_CPP_MIN_LOG_LEVEL": "2"},
+    }[backend]
+
 
 FRAMEWORKS = {
     framework.name: framework
     for framework in (
-        Framework("keras", "Keras on TensorFlow", ("keras", "tensorflow")),
-        Framework("keras-torch", "Keras on PyTorch", ("keras", "torch")),
-        Framework("keras-jax", "Keras on JAX", ("keras", "jax")),
-        Framework("torch", "PyTorch", ("torch", "torchvision")),
+        Framework("keras", "keras", "tensorflow", "Keras on TensorFlow", ("keras", "tensorflow")),
+        Framework("keras-torch", "keras", "torch", "Keras on PyTorch", ("keras", "torch")),
+        Framework("keras-jax", "keras", "jax", "Keras on JAX", ("keras", "jax")),
+        Framework("torch", "torch", "torch", "PyTorch", ("torch", "torchvision")),
     )
 }
 

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from compare.cells import schedule as engine
-from compare.cells import store
+from compare.cells import schedule, store
 from compare.cells.grid import Grid
 from compare.cells.progress import showing
 from compare.cells.releases import meanings
+from compare.processes.environment import cores, threads
 from compare.spec import Settings
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def _train(
     done = len(grid.cells) - len(opened.unfinished)
     _say(console, f"{opened.path}: {len(grid.cells)} cells, {done} of them finished already")
     with showing(console, grid.cells, done) as on_event:
-        engine.run_cells(opened, settings, jobs, on_event)
+        schedule.run_cells(opened, settings, jobs, on_event)
     opened.write_tables()
 
     from compare.report.as_json import record
@@ -132,7 +132,7 @@ def configuration(grid: Grid, settings: Settings, data: ImageData) -> dict:
         },
         "cells": [cell.name for cell in grid.cells],
         "versions": {"python": python_version(), **{name: _version(name) for name in PACKAGES}},
-        "machine": {"platform": platform(), "cores": engine.cores(), "threads": engine.threads()},
+        "machine": {"platform": platform(), "cores": cores(), "threads": threads()},
     }
 
 

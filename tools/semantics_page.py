@@ -6,9 +6,9 @@ python -m tools.semantics_page
 import json
 from pathlib import Path
 
-from compare.cells.schedule import default_jobs
 from compare.cells.store import write
 from compare.frameworks import installed
+from compare.processes.environment import default_jobs
 from compare.semantics.measuring import measure
 from compare.semantics.page import chapter
 from compare.semantics.record import RECORDS, read, releases

@@ -12,11 +12,12 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 from compare.data import Stream, load, split
+from compare.frameworks import FRAMEWORKS
 from compare.gap.evaluations import Split, samples
 from compare.gap.features import FeatureStream
 from compare.gap.terms import Facts, explain
-from compare.implementation import Implementation, implementation
 from compare.spec import POLICIES, Cell, Policy, Settings
+from compare.wings import Implementation
 
 FRESH_BATCHES = 10
 # Population statistics are exact because all their images pass through the network side by side. An image of 224
@@ -39,7 +40,7 @@ def run_cell(cell: Cell, settings: Settings, run_dir: Path, report: Callable[[di
         The cell's result: its coordinates, ``status``, ``epochs``, ``best_epoch``, ``history``, ``fresh``,
         ``explanations``.
     """
-    side, policy = implementation(cell.framework), POLICIES[cell.policy]
+    side, policy = FRAMEWORKS[cell.framework].implementation, POLICIES[cell.policy]
     weights = run_dir / "weights.safetensors"
     stream = _stream(settings, cell.seed, _facts(weights)["preprocessing"])
     side.training.start(cell.seed)

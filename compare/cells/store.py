@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import json
 import os
 import re
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from compare.cells import tables
+from compare.files import sha256, write
 from compare.spec import Cell, InputError
 
 CONFIG, WEIGHTS, LOCK = "config.json", "weights.safetensors", ".lock"
@@ -64,10 +64,11 @@ class Store:
         folder.mkdir(parents=True)
         return folder
 
-    def end(self, cell: Cell, result: dict, timing: dict) -> None:
-        """Keep what a cell ended with, and make the tables again."""
+    def end(self, cell: Cell, result: dict, timing: dict, log: bytes = b"") -> None:
+        """Keep what a cell ended with and what it printed, and make the tables again."""
         folder = self.path / "cells" / cell.name
         self.results[cell.name], self._timings[cell.name] = result, timing
+        write(folder / "log.txt", log)
         write(folder / "timing.json", _json(timing))
         write(folder / "cell.json", _json(result))
         self.write_tables()
@@ -195,30 +196,6 @@ def differences(old: dict, new: dict) -> list[Change]:
         for name in dict.fromkeys([*was, *now])
         if was.get(name) != now.get(name) and not name.startswith(NOT_COMPARED)
     ]
-
-
-def write(path: Path, text: str) -> None:
-    """Write a file whole or not at all: to a temporary name in the same directory, then rename.
-
-    Raises:
-        OSError: it can't be written (a full disk); what was there before still is.
-    """
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        with temporary.open("w", encoding="utf-8", newline="") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-def sha256(path: Path) -> str:
-    """Return the hex digest of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _lock(out: Path) -> int:

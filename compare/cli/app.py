@@ -168,9 +168,9 @@ def run(
       compare run --backbone resnet50 --preset full --out runs/full
       compare run --backbone resnet50 --preset full --out runs/full --resume
     """
-    from compare.cells import schedule as engine
     from compare.cells.grid import check, grid
     from compare.cells.releases import choose_policies, matched
+    from compare.processes.environment import default_jobs
     from compare.run import run as run_grid
     from compare.weights.sources import SOURCES
 
@@ -203,7 +203,7 @@ def run(
         **{name: value for name, value in given.items() if value is not None},
     )
     cells = grid(backbone, framework, policy, numerics, seeds, settings.batch_size)
-    return run_grid(cells, settings, out, resume, jobs or engine.default_jobs(), as_json)
+    return run_grid(cells, settings, out, resume, jobs or default_jobs(), as_json)
 
 
 @app.command()

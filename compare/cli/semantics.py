@@ -83,7 +83,7 @@ def _releases(asked: Sequence[str], there: Sequence[str]) -> list[str]:
 def _measure(names: Sequence[str], only: str | None = None) -> list[Record]:
     from rich.console import Console
 
-    from compare.cells.schedule import default_jobs
+    from compare.processes.environment import default_jobs
     from compare.semantics.measuring import measure
 
     if not names:
@@ -141,7 +141,7 @@ def _explain(spelling: str, asked: Sequence[str], recorded: Sequence[Record], as
 
 
 def _write(out: Path, records: Sequence[Record]) -> None:
-    from compare.cells.store import write
+    from compare.files import write
     from compare.semantics.page import render
 
     for record in records:

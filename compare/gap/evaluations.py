@@ -11,7 +11,7 @@ import numpy as np
 
 from compare.data import Batches, Stream
 from compare.gap.features import BATCHES_AT_A_TIME, FeatureBatches, Rows, places
-from compare.implementation import Implementation
+from compare.wings import Implementation
 
 Figures = dict[str, float]
 Statistics = dict[str, tuple[np.ndarray, np.ndarray]]

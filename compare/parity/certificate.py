@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import platform
 from dataclasses import asdict, dataclass, replace
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import save_file
 
+from compare.files import sha256
 from compare.parity import inputs
 from compare.parity.check import Check
 from compare.parity.figures import Stage
@@ -61,8 +61,8 @@ def check_parity(check: Check, policies: tuple[str, ...], report: Report = lambd
         versions = {**pair.keras.ask("versions"), **pair.torch.ask("versions"), "numpy": np.__version__}
         peak = sum(pair.both("peak_memory"))
         hashes = {
-            "weights": _sha256(Path(weights).read_bytes()),
-            "images": _sha256(check.pixels(0).tobytes()),
+            "weights": sha256(Path(weights)),
+            "images": sha256(check.pixels(0).tobytes()),
         }
     return Result(check, stages, hashes, {"python": platform.python_version(), **versions}, peak)
 
@@ -152,7 +152,3 @@ def differences(old: dict, new: dict) -> list[str]:
 def same_figures(old: dict, new: dict) -> bool:
     """Whether every figure is the same to the last digit, as it is on the same machine with the same versions."""
     return old["policies"] == new["policies"]
-
-
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()

@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from compare.cells import schedule as engine
+from compare.frameworks import FRAMEWORKS, Framework
 from compare.parity import subject
 from compare.parity.check import Check
 from compare.parity.figures import Row, Stage, judge, worst_by_name
 from compare.parity.native import EXPLAINED, explained
 from compare.parity.tolerances import TWIN_FACTOR, TWIN_FLOOR, rounding
-from compare.processes.worker import Load, Worker
+from compare.processes.environment import cores
+from compare.processes.worker import Worker
 
 STAGES = {
     "configuration": "configuration",
@@ -35,33 +36,53 @@ STEPPED = ("loss", "gradients", "optimizer", "statistics", "parameters", "evalua
 Report = Callable[[str], None]
 
 
+class Side:
+    """One framework's process and the model that it holds."""
+
+    def __init__(self, framework: Framework, dtype: str, make: Callable) -> None:
+        self.worker = Worker(framework, max(1, cores() // 2), dtype)
+        self.subject = self.worker.keep(make, framework)
+
+    def send(self, request: str, *arguments: Any) -> None:
+        """Ask for something; `receive` waits for it."""
+        self.worker.send(subject.ask, self.subject, request, *arguments)
+
+    def receive(self) -> Any:
+        """Wait for the answer."""
+        return self.worker.receive()
+
+    def ask(self, request: str, *arguments: Any) -> Any:
+        """Ask for something and wait for the answer."""
+        self.send(request, *arguments)
+        return self.receive()
+
+
 class Pair:
     """Both frameworks at work, each in its own process, with a directory for the files between them.
 
     Args:
         dtype: ``float64`` or ``float32``.
-        load: makes what answers in the PyTorch process (tests put a mutant there).
+        make: makes what answers in the PyTorch process (tests put a mutant there).
     """
 
-    def __init__(self, dtype: str, load: Load = subject.load) -> None:
-        self.dtype, self.load = dtype, load
+    def __init__(self, dtype: str, make: Callable = subject.Subject) -> None:
+        self.dtype, self.make = dtype, make
 
     def __enter__(self) -> Pair:
         with ExitStack() as stack:
             self.folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="compare-parity-")))
-            self.keras = self._worker("keras", subject.load, stack)
-            self.torch = self._worker("torch", self.load, stack)
+            self.keras = self._side("keras", subject.Subject, stack)
+            self.torch = self._side("torch", self.make, stack)
             self.stack = stack.pop_all()
         return self
 
     def __exit__(self, *exception: object) -> None:
         self.stack.close()
 
-    def _worker(self, framework: str, load: Load, stack: ExitStack) -> Worker:
-        log = self.folder / f"{framework}.log"
-        worker = Worker(framework, self.dtype, max(1, engine.cores() // 2), log, load)
-        stack.callback(worker.stop)
-        return worker
+    def _side(self, framework: str, make: Callable, stack: ExitStack) -> Side:
+        side = Side(FRAMEWORKS[framework], self.dtype, make)
+        stack.callback(side.worker.stop)
+        return side
 
     def both(self, request: str, *arguments: Any) -> tuple[Any, Any]:
         """Ask both for the same thing at the same time."""

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import copy
-import resource
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -15,39 +12,34 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 from compare.cells.cell import head_arrays
+from compare.frameworks import Framework
 from compare.parity import native
 from compare.parity.check import EVALUATED, Check
 from compare.parity.figures import Row, compare
 from compare.parity.tolerances import TOLERANCES, of_layer, rounding
+from compare.processes.environment import peak_memory
 from compare.spec import POLICIES
 
-MODULES = ("transfer", "bn_policy", "optimizers", "tracing", "weights")
 Arrays = dict[str, np.ndarray]
 
 
-def load(framework: str, dtype: str, threads: int) -> Subject:
-    """Import a framework, set its floating-point type, and make it compute the same bytes every time."""
-    import compare.cells.serve
-
-    compare.cells.serve.load(framework, threads)
-    if framework == "keras":
-        import keras
-
-        keras.config.set_floatx(dtype)
-    else:
-        import torch
-
-        torch.set_default_dtype(getattr(torch, dtype))
-    return Subject(framework)
+def ask(subject: Subject, request: str, *arguments: Any) -> Any:
+    """Have a subject do something."""
+    return getattr(subject, request)(*arguments)
 
 
 class Subject:
     """A transfer model of one framework with its policy, optimizer and training."""
 
-    def __init__(self, framework: str) -> None:
+    def __init__(self, framework: Framework) -> None:
         self.framework = framework
-        modules: list[Any] = [import_module(f"{framework}_impl.{module}") for module in MODULES]
-        self.transfer, self.bn_policy, self.optimizers, self.tracing, self.weights = modules
+        modules = framework.implementation
+        self.transfer, self.bn_policy, self.optimizers = (
+            modules.transfer,
+            modules.bn_policy,
+            modules.optimizers,
+        )
+        self.tracing, self.weights = modules.tracing, modules.weights
         self.built: Any = None
 
     def start(self, check: Check, weights: str) -> None:
@@ -58,7 +50,7 @@ class Subject:
         """
         self.check = check
         key = replace(check, seed=0, steps=0, weights="", image_size=0, preprocessing="")
-        if self.framework == "torch" or self.built != key:
+        if self.framework.side == "torch" or self.built != key:
             self.model = self.build(check)
             policy = check.facts.facts
             self.bn_policy.apply(self.model, self.bn_policy.Policy(**policy))
@@ -74,8 +66,8 @@ class Subject:
 
     def build(self, check: Check) -> Any:
         """Build the model. In native numerics PyTorch's backbone is, but both draw the same dropout masks."""
-        build, torch = self.transfer.build, self.framework == "torch"
-        numerics = "matched" if self.framework == "keras" else check.numerics
+        build, torch = self.transfer.build, self.framework.side == "torch"
+        numerics = "matched" if self.framework.side == "keras" else check.numerics
         model = build(check.backbone, check.variant, check.width, numerics=numerics, seed=check.seed)
         if torch and numerics == "native":
             model.head = self.transfer.head(model.backbone.channels, "matched", seed=check.seed)
@@ -97,7 +89,7 @@ class Subject:
 
     def statistics(self) -> Any:
         """The module that finds the BN layers and measures the population's statistics."""
-        return import_module(f"{self.framework}_impl.statistics")
+        return self.framework.module("statistics")
 
     def set_state(self, arrays: Arrays) -> None:
         """Set weights, moving statistics, the optimizer's slots and the dropout counter."""
@@ -241,14 +233,12 @@ class Subject:
             return self.training.evaluate(images, labels)
 
     def peak_memory(self) -> int:
-        """Bytes that the process has had in memory at most (Linux counts in KiB, macOS in bytes)."""
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return peak if sys.platform == "darwin" else peak * 1024
+        """Bytes that the process has had in memory at most."""
+        return peak_memory()
 
     def versions(self) -> dict[str, str]:
         """Versions of what computes."""
-        packages = {"keras": ("keras", "tensorflow"), "torch": ("torch",)}[self.framework]
-        return {name: import_module(name).__version__ for name in packages}
+        return self.framework.versions()
 
     def _results(self, loss: float, outputs: np.ndarray) -> Arrays:
         """What a step gave besides the new state, the evaluation after it included."""

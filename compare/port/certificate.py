@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import tempfile
 from collections.abc import Callable
@@ -13,9 +12,10 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from compare.data.preprocess import preprocess
+from compare.files import sha256
 from compare.parity.inputs import random_images
 from compare.port import trace as processes
-from compare.port.trace import Framework
+from compare.port.trace import Process
 from compare.weights.network import Arrays, Network
 
 IMAGES, SIZE, SEED = 4, 64, 0
@@ -26,8 +26,8 @@ Held = tuple[Arrays, Network]  # what one of the two files holds
 
 
 def prove(
-    keras: Framework,
-    torch: Framework,
+    keras: Process,
+    torch: Process,
     in_keras: Held,
     in_torch: Held,
     folded: bool,
@@ -95,7 +95,7 @@ def certify(stages: list, network: Network, record: dict, versions: dict) -> dic
             "images": list(images.shape),
             "seed": SEED,
             "preprocessing": network.preprocessing,
-            "sha256": hashlib.sha256(images.tobytes()).hexdigest(),
+            "sha256": sha256(images.tobytes()),
         },
         "tolerances": {dtype: tolerances.as_dict(dtype) for dtype in DTYPES},
         "twin": {
@@ -110,12 +110,6 @@ def certify(stages: list, network: Network, record: dict, versions: dict) -> dic
 def write(path: Path, certificate: dict) -> None:
     """Write a certificate as JSON."""
     path.write_text(json.dumps(certificate, indent=1, sort_keys=True) + "\n")
-
-
-def sha256(path: Path) -> str:
-    """Hash of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _images(network: Network) -> np.ndarray:

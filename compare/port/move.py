@@ -14,10 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
+from compare.files import sha256
 from compare.port import certificate
 from compare.port import trace as processes
 from compare.port.destination import Destination, destination, fitted
-from compare.port.trace import Framework
+from compare.port.trace import Process
 from compare.spec import EPSILONS, InputError, choose
 from compare.weights.network import Arrays, Network, settle, unify
 
@@ -66,7 +67,7 @@ def port(
         raise InputError(f"--epsilon {epsilon} must be between 0 and 1")
     _vacant(source, dest, beside, force)
     with ExitStack() as stack:
-        frameworks = {name: stack.enter_context(Framework(name)) for name in ("keras", "torch")}
+        frameworks = {name: stack.enter_context(Process(name)) for name in ("keras", "torch")}
         arrays, said = _read(frameworks, source)
         of_source = "torch" if said["format"].startswith("PyTorch") else "keras"
         arrays, widened = unify(arrays)
@@ -115,7 +116,7 @@ def _vacant(source: Path, dest: Path, beside: Path, force: bool) -> None:
         raise InputError(f"DEST {taken} exists; --force replaces it")
 
 
-def _read(frameworks: dict[str, Framework], path: Path) -> tuple[Arrays, dict]:
+def _read(frameworks: dict[str, Process], path: Path) -> tuple[Arrays, dict]:
     """Read a file by the framework whose it is."""
     try:
         return frameworks["torch" if _is_torch(path) else "keras"].call(processes.read, path)
@@ -139,7 +140,7 @@ def _is_torch(path: Path) -> bool:
 
 
 def _write(
-    frameworks: dict[str, Framework], target: Destination, folder: Path, arrays: Arrays, network: Network
+    frameworks: dict[str, Process], target: Destination, folder: Path, arrays: Arrays, network: Network
 ) -> Arrays:
     """Write the file and return the arrays that are in it.
 
@@ -202,7 +203,7 @@ def _afterwards(target: Destination, network: Network) -> list[str]:
 
 
 def _file(path: Path, kind: str) -> dict:
-    return {"name": path.name, "sha256": certificate.sha256(path), "format": kind}
+    return {"name": path.name, "sha256": sha256(path), "format": kind}
 
 
 def _other(framework: str) -> str:

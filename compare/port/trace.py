@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from importlib import import_module
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from compare.frameworks import FRAMEWORKS, Framework
+from compare.processes.worker import Worker, WorkerDiedError
 from compare.spec import InputError
 from compare.weights.network import Arrays, Network
 
 MODES = {"forward": False, "forward-batch": True}  # stage -> whether layers behave as in training
 
 
-class Framework:
+class Process:
     """A process of one framework; a context manager, which ends it.
 
     Args:
@@ -27,47 +24,46 @@ class Framework:
     """
 
     def __init__(self, name: str) -> None:
-        self.name = name
-        self.pool = ProcessPoolExecutor(1, get_context("spawn"), _start)
+        self.worker = Worker(FRAMEWORKS[name])
 
-    def __enter__(self) -> Framework:
+    def __enter__(self) -> Process:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.pool.shutdown(cancel_futures=True)
+        self.worker.stop()
 
     def call(self, function: Callable, *arguments: object) -> Any:
-        """Call one of this module's functions there, with the framework's name in front of the arguments.
+        """Call one of this module's functions there, with the framework in front of the arguments.
 
         Raises:
             InputError: the process was killed.
         """
         try:
-            return self.pool.submit(function, self.name, *arguments).result()
-        except BrokenProcessPool:
-            raise InputError(f"the {self.name} process was killed; out of memory?") from None
+            return self.worker.call(function, self.worker.framework, *arguments)
+        except WorkerDiedError as died:
+            raise InputError(str(died)) from None
 
 
-def read(framework: str, path: Path) -> tuple[Arrays, dict]:
+def read(framework: Framework, path: Path) -> tuple[Arrays, dict]:
     """Read a file by a framework's own reader."""
-    return import_module(f"{framework}_impl.files").read(path)
+    return framework.module("files").read(path)
 
 
-def write(framework: str, path: Path, arrays: Arrays, network: Network, layout: str) -> None:
+def write(framework: Framework, path: Path, arrays: Arrays, network: Network, layout: str) -> None:
     """Write a file by a framework's own writer.
 
     Raises:
         InputError: it can't be written.
     """
     try:
-        import_module(f"{framework}_impl.saving").write(path, arrays, network.as_dict(), layout)
+        framework.module("saving").write(path, arrays, network.as_dict(), layout)
     except (OSError, RuntimeError) as error:
         reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:200]
         raise InputError(f"can't write it: {reason}") from error
 
 
 def trace(
-    framework: str, arrays: Arrays, network: Network, images: np.ndarray, dtype: str, path: Path
+    framework: Framework, arrays: Arrays, network: Network, images: np.ndarray, dtype: str, path: Path
 ) -> None:
     """Run a network in both modes and write every layer's output, as ``stage/layer``."""
     from safetensors.numpy import save_file
@@ -78,7 +74,13 @@ def trace(
 
 
 def compare_trace(
-    framework: str, arrays: Arrays, network: Network, images: np.ndarray, dtype: str, path: Path, folded: bool
+    framework: Framework,
+    arrays: Arrays,
+    network: Network,
+    images: np.ndarray,
+    dtype: str,
+    path: Path,
+    folded: bool,
 ) -> list:
     """Run a network in both modes and compare every layer with what `trace` wrote.
 
@@ -136,38 +138,20 @@ def _one_rounding_away(images: np.ndarray, dtype: str) -> np.ndarray:
     return np.nextafter(images, np.where(up, np.inf, -np.inf).astype(dtype))
 
 
-def versions(framework: str) -> dict[str, str]:
+def versions(framework: Framework) -> dict[str, str]:
     """Versions of what computes."""
-    packages = {"keras": ("keras", "tensorflow"), "torch": ("torch",)}[framework]
-    return {name: import_module(name).__version__ for name in packages}
+    return framework.versions()
 
 
-def _forward(framework: str, arrays: Arrays, network: Network, images: np.ndarray, dtype: str) -> Callable:
+def _forward(
+    framework: Framework, arrays: Arrays, network: Network, images: np.ndarray, dtype: str
+) -> Callable:
     """Build a network with its weights and return a function of the mode that gives every layer's output."""
-    modules = {name: import_module(f"{framework}_impl.{name}") for name in ("networks", "tracing", "weights")}
-    if framework == "keras":
-        import keras
-
-        keras.config.set_floatx(dtype)
-        keras.config.set_dtype_policy(dtype)  # made from floatx once, and kept
-    else:
-        import torch
-
-        torch.set_default_dtype(getattr(torch, dtype))
-    model = modules["networks"].build(network.as_dict(), dropout=False)
-    modules["weights"].from_arrays(model, arrays)
+    framework.set_dtype(dtype)
+    model = framework.module("networks").build(network.as_dict(), dropout=False)
+    framework.module("weights").from_arrays(model, arrays)
 
     def forward(training: bool, reference: Arrays | None = None, moved: np.ndarray = images) -> Arrays:
-        return modules["tracing"].forward(model, moved, training, reference)
+        return framework.module("tracing").forward(model, moved, training, reference)
 
     return forward
-
-
-def _start() -> None:
-    """Prepare a process before a framework is imported there; what one prints is not for the terminal."""
-    from compare.cells.serve import environment
-
-    os.environ.update(environment(os.cpu_count() or 1))
-    silence = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(silence, 1)
-    os.dup2(silence, 2)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import warnings
 from collections.abc import Iterator
@@ -10,7 +9,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from types import ModuleType
 
-from compare.frameworks import FRAMEWORKS
+from compare.frameworks import Framework
 from compare.semantics.experiment import measure, reason, refused
 from compare.semantics.record import Row
 from compare.semantics.spelling import Spelling
@@ -20,13 +19,13 @@ class Bench:
     """The spellings of one framework, and how to measure them.
 
     Args:
-        name: the framework's.
+        framework: the one.
         spellings: the module with ``SPELLINGS`` and ``epoch_averages``.
         subjects: the module with ``subject`` and ``ORDEALS``.
     """
 
-    def __init__(self, name: str, spellings: ModuleType, subjects: ModuleType) -> None:
-        self.framework, self.spellings, self.subjects = FRAMEWORKS[name], spellings, subjects
+    def __init__(self, framework: Framework, spellings: ModuleType, subjects: ModuleType) -> None:
+        self.framework, self.spellings, self.subjects = framework, spellings, subjects
 
     def measure(
         self, only: str | None, part: int, parts: int
@@ -60,7 +59,7 @@ class Bench:
 
     def packages(self) -> dict[str, str]:
         """Versions of what computes."""
-        versions = {name: import_module(name).__version__.partition("+")[0] for name in self.framework.needs}
+        versions = {name: version.partition("+")[0] for name, version in self.framework.versions().items()}
         return {**versions, "python": ".".join(map(str, sys.version_info[:3]))}
 
 
@@ -72,14 +71,14 @@ def _unwarned() -> Iterator[None]:
         yield
 
 
-def load(name: str, dtype: str, threads: int) -> Bench:
-    """Import a framework with its spellings; ``dtype`` is each spelling's own affair."""
-    framework = FRAMEWORKS[name]
-    os.environ["KERAS_BACKEND"] = framework.backend
-    if name == "keras":
+def measured(
+    framework: Framework, only: str | None, part: int, parts: int
+) -> tuple[list[tuple[int, Row]], dict[str, str]]:
+    """Import a framework with its spellings, and do what `Bench.measure` says."""
+    if framework.backend == "tensorflow":
         import tensorflow as tf
 
         # a fifth of the time went into making graphs faster that run three times
         tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
-    parts = (import_module(f"compare.semantics.{framework.side}_{part}") for part in ("spellings", "subject"))
-    return Bench(name, *parts)
+    names = (f"compare.semantics.{framework.side}_{module}" for module in ("spellings", "subject"))
+    return Bench(framework, *map(import_module, names)).measure(only, part, parts)

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-import compare.cells.serve
 from compare.cli import app as cli
 from compare.spec import POLICIES
 from tests.support import fake_cells
@@ -179,7 +178,7 @@ def resume_and_compare(folder):
 def test_a_worker_that_dies_is_exit_code_1_and_its_cell_is_resumed(photos):
     code, _, stderr = finish(start(*options("cut"), cells={"torch-frozen-native-seed0": "kill"}))
     assert code == 1
-    status = "failed: the worker died (signal 9, killed: perhaps out of memory)"
+    status = "failed: the torch worker died (signal 9, killed: perhaps out of memory)"
     assert f"torch frozen: {status}" in stderr
     assert status in (photos / "cut" / "results.csv").read_text()
     assert finish(start(*options("cut", "--resume")))[0] == 0
@@ -294,7 +293,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(photos, capsys, monkeypatch)
 
 
 def test_a_disk_that_fills_up_in_a_cell_is_one_line_too(photos, capsys, monkeypatch):
-    monkeypatch.setattr(compare.cells.serve, "load", fake_cells.load)
+    fake_cells.install(monkeypatch.setattr)
     monkeypatch.setenv("FAKE_CELLS", '{"keras-fine-tune-native-seed0": "full"}')
     assert cli.main(options("a")) == 2
     assert capsys.readouterr().err.splitlines()[-1] == "error: No space left on device: a"

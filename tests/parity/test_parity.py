@@ -22,7 +22,7 @@ CHEAP = replace(
 
 @pytest.fixture(scope="module")
 def pair():
-    with Pair("float64", parity_mutants.load) as both:
+    with Pair("float64", parity_mutants.Mutant) as both:
         yield both
 
 

@@ -39,7 +39,7 @@ OWN = {"first": (7, True), "second": (7, False), "scores": (3, True)}
 @pytest.fixture(scope="module")
 def frameworks():
     """A process of each framework for all tests of this file."""
-    with processes.Framework("keras") as keras, processes.Framework("torch") as torch:
+    with processes.Process("keras") as keras, processes.Process("torch") as torch:
         yield {"keras": keras, "torch": torch}
 
 
@@ -57,7 +57,7 @@ def shared(monkeypatch, frameworks):
         def __exit__(self, *_):
             pass
 
-    monkeypatch.setattr(port_module, "Framework", Shared)
+    monkeypatch.setattr(port_module, "Process", Shared)
 
 
 @pytest.fixture
@@ -227,7 +227,7 @@ def test_a_file_that_says_something_else_is_found(
     tmp_path, shared, unproven, frameworks, monkeypatch, change
 ):
     safetensors.numpy.save_file(random_arrays("resnet50", "v1", 0.25, 1), tmp_path / "a.safetensors")
-    call = processes.Framework.call
+    call = processes.Process.call
 
     def mistaken(self, function, *arguments):
         answer = call(self, function, *arguments)
@@ -235,7 +235,7 @@ def test_a_file_that_says_something_else_is_found(
             answer[1].update(change)
         return answer
 
-    monkeypatch.setattr(processes.Framework, "call", mistaken)
+    monkeypatch.setattr(processes.Process, "call", mistaken)
     with pytest.raises(RuntimeError, match=f"holds something else than it was given: {next(iter(change))}$"):
         moved(tmp_path / "a.safetensors", tmp_path / "a.keras")
     assert not (tmp_path / "a.keras").exists()

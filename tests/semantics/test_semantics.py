@@ -36,8 +36,8 @@ FACTS = {
 def fake(monkeypatch):
     """Measure in processes that import no framework."""
     monkeypatch.setattr(frameworks, "find_spec", lambda name: None if name == "jax" else name)
-    load, real = fake_benches.load, measuring.measure
-    monkeypatch.setattr(measuring, "measure", lambda names, jobs, only=None: real(names, jobs, only, load))
+    fake, real = fake_benches.measured, measuring.measure
+    monkeypatch.setattr(measuring, "measure", lambda names, jobs, only=None: real(names, jobs, only, fake))
 
 
 def test_the_page_is_what_the_records_say():
@@ -299,7 +299,7 @@ def test_nothing_here_imports_a_framework():
 
 
 def test_a_worker_that_dies_is_said(fake):
-    with pytest.raises(RuntimeError, match="keras-torch process"):
+    with pytest.raises(RuntimeError, match=r"the keras-torch worker died \(exit code 3\)"):
         measuring.measure(["keras-torch"], 1, "crash")
 
 

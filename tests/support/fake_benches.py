@@ -1,8 +1,7 @@
-"""Stands in for `compare.semantics.bench.load` in worker processes: no framework, facts known beforehand."""
+"""Stands in for `compare.semantics.bench.measured` in worker processes: no framework, facts known beforehand."""
 
 import os
 
-from compare.frameworks import FRAMEWORKS
 from compare.semantics.record import Record
 
 TITLES = ["layer.trainable = False", "requires_grad_(False)", "bn relapse"]
@@ -20,17 +19,9 @@ ROWS = [{"spelling": title, "code": "pass", "facts": FACTS, "note": ""} for titl
 RECORD = Record("fake-1", {}, "", ROWS)
 
 
-class FakeBench:
-    def __init__(self, name):
-        self.name = name
-
-    def measure(self, only, part, parts):
-        if only == "crash":
-            os._exit(3)
-        rows = [(at, row) for at, row in enumerate(ROWS) if only in (None, row["spelling"])]
-        packages = dict.fromkeys((*FRAMEWORKS[self.name].needs, "python"), "9.0")
-        return rows[part::parts], packages
-
-
-def load(name, dtype, threads):
-    return FakeBench(name)
+def measured(framework, only, part, parts):
+    if only == "crash":
+        os._exit(3)
+    rows = [(at, row) for at, row in enumerate(ROWS) if only in (None, row["spelling"])]
+    packages = dict.fromkeys((*framework.needs, "python"), "9.0")
+    return rows[part::parts], packages

@@ -11,18 +11,26 @@ import os
 import signal
 import sys
 import time
+from functools import partial
 
+from compare.cells import schedule
+from compare.processes.local import Local
 from tests.support.synthetic_run import make_cell
 
+LOADED = set()
 
-def load(framework, threads):
-    """Stand in for `compare.cells.serve.load`."""
-    _note("load", framework)
-    return run_cell
+
+def install(put=setattr):
+    """Have the schedule run these cells, in processes that import no framework."""
+    put(schedule, "run_cell", run_cell)
+    put(schedule, "Local", partial(Local, prepared=False))
 
 
 def run_cell(cell, settings, run_dir, report):
     """Stand in for `compare.cells.cell.run_cell`: the same numbers every time."""
+    if cell.framework not in LOADED:
+        _note("load", cell.framework)
+    LOADED.add(cell.framework)
     _note("cell", cell.name)
     print("printed by", cell.name)
     result = make_cell(
@@ -68,9 +76,8 @@ def _note(*words):
 
 
 if __name__ == "__main__":
-    import compare.cells.serve
     import compare.cli.app
-    from tests.support import fake_cells
+    from tests.support import fake_cells  # as a module that a worker can import, which `__main__` isn't
 
-    compare.cells.serve.load = fake_cells.load
+    fake_cells.install()
     sys.exit(compare.cli.app.main())

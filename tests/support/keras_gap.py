@@ -4,11 +4,11 @@ import json
 
 import keras
 
-from compare.implementation import implementation
+from compare.frameworks import FRAMEWORKS
 from keras_impl import layers
 from tests.support import gap_checks
 
-SIDE = implementation("keras")
+SIDE = FRAMEWORKS["keras"].implementation
 
 
 def build(dropout, drop=layers.CounterDropout, decay=layers.DECAY):

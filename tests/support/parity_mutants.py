@@ -11,12 +11,6 @@ from compare.parity import subject
 from torch_impl import layers, optimizers
 
 
-def load(framework, dtype, threads):
-    """What `compare.parity.subject.load` does, with a subject that can be mutated."""
-    subject.load(framework, dtype, threads)
-    return Mutant(framework)
-
-
 class Mutant(subject.Subject):
     mutation = None
 

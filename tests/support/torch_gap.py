@@ -4,11 +4,11 @@ import json
 
 from torch import nn
 
-from compare.implementation import implementation
+from compare.frameworks import FRAMEWORKS
 from tests.support import gap_checks
 from torch_impl import layers
 
-SIDE = implementation("torch")
+SIDE = FRAMEWORKS["torch"].implementation
 
 
 class Small(nn.Sequential):

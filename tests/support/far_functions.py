@@ -1,0 +1,92 @@
+"""Functions that tests have called in a worker's process."""
+
+import errno
+import os
+import signal
+import sys
+import time
+
+from compare.spec import InputError
+
+
+class LocalError(ValueError):
+    """An error of a type that is not the package's own."""
+
+
+class StubbornError(ValueError):
+    """An error that can't be unpickled: it wants two arguments and keeps none."""
+
+    def __init__(self, one, two):
+        super().__init__()
+
+
+def environment():
+    return dict(os.environ)
+
+
+def modules():
+    return sorted({"torch", "keras", "tensorflow", "jax"} & set(sys.modules))
+
+
+def add(a, b):
+    return a + b
+
+
+def say_and_return(values, say):
+    for value in values:
+        say(value)
+    return len(values)
+
+
+def fail(kind):
+    raise {
+        "input": InputError("--width 3: must be below 2"),
+        "value": ValueError("two\nlines"),
+        "disk": OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "a file"),
+        "library's disk": RuntimeError(f"writing failed: {os.strerror(errno.ENOSPC)} (os error 28)"),
+        "foreign": LocalError("of its own"),
+        "stubborn": StubbornError(1, 2),
+    }[kind]
+
+
+def die(how):
+    print("its last words")
+    if how == "exit":
+        os._exit(3)
+    os.kill(os.getpid(), signal.Signals[how])
+    time.sleep(60)
+
+
+def sleep(seconds):
+    time.sleep(seconds)
+
+
+def not_picklable():
+    return lambda: None
+
+
+def signals():
+    """Whether Ctrl-C's signal is blocked here."""
+    return signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+
+def state(framework):
+    """What a framework computes with, once it is prepared."""
+    if framework.side == "torch":
+        import torch
+
+        deterministic = torch.are_deterministic_algorithms_enabled()
+        return torch.get_num_threads(), deterministic, str(torch.get_default_dtype()).removeprefix("torch.")
+    import keras
+    import tensorflow as tf
+    from tensorflow.python.framework.config import is_op_determinism_enabled
+
+    threading = tf.config.threading
+    threads = {threading.get_intra_op_parallelism_threads(), threading.get_inter_op_parallelism_threads()}
+    dtypes = {keras.config.floatx(), keras.config.dtype_policy().name}
+    return *threads, is_op_determinism_enabled(), *dtypes
+
+
+def change_dtype(framework, dtype):
+    framework.set_dtype(dtype)
+    return state(framework)

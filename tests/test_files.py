@@ -1,0 +1,21 @@
+import hashlib
+
+import pytest
+
+from compare import files
+
+
+def test_a_file_is_written_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "file"
+    files.write(path, "ä\r\n")
+    assert path.read_bytes() == "ä\r\n".encode()
+    files.write(path, b"bytes")
+    with pytest.raises(ZeroDivisionError), files.replacing(path) as unfinished:
+        unfinished.write_text(f"half {1 / 0}")
+    assert path.read_bytes() == b"bytes"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_hash_of_a_file_is_that_of_its_bytes(tmp_path):
+    (tmp_path / "file").write_bytes(b"abc")
+    assert files.sha256(tmp_path / "file") == files.sha256(b"abc") == hashlib.sha256(b"abc").hexdigest()
