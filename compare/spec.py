@@ -101,12 +101,19 @@ class Policy:
         )
 
     @property
+    def normalises(self) -> str:
+        """What the BN layers normalise with, in one line."""
+        moving = "updates" if self.updates else "keeps"
+        again = f", re-estimated {self.reestimate.replace('-', ' ')}" if self.reestimate else ""
+        return (
+            f"fit normalises with {self.fit_statistics} statistics and {moving} the moving ones{again}, "
+            f"evaluate with {self.evaluate_statistics} statistics"
+        )
+
+    @property
     def does(self) -> str:
         """What the policy trains and normalises with, in one line."""
-        moving = "updated" if self.updates else "kept"
-        again = f", moving ones re-estimated {self.reestimate.replace('-', ' ')}" if self.reestimate else ""
-        used = f"fit on {self.fit_statistics} statistics (moving: {moving}), evaluate on {self.evaluate_statistics}"
-        return f"trains {TRAINS[self.trains]}; {used}{again}"
+        return f"trains {TRAINS[self.trains]}; {self.normalises}"
 
     def normalises_as(self, behaviour: Behaviour) -> bool:
         """Whether BN layers that do this normalise, and keep their statistics, as under this policy."""

@@ -34,7 +34,7 @@ def signed(value: float, digits: int = 2) -> str:
     return text if text.strip("+-0.") else text[1:]
 
 
-def join(words: Iterable[str]) -> str:
+def join(words: Iterable[str], last: str = "and") -> str:
     """List words: ``a, b and c``."""
     words = list(words)
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} {last} {words[-1]}"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from compare.semantics.record import Row, read, releases
-from compare.spec import DEFAULT_POLICIES, POLICIES, InputError, Policy, choose
+from compare.semantics.record import read, releases
+from compare.spec import DEFAULT_POLICIES, POLICIES, InputError, choose
 
 # what a person writes on the BN layers, as the records have it -> what else may train beside the head
 SPELLINGS = {
@@ -33,7 +33,7 @@ def spelled(release: str) -> dict[str, str]:
     for name, policy in POLICIES.items():
         for spelling, trains in SPELLINGS.items():
             row = record.row(spelling)
-            if row is not None and policy.trains in trains and _is(policy, row):
+            if row and row.does and policy.trains in trains and policy.matches(row.does.behaviour):
                 found.setdefault(name, "nothing is frozen" if policy.trains == "all" else spelling)
         if policy.features:
             found[name] = FEATURES
@@ -72,24 +72,5 @@ def meanings(release: str, policies: list[str]) -> list[str]:
     """Say, a line a policy, what is written in that release and what it does."""
     can = spelled(release)
     return [
-        f"as {release}: {can[name]} ({name}): {_words(POLICIES[name])}" for name in policies if name in can
+        f"as {release}: {can[name]} ({name}): {POLICIES[name].normalises}" for name in policies if name in can
     ]
-
-
-def _is(policy: Policy, row: Row) -> bool:
-    """Whether a row's facts are a policy's. Features and re-estimated statistics are no spelling of a layer's."""
-    facts = row["facts"]
-    return not (policy.features or policy.reestimate) and (
-        policy.fit_statistics,
-        policy.updates,
-        policy.evaluate_statistics,
-        policy.trains in ("bn", "all"),
-    ) == (facts["fit"], facts["updates"] == "yes", facts["evaluate"], facts["gamma_beta_change"])
-
-
-def _words(policy: Policy) -> str:
-    moving = "updates" if policy.updates else "keeps"
-    return (
-        f"fit normalises with {policy.fit_statistics} statistics and {moving} the moving ones, "
-        f"evaluate with {policy.evaluate_statistics} statistics"
-    )

@@ -129,7 +129,7 @@ def _explain(spelling: str, asked: Sequence[str], recorded: Sequence[Record], as
     if as_json:
         found = [(record, row) for record in whole for row in [record.row(spelling)] if row]
         said = [
-            {**record.as_dict(), "rows": [row], "said": explanation(record, row, past)}
+            {**record.as_dict(), "rows": [row.as_dict()], "said": explanation(record, row, past)}
             for record, row in found
         ]
         print(json.dumps(said, indent=1))

@@ -7,11 +7,14 @@ which rule they moved.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 Arrays = dict[str, np.ndarray]
-SAME = 1e-3  # relative; a batch of 24 puts the variance rules 4e-2 apart, and rounding is below 1e-4
+Variance = Literal["biased", "unbiased", "doubly corrected", "of deviations"]
+# relative; a batch of 24 puts the variance rules 4e-2 apart, and rounding is below 1e-4
+SAME = 1e-3
 
 
 @dataclass(frozen=True)
@@ -48,13 +51,13 @@ class Step:
         return any(name in self.before and (self.before[name] != self.after[name]).any() for name in names)
 
 
-def normalised_with(step: Step, epsilon: float, tolerance: float) -> str:
+def normalised_with(step: Step, epsilon: float, tolerance: float) -> Literal["batch", "moving", "neither"]:
     """Tell what the layer normalised with from the loss that came out.
 
     Returns:
         ``batch``, ``moving`` or ``neither``.
     """
-    statistics = {"batch": step.batch}
+    statistics: dict[Literal["batch", "moving"], Arrays] = {"batch": step.batch}
     if "moving_mean" in step.before:
         statistics["moving"] = step.before
     for name, of in statistics.items():
@@ -66,18 +69,29 @@ def normalised_with(step: Step, epsilon: float, tolerance: float) -> str:
     return "neither"
 
 
-def rule(steps: list[Step], epsilon: float) -> dict | None:
-    """Tell by which rule the moving statistics moved.
+@dataclass(frozen=True)
+class Rule:
+    """By which rule moving statistics move.
+
+    Attributes:
+        decay: share of the old value that a step keeps; ``cumulative`` where every step so far weighs the same;
+            None where no such rule fits.
+        variance: the one that enters: ``biased``, ``unbiased``, ``doubly corrected`` (times n/(n-1), squared),
+            ``of deviations`` (the standard deviation is averaged); None where no such rule fits.
+        zero_debiased: whether the start is divided out, so that the first step throws the old value away.
+    """
+
+    decay: float | Literal["cumulative"] | None
+    variance: Variance | None
+    zero_debiased: bool
+
+
+def rule(steps: list[Step], epsilon: float) -> Rule | None:
+    """Tell by which rule the moving statistics moved; None where nothing moved.
 
     Args:
         steps: consecutive ones, at least three, on different batches.
         epsilon: the layer's.
-
-    Returns:
-        ``decay``: share of the old value that a step keeps, ``"cumulative"`` (every step so far weighs the
-        same) or None where no such rule fits; ``variance``: ``biased``, ``unbiased``, ``doubly corrected``,
-        ``of deviations`` (the standard deviation is averaged) or None; ``zero_debiased``. None where nothing
-        moved.
     """
     if not any(step.moved("moving_mean", "moving_variance") for step in steps):
         return None
@@ -85,7 +99,7 @@ def rule(steps: list[Step], epsilon: float) -> dict | None:
     decay, zero_debiased = _decay(kept)
     each = [_variances(step, share, epsilon) for step, share in zip(steps, kept, strict=True)]
     variance = next((name for name in each[0] if all(name in names for names in each)), None)
-    return {"decay": decay, "variance": variance, "zero_debiased": zero_debiased}
+    return Rule(decay, variance, zero_debiased)
 
 
 def _kept(step: Step) -> float:
@@ -95,7 +109,7 @@ def _kept(step: Step) -> float:
     return float(old @ new / (old @ old))
 
 
-def _decay(kept: list[float]) -> tuple[float | str | None, bool]:
+def _decay(kept: list[float]) -> tuple[float | Literal["cumulative"] | None, bool]:
     """The decay behind the shares that consecutive steps kept, and whether it was zero-debiased.
 
     A step that keeps s weighs 1 / (1 - s) batches: 1 / (1 - d) in every step of a moving average, one more
@@ -114,7 +128,7 @@ def _decay(kept: list[float]) -> tuple[float | str | None, bool]:
     return None, False
 
 
-def _variances(step: Step, kept: float, epsilon: float) -> list[str]:
+def _variances(step: Step, kept: float, epsilon: float) -> list[Variance]:
     """Which variances of the batch may have gone into the moving one; where nothing is kept, several."""
     if kept == 1:
         return []
@@ -125,7 +139,7 @@ def _variances(step: Step, kept: float, epsilon: float) -> list[str]:
         return ["biased"] if np.allclose(taken, 0, atol=SAME) else []
     factor = float(taken @ batch / (batch @ batch))
     corrected = n / (n - 1)
-    factors = {"biased": 1.0, "unbiased": corrected, "doubly corrected": corrected**2}
+    factors: dict[Variance, float] = {"biased": 1.0, "unbiased": corrected, "doubly corrected": corrected**2}
     names = [name for name, expected in factors.items() if abs(factor - expected) <= SAME * expected]
     deviations = kept * np.sqrt(old + epsilon) + (1 - kept) * np.sqrt(batch + epsilon)
     if np.allclose(new, deviations**2 - epsilon, rtol=SAME * (1 - kept)):

@@ -11,7 +11,7 @@ from types import ModuleType
 
 from compare.frameworks import Framework
 from compare.semantics.experiment import measure, reason, refused
-from compare.semantics.record import Row
+from compare.semantics.row import Row
 from compare.semantics.spelling import Spelling
 
 
@@ -51,11 +51,10 @@ class Bench:
         with _unwarned():
             try:
                 with self.subjects.subject(spelling) as subject:
-                    facts, error = measure(subject, spelling.shape)
+                    does, error = measure(subject, spelling.shape)
             except ValueError as refusal:
-                facts, error = refused(self.subjects.ORDEALS), reason(refusal)
-        note = f"{spelling.note} {error}".strip()
-        return {"spelling": spelling.title, "code": spelling.code, "facts": facts, "note": note}
+                does, error = refused(self.subjects.ORDEALS), reason(refusal)
+        return Row(spelling.title, spelling.code, does, f"{spelling.note} {error}".strip())
 
     def packages(self) -> dict[str, str]:
         """Versions of what computes."""

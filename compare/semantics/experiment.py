@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
-from compare.gap.observed import Arrays, Step, normalised_with, rule
+from compare.gap.observed import Arrays, Rule, Step, normalised_with, rule
+from compare.semantics.row import Measured, Uses
 
 Batch = tuple[np.ndarray, np.ndarray]
 # a mean far from the batches' own and, in the second channel, a variance as small as epsilon is large
@@ -17,15 +19,8 @@ STATE = {
     "moving_variance": np.array([0.5, 0.0625, 3.0]),
 }
 MEAN, DEVIATION = np.array([0.5, -1.0, 1.0]), np.array([1.0, 0.125, 2.0])
-RAISES: dict[str, Any] = {
-    "fit": "raises",
-    "updates": "no",
-    "rule": None,
-    "gamma_beta_gradient": False,
-    "gamma_beta_change": False,
-}
-LOST: dict[str, Any] = {"evaluate": "raises", "evaluate_updates": False}
-STEPS = 3  # what it takes to tell a zero-debiased average from a cumulative one
+# what it takes to tell a zero-debiased average from a cumulative one
+STEPS = 3
 
 
 class Subject(Protocol):
@@ -67,31 +62,59 @@ def batch(shape: tuple[int, ...], number: int) -> Batch:
     return np.round(x * 16) / 16, rng.standard_normal(shape)
 
 
-def measure(subject: Subject, shape: tuple[int, ...]) -> tuple[dict, str]:
-    """Measure a subject's facts, and whether training does the same after each ordeal.
+@dataclass(frozen=True)
+class Training:
+    """What three training steps show of a layer, with the fields of `compare.semantics.row.Measured`."""
+
+    fit: Uses
+    updates: bool = False
+    rule: Rule | None = None
+    gamma_beta_gradient: bool = False
+    gamma_beta_change: bool = False
+
+
+RAISES = Training("raises")
+
+
+def measure(subject: Subject, shape: tuple[int, ...]) -> tuple[Measured, str]:
+    """Measure what a subject does, and whether training does the same after each ordeal.
 
     Args:
         shape: of a batch, ``(N, ..., 3)``.
 
     Returns:
-        The facts of a row, and the error's text where training raised one.
+        What it does, and the error's text where training raised one.
     """
-    facts, error = _training(subject, shape)
+    trained, error = _training(subject, shape)
+    evaluate: Uses = "raises"
+    moves = False
     try:
-        evaluation = _evaluation(subject, shape)
+        evaluate, moves = _evaluation(subject, shape)
     except TypeError:
         if not error:
-            raise
-        evaluation = LOST  # a step that fails on JAX leaves a model without its variables
+            raise  # otherwise a step that fails on JAX leaves a model without its variables
     survives: dict[str, bool | None] = dict.fromkeys(subject.ordeals)
     if not error:
-        survives = {o: _training(subject.after(o), shape)[0] == facts for o in subject.ordeals}
-    return {**facts, **evaluation, "survives": survives}, error
+        survives = {o: _training(subject.after(o), shape)[0] == trained for o in subject.ordeals}
+    return _row(trained, evaluate, survives, moves), error
 
 
-def refused(ordeals: tuple[str, ...]) -> dict:
-    """The facts of a spelling that a framework refuses."""
-    return {**RAISES, **LOST, "survives": dict.fromkeys(ordeals)}
+def _row(trained: Training, evaluate: Uses, survives: dict[str, bool | None], moves: bool) -> Measured:
+    return Measured(
+        trained.fit,
+        trained.updates,
+        trained.rule,
+        trained.gamma_beta_gradient,
+        trained.gamma_beta_change,
+        evaluate,
+        survives,
+        moves,
+    )
+
+
+def refused(ordeals: tuple[str, ...]) -> Measured:
+    """What there is to say of a spelling that a framework refuses."""
+    return _row(RAISES, "raises", dict.fromkeys(ordeals), False)
 
 
 def reason(error: Exception) -> str:
@@ -99,8 +122,8 @@ def reason(error: Exception) -> str:
     return " ".join(f"{type(error).__name__}: {error}".split())
 
 
-def _training(subject: Subject, shape: tuple[int, ...]) -> tuple[dict[str, Any], str]:
-    """The facts of three training steps from the experiment's state."""
+def _training(subject: Subject, shape: tuple[int, ...]) -> tuple[Training, str]:
+    """Take three training steps from the experiment's state."""
     subject.set(STATE)
     batches, before, steps = [batch(shape, number) for number in range(STEPS)], subject.arrays(), []
     try:
@@ -112,20 +135,15 @@ def _training(subject: Subject, shape: tuple[int, ...]) -> tuple[dict[str, Any],
         before = after
     used = {normalised_with(step, subject.epsilon, subject.tolerance) for step in steps}
     moving = rule(steps, subject.epsilon)
-    return {
-        "fit": used.pop() if len(used) == 1 else "neither",
-        "updates": "yes" if moving else "no",
-        "rule": moving,
-        "gamma_beta_gradient": subject.gradient(),
-        "gamma_beta_change": any(step.moved("gamma", "beta") for step in steps),
-    }, ""
+    changes = any(step.moved("gamma", "beta") for step in steps)
+    fit: Uses = used.pop() if len(used) == 1 else "neither"
+    return Training(fit, moving is not None, moving, subject.gradient(), changes), ""
 
 
-def _evaluation(subject: Subject, shape: tuple[int, ...]) -> dict[str, Any]:
+def _evaluation(subject: Subject, shape: tuple[int, ...]) -> tuple[Uses, bool]:
+    """What evaluation normalises with, and whether it moves the moving statistics."""
     (x, y), before = batch(shape, STEPS), subject.arrays()
     loss = subject.evaluate(x, y)
     step = Step(x, y, loss, before, subject.arrays())
-    return {
-        "evaluate": normalised_with(step, subject.epsilon, subject.tolerance),
-        "evaluate_updates": step.moved("moving_mean", "moving_variance"),
-    }
+    used = normalised_with(step, subject.epsilon, subject.tolerance)
+    return used, step.moved("moving_mean", "moving_variance")

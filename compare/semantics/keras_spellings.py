@@ -4,6 +4,7 @@ import keras
 import numpy as np
 from keras.layers import BatchNormalization
 
+from compare.semantics.row import Row
 from compare.semantics.spelling import EPOCH_LOSSES, ONE_ROW, ROWS, Spelling, collect
 
 SPELLINGS: list[Spelling] = []
@@ -344,5 +345,4 @@ def epoch_averages():
     """Measure the row about an epoch's average."""
     found = {name: EPOCH_LOSSES[round(float(loss), 3)] for name, loss in epoch_losses().items()}
     spelled = Spelling("epoch averages of fit, evaluate", epoch_losses)
-    row = {"spelling": spelled.title, "code": spelled.code, "facts": None, "note": spelled.note}
-    return [{**row, "epoch_loss": found}]
+    return [Row(spelled.title, spelled.code, None, spelled.note, found)]

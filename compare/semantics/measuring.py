@@ -9,7 +9,8 @@ from typing import Any
 from compare.frameworks import FRAMEWORKS
 from compare.processes.local import Local
 from compare.semantics.bench import measured
-from compare.semantics.record import Record, Row
+from compare.semantics.record import Record
+from compare.semantics.row import Row
 
 # tracing makes Keras on TensorFlow slow enough for two processes
 PARTS = {"keras": 2}

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from compare.frameworks import FRAMEWORKS
+from compare.pages.render import render as fill
 from compare.semantics.record import Record, read, releases
+from compare.semantics.row import Measured
 from compare.semantics.surprises import surprises
-from compare.semantics.terminal import COLUMNS, cells, differing, epoch, facts_rows
+from compare.semantics.terminal import COLUMNS, cells, differing, epoch, layer_rows
 from compare.semantics.timeline import timeline
-from compare.semantics.words import gap, policy
+from compare.semantics.words import policy
 
-TESTED = ("keras", "keras-torch", "torch")  # what the tests measure again and compare with the records
+# what the tests measure again and compare with the records
+TESTED = ("keras", "keras-torch", "torch")
 
 
 def chapter() -> str:
@@ -26,29 +26,32 @@ def chapter() -> str:
 
 def render(records: Sequence[Record]) -> str:
     """Render records as Markdown: the time line, the surprises, a table a release, and each row's code."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters["how"] = _how
-    environment.filters["cell"] = lambda text: str(text).replace("|", "\\|").replace("*", "\\*")
-    return environment.get_template("page.md.j2").render(
-        records=records,
-        columns=COLUMNS,
-        periods=timeline(records),
-        surprises=list(surprises(records)),
-        codes=_codes(records),
-        cells=cells,
-        differing=lambda record: differing(record, records),
-        facts_rows=facts_rows,
-        epoch=epoch,
-        gap=gap,
-        policies=lambda row: " or ".join(f"`{p.name}`" for p in policy(row["facts"])[0]),
-        but=lambda row: policy(row["facts"])[1],
-    )
+    context = {
+        "records": records,
+        "columns": COLUMNS,
+        "periods": timeline(records),
+        "surprises": list(surprises(records)),
+        "codes": _codes(records),
+        "cells": lambda does: [_escaped(cell) for cell in cells(does)],
+        "differing": lambda record: differing(record, records),
+        "layer_rows": layer_rows,
+        "epoch": epoch,
+        "policies": _policies,
+        "how": _how,
+        "hows": lambda period: "; ".join(dict.fromkeys(map(_how, period.records))),
+    }
+    return fill("semantics/page.md.j2", context)
+
+
+def _escaped(cell: str) -> str:
+    """A cell of a Markdown table."""
+    return cell.replace("|", "\\|").replace("*", "\\*")
+
+
+def _policies(does: Measured) -> str:
+    """The policies that do this; none where one is only near."""
+    found, but = policy(does)
+    return "" if but else " or ".join(f"`{own.name}`" for own in found)
 
 
 def _how(record: Record) -> str:
@@ -62,5 +65,5 @@ def _codes(records: Sequence[Record]) -> list[tuple[str, str, str, list[str]]]:
     codes: dict[tuple[str, str, str], list[str]] = {}
     for record in records:
         for row in record.rows:
-            codes.setdefault((record.side, row["spelling"], row["code"].strip()), []).append(record.label)
+            codes.setdefault((record.side, row.spelling, row.code.strip()), []).append(record.label)
     return [(*key, labels) for key, labels in codes.items()]

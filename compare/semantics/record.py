@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from compare.frameworks import FRAMEWORKS
+from compare.semantics.row import Row, read_row
 from compare.spec import InputError, choose
 
 RECORDS = Path(__file__).parent / "records"
-CORE = ("fit", "updates", "gamma_beta_change", "evaluate")
 CALLED = {"keras": "Keras", "tensorflow": "TensorFlow", "torch": "PyTorch", "jax": "JAX"}
 # when a release came out: year and month
 RELEASED = {
@@ -29,8 +29,6 @@ RELEASED = {
     "tf-keras-2.21": "2026-03",
 }
 
-Row = dict[str, Any]
-
 
 @dataclass(frozen=True)
 class Record:
@@ -40,7 +38,7 @@ class Record:
         release: ``keras-2.2.4``, ``keras-3.15.1-jax``, ``torch-2.14.1``.
         packages: name -> version of everything that computed.
         date: of the measurement, ISO 8601.
-        rows: ``spelling``, ``code``, ``facts``, ``note``, and ``epoch_loss`` where the row is about that.
+        rows: a spelling each.
         measured: now, by this process's workers; else it was recorded then.
     """
 
@@ -79,20 +77,15 @@ class Record:
 
     def row(self, spelling: str) -> Row | None:
         """The row of a spelling, if there is one."""
-        return next((row for row in self.rows if row["spelling"] == spelling), None)
+        return next((row for row in self.rows if row.spelling == spelling), None)
 
-    def as_dict(self) -> dict:
+    def as_dict(self) -> dict[str, Any]:
         """The record as JSON can hold it."""
         how = "measured" if self.measured else "recorded"
-        rows = list(self.rows)
+        rows = [row.as_dict() for row in self.rows]
         return {
             "release": self.release, "how": how, "packages": self.packages, "date": self.date, "rows": rows
         }  # fmt: skip
-
-
-def core(row: Row) -> tuple:
-    """What two rows must have in common to do the same, the rule of the update aside."""
-    return tuple(row["facts"][name] for name in CORE)
 
 
 def releases() -> list[str]:
@@ -113,19 +106,7 @@ def read(release: str) -> Record:
             f"release {release!r} isn't recorded; there are {there}. Record one with tools/legacy_keras"
         )
     data = json.loads((RECORDS / f"{release}.json").read_text())
-    return Record(data["release"], data["packages"], data["date"], data["rows"])
-
-
-def of_framework(name: str) -> Record:
-    """Read what is recorded of a framework of today.
-
-    Raises:
-        InputError: nothing is.
-    """
-    found = [record for record in map(read, releases()) if record.framework == name]
-    if not found:
-        raise InputError(f"framework {name!r} isn't recorded; record it with python -m tools.semantics_page")
-    return found[-1]
+    return Record(data["release"], data["packages"], data["date"], [read_row(row) for row in data["rows"]])
 
 
 def find(spelling: str, records: Sequence[Record]) -> str:
@@ -134,7 +115,7 @@ def find(spelling: str, records: Sequence[Record]) -> str:
     Raises:
         InputError: none has it, or several.
     """
-    names = list(dict.fromkeys(row["spelling"] for record in records for row in record.rows))
+    names = list(dict.fromkeys(row.spelling for record in records for row in record.rows))
     if spelling in names:
         return spelling
     parts = [name for name in names if spelling.lower() in name.lower()]
@@ -148,21 +129,14 @@ def find(spelling: str, records: Sequence[Record]) -> str:
 def differences(recorded: Record, fresh: Record) -> list[str]:
     """Say where two records of one framework disagree, a line a cell."""
     lines = []
-    names = [row["spelling"] for row in (*recorded.rows, *fresh.rows)]
+    names = [row.spelling for row in (*recorded.rows, *fresh.rows)]
     for name in dict.fromkeys(names):
         was, now = recorded.row(name), fresh.row(name)
         if was is None or now is None:
             lines.append(f"{name}: {'not recorded' if was is None else 'not measured'}")
             continue
-        before, after = _flat(was), _flat(now)
+        before, after = was.cells, now.cells
         for fact in dict.fromkeys([*before, *after]):
             if before.get(fact) != after.get(fact):
                 lines.append(f"{name}: {fact}: was {before.get(fact)}, is {after.get(fact)}")
     return lines
-
-
-def _flat(row: Row) -> dict[str, Any]:
-    facts = {"evaluate_updates": False, **(row["facts"] or {})}
-    rule = facts.pop("rule", None) or {}
-    survives = {f"survives {ordeal}": kept for ordeal, kept in facts.pop("survives", {}).items()}
-    return {**facts, **rule, **survives, **row.get("epoch_loss", {})}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from compare.semantics.record import Record, Row
+from compare.semantics.record import Record
+from compare.semantics.row import Row
 
 # where a release's name starts so, its spelling, and what is surprising about the row
 SURPRISES = (

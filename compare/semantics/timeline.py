@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from compare.semantics.record import RELEASED, Record, Row, core
+from compare.semantics.record import RELEASED, Record
+from compare.semantics.row import Measured
 
 FROZEN = {"keras": "layer.trainable = False", "torch": "requires_grad_(False)"}
 TODAY = "today"
@@ -18,11 +18,13 @@ class Period:
 
     Attributes:
         records: the releases.
-        row: what the first of them does.
+        spelling: what is written.
+        does: what the layer does in the first of them.
     """
 
     records: tuple[Record, ...]
-    row: Row
+    spelling: str
+    does: Measured
 
     @property
     def when(self) -> str:
@@ -42,13 +44,15 @@ class Period:
 
 def timeline(records: Sequence[Record]) -> list[Period]:
     """Take together the releases that agree on a frozen layer; what is measured now stays apart."""
-    periods: dict[str, list[tuple[Record, Row]]] = {}
+    periods: dict[object, list[Record]] = {}
+    first: dict[object, Measured] = {}
     for record in sorted(records, key=_order):
         row = record.row(FROZEN[record.side])
-        if row is not None:
-            key = json.dumps([record.side, record.measured, core(row), row["facts"]["rule"]])
-            periods.setdefault(key, []).append((record, row))
-    return [Period(tuple(record for record, _ in found), found[0][1]) for found in periods.values()]
+        if row is not None and row.does is not None:
+            key = (record.side, record.measured, row.does.behaviour, row.does.rule)
+            periods.setdefault(key, []).append(record)
+            first.setdefault(key, row.does)
+    return [Period(tuple(found), FROZEN[found[0].side], first[key]) for key, found in periods.items()]
 
 
 def _order(record: Record) -> tuple[bool, str, str]:

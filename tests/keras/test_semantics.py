@@ -7,7 +7,8 @@ from compare.semantics import keras_spellings, keras_subject
 from compare.semantics.bench import Bench
 from compare.semantics.keras_spellings import SPELLINGS
 from compare.semantics.page import TESTED
-from compare.semantics.record import Record, differences, of_framework
+from compare.semantics.record import Record, differences
+from tests.support.recorded import of_framework
 
 RECORDED = of_framework("keras")
 BENCH = Bench("keras", keras_spellings, keras_subject)
@@ -16,7 +17,7 @@ BENCH = Bench("keras", keras_spellings, keras_subject)
 def departures(spelling):
     """Where a fresh measurement and the record, and so the page, disagree."""
     fresh = BENCH.row(spelling)
-    assert fresh["code"] == RECORDED.row(spelling.title)["code"]
+    assert fresh.code == RECORDED.row(spelling.title).code
     recorded = Record("recorded", {}, "", [RECORDED.row(spelling.title)])
     return differences(recorded, Record("fresh", {}, "", [fresh]))
 
@@ -28,13 +29,13 @@ def test_the_table_is_what_is_measured(spelling):
 
 def test_the_epochs_averages_are_what_is_measured():
     (fresh,) = BENCH.epochs()
-    assert fresh == RECORDED.row(fresh["spelling"])
-    assert set(fresh["epoch_loss"].values()) == {"the samples' mean"}
+    assert fresh == RECORDED.row(fresh.spelling)
+    assert set(fresh.epoch_loss.values()) == {"the samples' mean"}
 
 
 def test_the_table_has_these_rows_in_this_order():
     assert "keras" in TESTED
-    rows = [row["spelling"] for row in RECORDED.rows if not row.get("epoch_loss")]
+    rows = [row.spelling for row in RECORDED.rows if not row.epoch_loss]
     assert rows == [spelling.title for spelling in SPELLINGS]
     assert RECORDED.packages["keras"] == keras.__version__
 

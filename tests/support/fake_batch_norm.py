@@ -1,24 +1,27 @@
-"""A batch normalisation layer in numpy that does what a row of facts says: a framework with any behaviour."""
+"""A batch normalisation layer in numpy that does what a measured row says: a framework with any behaviour."""
+
+from dataclasses import asdict, replace
 
 import numpy as np
 
+from compare.gap.observed import Rule
 from compare.semantics.experiment import STATE
 
 EPSILON = 1e-3
 
 
 class FakeSubject:
-    """A subject that behaves as its facts say.
+    """A subject that does what it is told.
 
     Args:
-        facts: as in a record's row.
+        does: as in a record's row.
     """
 
     epsilon, tolerance = EPSILON, 1e-6
 
-    def __init__(self, facts):
-        self.facts = facts
-        self.ordeals = tuple(o for o, kept in facts["survives"].items() if kept is not None)
+    def __init__(self, does):
+        self.does = does
+        self.ordeals = tuple(o for o, kept in does.survives.items() if kept is not None)
         self.state = {name: array.copy() for name, array in STATE.items()}
         self.steps, self.shadow = 0, {"moving_mean": 0.0, "moving_variance": 0.0}
 
@@ -29,31 +32,31 @@ class FakeSubject:
         self.state = {name: array.copy() for name, array in arrays.items()}
 
     def fit(self, batches):
-        if self.facts["fit"] == "raises":
+        if self.does.fit == "raises":
             raise ValueError("no training here")
         return [(self._step(x, y), self.arrays()) for x, y in batches]
 
     def gradient(self):
-        return self.facts["gamma_beta_gradient"]
+        return self.does.gamma_beta_gradient
 
     def evaluate(self, x, y):
-        if self.facts["evaluate"] == "raises":
+        if self.does.evaluate == "raises":
             raise TypeError("no model left")
-        loss = self._loss(x, y, self.facts["evaluate"])
-        if self.facts.get("evaluate_updates"):
+        loss = self._loss(x, y, self.does.evaluate)
+        if self.does.evaluate_updates:
             self.state["moving_mean"] += 0.01
         return loss
 
     def after(self, ordeal):
-        kept = self.facts["survives"][ordeal]
-        return FakeSubject(self.facts if kept else flipped(self.facts, "fit"))
+        kept = self.does.survives[ordeal]
+        return FakeSubject(self.does if kept else flipped(self.does, "fit"))
 
     def _step(self, x, y):
-        loss = self._loss(x, y, self.facts["fit"])
+        loss = self._loss(x, y, self.does.fit)
         self.steps += 1
-        if self.facts["updates"] == "yes":
-            self._update(x, **self.facts["rule"])
-        if self.facts["gamma_beta_change"]:
+        if self.does.updates:
+            self._update(x, **asdict(self.does.rule))
+        if self.does.gamma_beta_change:
             self.state["gamma"] -= 0.01
         return loss
 
@@ -98,36 +101,35 @@ OTHER = {
 }
 
 
-def cells(facts):
-    """The facts of a row that a flip can be seen in: names, those of the rule and of survival among them."""
-    raises = facts["fit"] == "raises"
+def cells(does):
+    """The cells of a row that a flip can be seen in: names, those of the rule and of survival among them."""
+    raises = does.fit == "raises"
     names = ["fit"] if raises else ["fit", "updates", "gamma_beta_gradient", "gamma_beta_change"]
-    names += ["evaluate", "evaluate_updates"] if facts["evaluate"] != "raises" else []
-    if facts["rule"]:
+    names += ["evaluate", "evaluate_updates"] if does.evaluate != "raises" else []
+    if does.rule:
         names += ["decay", "variance"]
         # with nothing kept of the old value there is no start at zero to divide out
-        names += ["zero_debiased"] if facts["rule"]["decay"] not in (0.0, "cumulative") else []
-    return names + [f"survives {name}" for name, kept in facts["survives"].items() if kept is not None]
+        names += ["zero_debiased"] if does.rule.decay not in (0.0, "cumulative") else []
+    return names + [f"survives {name}" for name, kept in does.survives.items() if kept is not None]
 
 
-def flipped(facts, cell):
-    """The facts with one of them otherwise."""
-    rule, survives = facts["rule"], facts["survives"]
+def flipped(does, cell):
+    """The same row with one of its cells otherwise."""
+    rule, survives = does.rule, does.survives
     if cell.startswith("survives "):
         name = cell.removeprefix("survives ")
-        return {**facts, "survives": {**survives, name: not survives[name]}}
+        return replace(does, survives={**survives, name: not survives[name]})
     if cell == "updates":
-        plain = {"decay": 0.99, "variance": "biased", "zero_debiased": False}
-        other = "no" if facts["updates"] == "yes" else "yes"
-        return {**facts, "updates": other, "rule": None if other == "no" else plain}
+        return replace(
+            does, updates=not does.updates, rule=None if does.updates else Rule(0.99, "biased", False)
+        )
     if cell == "decay":
-        return {**facts, "rule": {**rule, "decay": 0.95}}
+        return replace(does, rule=replace(rule, decay=0.95))
     if cell == "zero_debiased":
-        return {**facts, "rule": {**rule, "zero_debiased": not rule["zero_debiased"]}}
+        return replace(does, rule=replace(rule, zero_debiased=not rule.zero_debiased))
     if cell == "variance":
-        return {**facts, "rule": {**rule, "variance": OTHER["variance"][rule["variance"]]}}
-    if facts["fit"] == "raises" and cell == "fit":
-        return {**facts, "fit": "batch", "evaluate": "moving"}
-    if cell in OTHER:
-        return {**facts, cell: OTHER[cell][facts[cell]]}
-    return {**facts, cell: not facts.get(cell, False)}
+        return replace(does, rule=replace(rule, variance=OTHER["variance"][rule.variance]))
+    if does.fit == "raises" and cell == "fit":
+        return replace(does, fit="batch", evaluate="moving")
+    value = getattr(does, cell)
+    return replace(does, **{cell: OTHER[cell][value] if cell in OTHER else not value})

@@ -3,25 +3,25 @@
 import os
 
 from compare.semantics.record import Record
+from compare.semantics.row import Measured, Row
 
 TITLES = ["layer.trainable = False", "requires_grad_(False)", "bn relapse"]
-FACTS = {
-    "fit": "batch",
-    "updates": "no",
-    "rule": None,
-    "gamma_beta_gradient": False,
-    "gamma_beta_change": False,
-    "evaluate": "moving",
-    "evaluate_updates": False,
-    "survives": {"fit": True},
-}
-ROWS = [{"spelling": title, "code": "pass", "facts": FACTS, "note": ""} for title in TITLES]
+DOES = Measured(
+    fit="batch",
+    updates=False,
+    rule=None,
+    gamma_beta_gradient=False,
+    gamma_beta_change=False,
+    evaluate="moving",
+    survives={"fit": True},
+)
+ROWS = [Row(title, "pass", DOES, "") for title in TITLES]
 RECORD = Record("fake-1", {}, "", ROWS)
 
 
 def measured(framework, only, part, parts):
     if only == "crash":
         os._exit(3)
-    rows = [(at, row) for at, row in enumerate(ROWS) if only in (None, row["spelling"])]
+    rows = [(at, row) for at, row in enumerate(ROWS) if only in (None, row.spelling)]
     packages = dict.fromkeys((*framework.needs, "python"), "9.0")
     return rows[part::parts], packages

@@ -7,8 +7,9 @@ from torch import nn
 from compare.semantics import torch_spellings, torch_subject
 from compare.semantics.bench import Bench
 from compare.semantics.page import TESTED
-from compare.semantics.record import Record, differences, of_framework
+from compare.semantics.record import Record, differences
 from compare.semantics.torch_spellings import SPELLINGS
+from tests.support.recorded import of_framework
 
 RECORDED = of_framework("torch")
 BENCH = Bench("torch", torch_spellings, torch_subject)
@@ -17,7 +18,7 @@ BENCH = Bench("torch", torch_spellings, torch_subject)
 def departures(spelling):
     """Where a fresh measurement and the record, and so the page, disagree."""
     fresh = BENCH.row(spelling)
-    assert fresh["code"] == RECORDED.row(spelling.title)["code"]
+    assert fresh.code == RECORDED.row(spelling.title).code
     recorded = Record("recorded", {}, "", [RECORDED.row(spelling.title)])
     return differences(recorded, Record("fresh", {}, "", [fresh]))
 
@@ -29,7 +30,7 @@ def test_the_table_is_what_is_measured(spelling):
 
 def test_the_table_has_these_rows_in_this_order():
     assert "torch" in TESTED
-    assert [row["spelling"] for row in RECORDED.rows] == [spelling.title for spelling in SPELLINGS]
+    assert [row.spelling for row in RECORDED.rows] == [spelling.title for spelling in SPELLINGS]
     assert RECORDED.packages["torch"] == torch.__version__.partition("+")[0]
 
 
