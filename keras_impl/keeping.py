@@ -216,7 +216,8 @@ def _framework_generator():
         return sys.modules["torch"].get_rng_state().numpy().copy()
     if keras.backend.backend() == "tensorflow":
         context = _tensorflow_context()
-        return context._seed, None if context._rng is None else context._rng.getstate()
+        generator = getattr(context, "_rng", None)  # none until the first seed is set or drawn
+        return context._seed, generator and generator.getstate()
     return None
 
 
@@ -230,7 +231,7 @@ def _set_framework_generator(kept):
         if generator is None:
             context._rng = None
         else:
-            context._rng = context._rng or random.Random()
+            context._rng = getattr(context, "_rng", None) or random.Random()
             context._rng.setstate(generator)
 
 

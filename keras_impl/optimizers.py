@@ -9,8 +9,8 @@ whatever the variables' dtype. With the textbook's betas a float64 step is off b
 import keras
 import numpy as np
 
+from .names import of_weights
 from .releases import release_of
-from .weights import _names
 
 NAMES = ("adam", "adamw", "rmsprop", "sgd")
 
@@ -110,14 +110,14 @@ def _check(name, momentum, weight_decay, release):
 
 
 def _kernels(model):
-    return [weight for name, weight in _names(model).items() if name.endswith("/kernel")]
+    return [weight for name, weight in of_weights(model).items() if name.endswith("/kernel")]
 
 
 def _slots(model, optimizer):
     """Map slot and neutral name to the optimizer's variables, which carry the weight's path and the slot's name."""
     own = {variable.name: variable for variable in optimizer.variables}
     slots = {}
-    for name, weight in _names(model).items():
+    for name, weight in of_weights(model).items():
         for slot in ("momentum", "velocity"):
             variable = own.get(f"{weight.path.replace('/', '_')}_{slot}")
             if variable is not None:

@@ -4,15 +4,14 @@ A batch is ``(inputs, labels)`` or ``(inputs, labels, weights)``: float32 arrays
 as they are; labels ``(N, 1)``, weights of the samples ``(N,)``. The model is left as it was, whatever happens.
 """
 
-from contextlib import ExitStack, contextmanager
-from functools import partial
+from contextlib import contextmanager
 from weakref import WeakKeyDictionary
 
 import keras
 import numpy as np
 
-from . import statistics, training
-from .keeping import replaced
+from . import modes, training
+from .batches import Epochs
 
 _in_fit: WeakKeyDictionary = WeakKeyDictionary()  # body -> the same layers, for the passes as in `fit`
 
@@ -51,7 +50,7 @@ def measure(model, batches, *, dropout=False, normalise="evaluate"):
     if not model.compiled:
         training.compile(model)
     total, count, correct = 0.0, 0, 0.0
-    with _as_in(model, normalise):
+    with modes.switched(model, dropout, normalise):
         for step in range(len(batches)):
             x, y, *weights = batches[step]
             outputs = model(x, training=dropout)
@@ -72,8 +71,9 @@ def features(body, batches, normalise="evaluate"):
         if body not in _in_fit:
             _in_fit[body] = keras.Model(body.input, body.output)
         body = _in_fit[body]
-    with _as_in(body, normalise):
-        return body.predict(training._Epochs(lambda epoch: batches), verbose=0)
+    body.make_predict_function()  # before the modes are set, since all that is set in them goes again
+    with modes.switched(body, False, normalise):
+        return body.predict(Epochs(lambda epoch: batches), verbose=0)
 
 
 def penalty(model):
@@ -82,20 +82,6 @@ def penalty(model):
     DIFFERS: Keras's regularizers are part of the loss; PyTorch's weight decay is the optimizer's, so it is 0.
     """
     return float(sum(weight.regularizer(weight) for weight in model.trainable_weights if weight.regularizer))
-
-
-@contextmanager
-def _as_in(model, normalise):
-    """Make BN layers normalise as in training, which doesn't move their statistics here, or in evaluation."""
-    with statistics.substituted(model, {}), ExitStack() as stack:
-        for layer in statistics.batch_norms(model).values():
-            call = partial(_call, layer.call, normalise == "fit")
-            stack.enter_context(replaced(layer, call=call, momentum=1.0))
-        yield
-
-
-def _call(call, as_in_fit, inputs, training=None, **options):
-    return call(inputs, training=as_in_fit, **options)
 
 
 def _counters(model):

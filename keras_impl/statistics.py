@@ -4,17 +4,16 @@ Statistics are ``name -> (mean, variance)``, float64 arrays ``(C,)``. A layer's 
 has it, and else the path to it (``encoder/conv1_bn``).
 """
 
-from collections import Counter
 from contextlib import ExitStack, contextmanager
 from functools import partial
 
 import keras
 import numpy as np
 
-from . import lockstep
+from . import lockstep, modes, names
+from .batches import tensors
+from .bn_policy import BATCH_NORM
 from .keeping import replaced
-
-BATCH_NORM = keras.layers.BatchNormalization
 
 
 def batch_norms(model):
@@ -23,9 +22,7 @@ def batch_norms(model):
     Raises:
         ValueError: a layer isn't built yet.
     """
-    found = {layer: path for path, layer in _walk(model) if isinstance(layer, BATCH_NORM)}
-    count = Counter(layer.name for layer in found)
-    layers = {path if count[layer.name] > 1 else layer.name: layer for layer, path in found.items()}
+    layers = names.of_layers(model, BATCH_NORM)
     for name, layer in layers.items():
         if not layer.built:
             raise ValueError(f"layer {name} isn't built yet; call the model once on a batch")
@@ -85,7 +82,7 @@ def population(model, batches, weights=None, take=None):
 
     forwards = [partial(forward, i) for i in range(len(batches))]
     # the layers are in inference mode and get their population statistics as moving ones, until the end
-    with substituted(model, {}), ExitStack() as stack:
+    with modes.in_inference(model), ExitStack() as stack:
         for layer in model._flatten_layers():
             if hasattr(layer, "_run_through_graph"):  # a functional model
                 stack.enter_context(replaced(layer, _run_through_graph=forgetful(layer)))
@@ -161,30 +158,22 @@ def _put(layers, statistics):
             variable.assign(np.asarray(values, variable.dtype))
 
 
-def _walk(layer, path=""):
-    """Yield (path, layer) for all layers inside a layer."""
-    for child in layer._flatten_layers(include_self=False, recursive=False):
-        yield path + child.name, child
-        yield from _walk(child, f"{path}{child.name}/")
-
-
 @contextmanager
 def _stopping(layer, name):
-    """Make every forward pass stop before the layer, which then normalises in inference mode."""
+    """Make every forward pass stop before the layer."""
     call = layer.call
 
     def stop_and_call(inputs, training=None, **options):
         lockstep.stop(name, _moments(inputs, layer.axis, options.get("mask")))
-        return call(inputs, training=False, **options)
+        return call(inputs, training=training, **options)
 
-    with replaced(layer, call=stop_and_call, evaluates_with="moving"):  # the latter for this project's layers
+    with replaced(layer, call=stop_and_call):
         yield
 
 
 def _inputs(batch):
     """Make tensors of a batch's inputs, so that its arrays aren't in memory as long as the pass takes."""
-    inputs = batch[0] if isinstance(batch, tuple) else batch
-    return keras.tree.map_structure(keras.ops.convert_to_tensor, inputs)
+    return tensors((batch[0] if isinstance(batch, tuple) else batch,))[0]
 
 
 def _moments(x, axis, mask):

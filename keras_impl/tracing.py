@@ -4,12 +4,12 @@ Layers have their neutral names, arrays their neutral layout: images and feature
 """
 
 import inspect
-from contextlib import contextmanager
 
 import keras
 import numpy as np
 
-from . import bn_policy, optimizers, transfer, weights
+from . import bn_policy, modes, names, optimizers, transfer, weights
+from .batches import array, tensor
 from .layers import CounterDropout
 
 _STRUCTURE = (keras.layers.InputLayer, keras.layers.ZeroPadding2D)  # the padding counts as the next layer's
@@ -58,12 +58,12 @@ def forward(model, images, training=False, reference=None):
     """
     outputs = {}
 
-    def record(name, tensor):
-        outputs[name] = np.array(keras.ops.convert_to_numpy(tensor))
-        return tensor if reference is None else keras.ops.convert_to_tensor(reference[name], tensor.dtype)
+    def record(name, output):
+        outputs[name] = array(output)
+        return output if reference is None else tensor(reference[name], output)
 
     backbone, head = transfer.parts(model)
-    with _kept(model):
+    with modes.kept(model):
         x = record("images", keras.ops.convert_to_tensor(images, keras.config.floatx()))
         x = _run(backbone, x, training, record)
         x = record("pool", model.get_layer("pool")(x))
@@ -105,9 +105,9 @@ class Training:
 
         DIFFERS: they hold coupled weight decay, which is part of the loss; PyTorch's SGD adds it in its step.
         """
-        names = {id(weight): name for name, weight in weights._names(self.model).items()}
+        of_weight = {id(weight): name for name, weight in names.of_weights(self.model).items()}
         pairs = zip(self.model.trainable_variables, self.recorder.gradients, strict=True)
-        return {names[id(weight)]: np.array(gradient.numpy()) for weight, gradient in pairs}
+        return {of_weight[id(weight)]: np.array(gradient.numpy()) for weight, gradient in pairs}
 
     def evaluate(self, images, labels):
         """Return loss and probabilities in inference mode; arguments as in `step`."""
@@ -129,10 +129,10 @@ class Training:
     def from_arrays(self, arrays):
         """Set the state to copies of what `to_arrays` of either framework returned."""
         parts = {"weights": {}, "optimizer": {}}
-        for name, array in arrays.items():
+        for name, values in arrays.items():
             part, _, rest = name.partition("/")
             if rest:
-                parts[part][rest] = array
+                parts[part][rest] = values
         weights.from_arrays(self.model, parts["weights"])
         optimizers.from_arrays(self.model, self.optimizer, parts["optimizer"])
         for layer in _dropouts(self.model):
@@ -226,20 +226,6 @@ def _padding(layer, window, pads):
         return "same"
     same = [side for size in window for side in ((size - 1) // 2, size // 2)]
     return [a + b for a, b in zip(padding, same, strict=True)]
-
-
-@contextmanager
-def _kept(model):
-    """Put moving statistics and counters back at the end."""
-    layers = [layer for layer in bn_policy.leaves(model) if isinstance(layer, bn_policy.BATCH_NORM)]
-    variables = [v for layer in layers for v in (layer.moving_mean, layer.moving_variance)]
-    variables += [layer.step for layer in _dropouts(model)]
-    kept = [(variable, variable.numpy().copy()) for variable in variables]
-    try:
-        yield
-    finally:
-        for variable, value in kept:
-            variable.assign(value)
 
 
 def _dropouts(model):

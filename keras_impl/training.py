@@ -7,6 +7,7 @@ import math
 
 import keras
 
+from .batches import Epochs
 from .metrics import metrics
 
 
@@ -45,7 +46,7 @@ def fit(model, optimizer, train, *, epochs, patience=5, reduce_lr=False, after_s
     """
     compile(model, optimizer)
     optimizer.build(model.trainable_variables)  # else the first step makes its variables, and is traced twice
-    epochs_of = _Epochs(train)
+    epochs_of = Epochs(train)
     watch = _Watch(epochs_of, after_step, after_epoch)
     callbacks = [watch, keras.callbacks.EarlyStopping("val_loss", patience=patience, mode="min")]
     if reduce_lr:
@@ -60,21 +61,6 @@ def fit(model, optimizer, train, *, epochs, patience=5, reduce_lr=False, after_s
 def compile(model, optimizer=None):  # noqa: A001 - Keras's own word for it
     """Compile a model, or its head alone, with the project's loss and metrics."""
     model.compile(optimizer or "adam", loss="binary_crossentropy", metrics=metrics())
-
-
-class _Epochs(keras.utils.PyDataset):
-    """Batches of the current epoch."""
-
-    def __init__(self, batches_of):
-        super().__init__()
-        self.batches_of = batches_of
-        self.epoch = 0
-
-    def __len__(self):
-        return len(self.batches_of(self.epoch))
-
-    def __getitem__(self, step):
-        return self.batches_of(self.epoch)[step]
 
 
 class _Watch(keras.callbacks.Callback):
@@ -110,7 +96,7 @@ def evaluate(model, batches):
     """
     if not model.compiled:
         compile(model)
-    return model.evaluate(_Epochs(lambda epoch: batches), verbose=0, return_dict=True)
+    return model.evaluate(Epochs(lambda epoch: batches), verbose=0, return_dict=True)
 
 
 def extract_features(model, batches):
@@ -120,4 +106,4 @@ def extract_features(model, batches):
         Pooled features, ``(N, C)`` float32, in the order of the batches.
     """
     features = keras.Model(model.inputs, model.get_layer("pool").output)
-    return features.predict(_Epochs(lambda epoch: batches), verbose=0)
+    return features.predict(Epochs(lambda epoch: batches), verbose=0)

@@ -6,6 +6,8 @@ Names and layouts are Keras's: ``conv1_conv/kernel`` is ``(height, width, in, ou
 
 import numpy as np
 
+from .names import of_weights
+
 
 def to_arrays(model):
     """Copy a model's weights and moving statistics into arrays.
@@ -20,7 +22,7 @@ def to_arrays(model):
     Raises:
         ValueError: two layers have the same name.
     """
-    return {name: np.array(weight.numpy()) for name, weight in _names(model).items()}
+    return {name: np.array(weight.numpy()) for name, weight in of_weights(model).items()}
 
 
 def from_arrays(model, arrays):
@@ -29,7 +31,7 @@ def from_arrays(model, arrays):
     Raises:
         ValueError: names are missing, unexpected or of another shape; the model stays as it was.
     """
-    weights = _names(model)
+    weights = of_weights(model)
     check(arrays, {name: weight.shape for name, weight in weights.items()})
     for name, weight in weights.items():
         weight.assign(np.array(arrays[name], weight.dtype))
@@ -60,13 +62,3 @@ def check(arrays, shapes):
             f"{len(names)} {what}: {', '.join(names)}" for what, names in lists.items() if names
         )
         raise ValueError(f"the arrays are not this model's: {found}")
-
-
-def _names(model):
-    """Map neutral names to the floating-point weights of a model: the layer's name and the weight's own."""
-    weights = [weight for weight in model.weights if "int" not in weight.dtype]
-    names = ["/".join(weight.path.split("/")[-2:]) for weight in weights]
-    if len(set(names)) < len(names):
-        twice = sorted({name for name in names if names.count(name) > 1})
-        raise ValueError(f"layers of the model have the same name: {', '.join(twice)}")
-    return dict(zip(names, weights, strict=True))

@@ -16,6 +16,7 @@ FILES = [name for name in FILES if name not in ALONE]
 
 # what one framework needs and the other doesn't, with the reason
 ONE_SIDED = {
+    "batches.Epochs": "Keras's own loops take their batches from such an object; PyTorch's loop is written out",
     "bn_policy.hold": "a Keras layer keeps its state; a PyTorch module must be set again after train() and eval()",
     "bn_policy.leaves": "PyTorch's named_modules() already walks nested models",
     "keeping.value": "a Keras variable is copied by each backend in its own way",
@@ -29,7 +30,14 @@ ONE_SIDED = {
     "switches.Site": "a Keras layer is watched at its call; a PyTorch module's functions are",
     "switches.called": "as Site",
     "switches.given": "as Site",
+    "layers.SameConv": 'Keras\'s own convolution knows padding="same" at any stride',
     "metrics.metrics": "Keras compiles metric objects into a model; PyTorch measures an epoch's predictions at its end",
+    "names.of_path": "a Keras layer has a name of its own, whatever the path to it",
+    "names.of_state": "a state dict is named without a model; Keras's files hold the names themselves",
+    "names.torchvision": "as names.of_state: torchvision's modules have names of their own",
+    "names.to_array": "Keras's layout is the neutral one",
+    "names.to_tensor": "as names.to_array",
+    "names.walk": "PyTorch's named_modules() walks nested models",
     "optimizers.KerasSGD": "Keras's own is keras.optimizers.SGD",
     "optimizers.KerasRMSprop": "Keras's own is keras.optimizers.RMSprop",
     "optimizers.KerasAdam": "Keras's own are keras.optimizers.Adam and AdamW",
@@ -37,6 +45,7 @@ ONE_SIDED = {
 }
 # functions whose arguments are each framework's own
 OTHER_ARGUMENTS = {
+    "batches.tensors": "a Keras layer casts by itself what it is given",
     "layers.conv": "a PyTorch layer must be told the channels that come in, and isn't called on a tensor",
     "layers.max_pool": "as conv",
     "acting.observe": "PyTorch's passes are traced before; Keras's layers are tried one by one",

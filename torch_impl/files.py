@@ -12,7 +12,7 @@ import safetensors
 import safetensors.torch
 import torch
 
-from .weights import _names, _to_array, _torchvision
+from .names import of_state, to_array, torchvision
 
 _DAMAGED = (OSError, KeyError, TypeError, RuntimeError, EOFError, safetensors.SafetensorError)
 _PREPROCESSING = ("caffe", "torch")
@@ -115,16 +115,16 @@ def _read_safetensors(path):
 def _from_state(state, said, kind):
     """Name and lay out a state dict's tensors as arrays; half precision becomes float32, which is exact."""
     state = {key.removeprefix("module."): tensor for key, tensor in state.items()}  # of DataParallel
-    torchvision = _torchvision(state)
-    if torchvision:
+    table = torchvision(state)
+    if table:
         said = {"preprocessing": "torch", **said}
     half = (torch.float16, torch.bfloat16)
     kept = {layer["name"] for layer in said.get("top", ())}
     arrays = {
-        name: _to_array(state[key].float() if state[key].dtype in half else state[key], "")
-        for key, name in _names(state, kept).items()
+        name: to_array(state[key].float() if state[key].dtype in half else state[key], "")
+        for key, name in of_state(state, kept).items()
     }
-    names = "torchvision's names" if torchvision else "this project's names"
+    names = "torchvision's names" if table else "this project's names"
     return _reordered(arrays, _TO_KERAS), {**said, "format": f"{kind}, {names}"}
 
 

@@ -86,14 +86,15 @@ def conv(channels_in, channels, kernel, stride=1, bias=True, same=False):
     DIFFERS: Keras's ``padding="same"`` is symmetric only at stride 1; here a number always is.
     """
     if same:
-        return _SameConv(channels_in, channels, kernel, stride, bias=bias)
+        return SameConv(channels_in, channels, kernel, stride, bias=bias)
     return nn.Conv2d(channels_in, channels, kernel, stride, padding=kernel // 2, bias=bias)
 
 
-class _SameConv(nn.Conv2d):
-    """As many zeros as make ceil(size / stride) outputs, the odd one below and on the right."""
+class SameConv(nn.Conv2d):
+    """A convolution with as many zeros as make ceil(size / stride) outputs, the odd one below and on the right."""
 
     def forward(self, x):
+        """Convolve ``(N, C, H, W)``."""
         (kernel, _), (stride, _) = self.kernel_size, self.stride
         zeros = [max((-(-size // stride) - 1) * stride + kernel - size, 0) for size in x.shape[2:]]
         top, left = (zero // 2 for zero in zeros)

@@ -10,8 +10,8 @@ whatever the parameters' dtype. With the textbook's betas a float64 step is off 
 import numpy as np
 import torch
 
+from .names import of_state, to_array, to_tensor
 from .releases import release_of
-from .weights import _names, _to_array, _to_tensor
 
 NAMES = ("adam", "adamw", "rmsprop", "sgd")
 _SLOTS = {"exp_avg": "momentum", "exp_avg_sq": "velocity", "square_avg": "velocity"}
@@ -93,9 +93,9 @@ def to_arrays(model, optimizer):
                     steps = int(value)
                 elif slot == "momentum_buffer":
                     if value is not None:
-                        arrays[f"momentum/{name}"] = _to_array(-group["lr"] * value, key)
+                        arrays[f"momentum/{name}"] = to_array(-group["lr"] * value, key)
                 else:
-                    arrays[f"{_SLOTS.get(slot, slot)}/{name}"] = _to_array(value, key)
+                    arrays[f"{_SLOTS.get(slot, slot)}/{name}"] = to_array(value, key)
     return {**arrays, "step": np.array(steps)}
 
 
@@ -112,7 +112,7 @@ def from_arrays(model, optimizer, arrays):
             if not steps and not any(f"{kind}/{name}" in arrays for _, kind in _slots_of(optimizer, group)):
                 continue
             state = {
-                slot: _to_tensor(arrays[f"{kind}/{name}"], key) for slot, kind in _slots_of(optimizer, group)
+                slot: to_tensor(arrays[f"{kind}/{name}"], key) for slot, kind in _slots_of(optimizer, group)
             }
             if "momentum_buffer" in state:
                 state["momentum_buffer"] /= -group["lr"]
@@ -246,7 +246,7 @@ def _single(number):
 def _parameters(model, group):
     """Yield neutral name, key of the state dict and parameter of a group's members."""
     members = {id(parameter) for parameter in group["params"]}
-    for key, name in _names(model.state_dict()).items():
+    for key, name in of_state(model.state_dict()).items():
         owner, _, kind = key.rpartition(".")
         parameter = getattr(model.get_submodule(owner), kind)
         if id(parameter) in members:

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from . import bn_policy, statistics
+from . import modes
+from .batches import tensors
 
 
 def random_state(model):
@@ -46,9 +47,9 @@ def measure(model, batches, *, dropout=False, normalise="evaluate"):
         ``loss``, each batch's mean of weighted losses weighted by its number of samples, and ``accuracy``.
     """
     total, count, correct = 0.0, 0, 0
-    with _as_in(model, dropout, normalise):
+    with modes.switched(model, dropout, normalise):
         for step in range(len(batches)):
-            x, y, *weights = _tensors(batches[step], model)
+            x, y, *weights = tensors(batches[step], model)
             outputs = getattr(model, "logits", model)(x)
             losses = F.binary_cross_entropy_with_logits(outputs, y, reduction="none")
             for weight in weights:
@@ -65,8 +66,8 @@ def features(body, batches, normalise="evaluate"):
     Returns:
         Pooled features, ``(N, C)`` float32, in the order of the batches.
     """
-    with _as_in(body, False, normalise):
-        found = [body(_tensors(batches[step][:1], body)[0]).numpy() for step in range(len(batches))]
+    with modes.switched(body, False, normalise):
+        found = [body(tensors(batches[step][:1], body)[0]).numpy() for step in range(len(batches))]
     return np.concatenate(found)
 
 
@@ -78,27 +79,6 @@ def penalty(model):
     return 0.0
 
 
-@contextmanager
-def _as_in(model, dropout, normalise):
-    """Set every module's mode; BN modules that would use the batch's statistics don't move their own."""
-    modes = [(module, module.training) for module in model.modules()]
-    tracking = [(m, m.track_running_stats) for m in model.modules() if isinstance(m, statistics.BATCH_NORM)]
-    try:
-        model.train(normalise == "fit")
-        bn_policy.hold(model)
-        for module in model.modules():
-            if not isinstance(module, statistics.BATCH_NORM):
-                module.training = dropout
-            elif module.training:
-                module.track_running_stats = False
-        yield
-    finally:
-        for module, mode in modes:
-            module.training = mode
-        for module, tracks in tracking:
-            module.track_running_stats = tracks
-
-
 def _counters(model):
     return [buffer for buffer in model.buffers() if not buffer.is_floating_point()]
 
@@ -108,10 +88,3 @@ def _set_random_state(model, state):
     torch.set_rng_state(generator)
     for counter, value in zip(_counters(model), counters, strict=True):
         counter.copy_(value)
-
-
-def _tensors(batch, model):
-    """The batch as tensors of the model's dtype; images as a channels-last view of the same memory."""
-    dtype = next(model.parameters()).dtype
-    x, *rest = (torch.from_numpy(array).to(dtype) for array in batch)
-    return [x.permute(0, 3, 1, 2) if x.ndim == 4 else x, *rest]

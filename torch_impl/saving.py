@@ -12,7 +12,7 @@ import safetensors.torch
 import torch
 
 from .files import _FACTS, _TO_TORCH, _reordered
-from .weights import _BATCH_NORM, _MODULES, _TORCHVISION, _to_tensor
+from .names import BATCH_NORM_KINDS, MODULES, TORCHVISION, to_tensor
 
 
 def write(path, arrays, facts, layout):
@@ -41,20 +41,20 @@ def write(path, arrays, facts, layout):
 def _state(arrays, facts, layout):
     """Name and lay out arrays as PyTorch has them."""
     if layout == "torchvision":
-        modules = {layer: module for module, layer in _TORCHVISION[facts["backbone"]].items()}
+        modules = {layer: module for module, layer in TORCHVISION[facts["backbone"]].items()}
     else:
-        modules = {layer: module for module, layer in _MODULES.items()}
+        modules = {layer: module for module, layer in MODULES.items()}
         tops = {layer["name"] for layer in facts["top"]}
         layers = {name.rpartition("/")[0] for name in arrays}
         parts = {layer: ("head." if layer in tops else "backbone.") if tops else "" for layer in layers}
         modules = {layer: parts[layer] + modules.get(layer, layer) for layer in layers}
-    keys = {kind: key for key, kind in _BATCH_NORM.items()} | {"kernel": "weight", "bias": "bias"}
+    keys = {kind: key for key, kind in BATCH_NORM_KINDS.items()} | {"kernel": "weight", "bias": "bias"}
     arrays = _reordered(arrays, _TO_TORCH)
     state = {}
     for name, array in arrays.items():
         layer, _, kind = name.rpartition("/")
         module = modules.get(layer, layer)
-        state[f"{module}.{keys[kind]}"] = _to_tensor(array, "")
+        state[f"{module}.{keys[kind]}"] = to_tensor(array, "")
         if kind == "moving_variance":
             state[f"{module}.num_batches_tracked"] = torch.tensor(0)
     return state

@@ -11,11 +11,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from . import lockstep
-from .weights import _MODULES
-
-BATCH_NORM = nn.modules.batchnorm._BatchNorm
-_NAMES = {"conv1_bn": "conv1_bn", **_MODULES}
+from . import lockstep, modes, names
+from .batches import tensors
+from .bn_policy import BATCH_NORM
 
 
 def batch_norms(model):
@@ -24,11 +22,7 @@ def batch_norms(model):
     Raises:
         ValueError: a layer keeps no moving statistics.
     """
-    layers = {
-        _NAMES.get(path.removeprefix("backbone."), path): module
-        for path, module in model.named_modules()
-        if isinstance(module, BATCH_NORM)
-    }
+    layers = names.of_layers(model, BATCH_NORM)
     for name, layer in layers.items():
         if layer.running_mean is None:
             raise ValueError(
@@ -90,7 +84,7 @@ def population(model, batches, weights=None, take=None):
 
     forwards = [partial(forward, i) for i in range(len(batches))]
     # the layers are in inference mode and get their population statistics as moving ones, until the end
-    with substituted(model, {}), _inference_mode(model), ExitStack() as stack:
+    with modes.in_inference(model), ExitStack() as stack:
         for name, layer in layers.items():
             stack.enter_context(_stopping(layer, name))
         statistics = lockstep.run(forwards, lambda name, *pair: _put(layers, {name: pair}), weights)
@@ -141,19 +135,6 @@ def _put(layers, statistics):
 
 
 @contextmanager
-def _inference_mode(model):
-    """Put every module into inference mode, even where a user's own ``train`` wouldn't."""
-    modes = [(module, module.training) for module in model.modules()]
-    try:
-        for module, _ in modes:
-            module.training = False
-        yield
-    finally:
-        for module, mode in modes:
-            module.training = mode
-
-
-@contextmanager
 def _stopping(layer, name):
     """Make every forward pass stop before the layer."""
 
@@ -171,10 +152,7 @@ def _stopping(layer, name):
 def _forward(model, batches, i):
     """Run a batch through the model, and hold nothing of it that the model itself doesn't."""
     x = batches[i]
-    x = torch.from_numpy(x[0] if isinstance(x, tuple) else x)
-    like = next(model.parameters(), next(model.buffers()))
-    x = x.to(like.device, like.dtype)
-    x = x.permute(0, 3, 1, 2) if x.ndim == 4 else x
+    (x,) = tensors((x[0] if isinstance(x, tuple) else x,), model)
     for module in _in_sequence(model):
         x = module(x)
     return x

@@ -10,8 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from . import bn_policy, optimizers, weights
-from .layers import CounterDropout, _SameConv
+from . import bn_policy, modes, names, optimizers, weights
+from .batches import array, tensor, tensors
+from .layers import CounterDropout, SameConv
 
 _RELUS = ("1_relu", "2_relu", "out")  # what a bottleneck's one relu module is in turn
 
@@ -54,14 +55,14 @@ def forward(model, images, training=False, reference=None):
     """
     outputs = {}
 
-    def record(name, tensor):
-        outputs[name] = _array(tensor)
-        return tensor if reference is None else _tensor(reference[name], tensor)
+    def record(name, output):
+        outputs[name] = array(output)
+        return output if reference is None else tensor(reference[name], output)
 
-    with _kept(model), _recorded(model, record), torch.no_grad():
+    with modes.kept(model), _recorded(model, record), torch.no_grad():
         model.train(training)
         bn_policy.hold(model)
-        model(_images(images, model))
+        model(*tensors((images,), model))
     return outputs
 
 
@@ -90,8 +91,9 @@ class Training:
         model.train()
         bn_policy.hold(model)
         self.optimizer.zero_grad()
-        logits = model.logits(_images(images, model))
-        loss = F.binary_cross_entropy_with_logits(logits, torch.from_numpy(labels).to(logits.dtype))
+        x, y = tensors((images, labels), model)
+        logits = model.logits(x)
+        loss = F.binary_cross_entropy_with_logits(logits, y)
         loss.backward()
         total = loss.item() + _penalty(self.optimizer)
         self.optimizer.step()
@@ -102,9 +104,9 @@ class Training:
 
         DIFFERS: Keras's hold coupled weight decay, and so do `optimizers.KerasSGD`'s; PyTorch's SGD's don't.
         """
-        names = weights._names(self.model.state_dict())
+        of_key = names.of_state(self.model.state_dict())
         parameters = self.model.named_parameters()
-        return {names[key]: weights._to_array(p.grad, key) for key, p in parameters if p.requires_grad}
+        return {of_key[key]: names.to_array(p.grad, key) for key, p in parameters if p.requires_grad}
 
     @torch.no_grad()
     def evaluate(self, images, labels):
@@ -112,8 +114,9 @@ class Training:
         model = self.model
         model.eval()
         bn_policy.hold(model)
-        logits = model.logits(_images(images, model))
-        loss = F.binary_cross_entropy_with_logits(logits, torch.from_numpy(labels).to(logits.dtype))
+        x, y = tensors((images, labels), model)
+        logits = model.logits(x)
+        loss = F.binary_cross_entropy_with_logits(logits, y)
         return loss.item() + _penalty(self.optimizer), logits.sigmoid().numpy()
 
     def to_arrays(self):
@@ -129,10 +132,10 @@ class Training:
     def from_arrays(self, arrays):
         """Set the state to copies of what `to_arrays` of either framework returned."""
         parts = {"weights": {}, "optimizer": {}}
-        for name, array in arrays.items():
+        for name, values in arrays.items():
             part, _, rest = name.partition("/")
             if rest:
-                parts[part][rest] = array
+                parts[part][rest] = values
         weights.from_arrays(self.model, parts["weights"])
         optimizers.from_arrays(self.model, self.optimizer, parts["optimizer"])
         for layer in _dropouts(self.model):
@@ -169,7 +172,7 @@ def _names_of(path, module):
     block, _, part = own.rpartition(".")
     if part == "relu":
         return [f"{block}_{name}" for name in _RELUS]
-    return [weights._MODULES.get(own, own)]
+    return [names.of_path(own)]
 
 
 def _describe(module, following):
@@ -212,7 +215,7 @@ def _describe(module, following):
 
 def _padding(module):
     """The zeros on each side; at stride > 1 those of ``same`` depend on the image's size."""
-    if isinstance(module, _SameConv):
+    if isinstance(module, SameConv):
         return "same"
     return [module.padding[0]] * 2 + [module.padding[1]] * 2
 
@@ -265,33 +268,5 @@ def _dense_before(path):
     return "head_output" if name == "head_sigmoid" else name.replace("relu", "dense")
 
 
-@contextmanager
-def _kept(model):
-    """Put moving statistics, counters and modes back at the end."""
-    buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
-    modes = [(module, module.training) for module in model.modules()]
-    try:
-        yield
-    finally:
-        for buffer, value in buffers:
-            buffer.copy_(value)
-        for module, training in modes:
-            module.training = training
-
-
 def _dropouts(model):
     return [module for module in model.modules() if isinstance(module, CounterDropout)]
-
-
-def _images(images, model):
-    return torch.from_numpy(images).to(next(model.parameters()).dtype).permute(0, 3, 1, 2)
-
-
-def _array(tensor):
-    array = tensor.detach().numpy()
-    return np.array(array.transpose(0, 2, 3, 1) if array.ndim == 4 else array, order="C")
-
-
-def _tensor(array, like):
-    tensor = torch.from_numpy(np.array(array)).to(like.dtype)
-    return tensor.permute(0, 3, 1, 2) if tensor.ndim == 4 else tensor

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from . import bn_policy
+from .batches import tensors
 from .metrics import measure
 
 
@@ -69,7 +70,7 @@ def _train_epoch(model, optimizer, batches, epoch, after_step):
     bn_policy.hold(model)  # model.train() has just woken every BN module
     total, count, outputs, labels = 0.0, 0, [], []
     for step in range(len(batches)):
-        x, y = _tensors(batches[step], model)
+        x, y = tensors(batches[step], model)
         optimizer.zero_grad()
         logits = model.logits(x)
         loss = F.binary_cross_entropy_with_logits(logits, y)
@@ -96,7 +97,7 @@ def evaluate(model, batches):
     bn_policy.hold(model)
     total, count, outputs, labels = 0.0, 0, [], []
     for step in range(len(batches)):
-        x, y = _tensors(batches[step], model)
+        x, y = tensors(batches[step], model)
         logits = model.logits(x)
         total += F.binary_cross_entropy_with_logits(logits, y).item() * len(y)
         count += len(y)
@@ -116,13 +117,6 @@ def extract_features(model, batches):
     bn_policy.hold(model)
     features = []
     for step in range(len(batches)):
-        x, _ = _tensors(batches[step], model)
+        x, _ = tensors(batches[step], model)
         features.append(model.pool(model.backbone(x)).numpy())
     return np.concatenate(features)
-
-
-def _tensors(batch, model):
-    """The batch as tensors of the model's dtype; images as a channels-last view of the same memory."""
-    dtype = next(model.parameters()).dtype
-    x, y = (torch.from_numpy(array).to(dtype) for array in batch)
-    return (x.permute(0, 3, 1, 2) if x.ndim == 4 else x), y

@@ -10,6 +10,7 @@ import pytest
 
 from compare.gap.evaluations import Whole
 from compare.gap.terms import Facts, explain
+from keras_impl.batches import Epochs
 from tests.support import gap_checks
 from tests.support.gap_checks import Case, assert_alone, batches, values
 from tests.support.keras_gap import SIDE, build
@@ -218,7 +219,7 @@ def test_penalties_are_in_both_figures_and_said():
     kernels = [model.get_layer(name).kernel.numpy() for name in ("conv", "head_dense_1")]
     penalty = sum(0.01 * np.abs(kernel).sum() + 0.02 * np.square(kernel).sum() for kernel in kernels)
     model.compile("sgd", loss="binary_crossentropy", metrics=["accuracy"])
-    evaluate = model.evaluate(SIDE.training._Epochs(lambda epoch: batches()), verbose=0, return_dict=True)
+    evaluate = model.evaluate(Epochs(lambda epoch: batches()), verbose=0, return_dict=True)
     assert evaluate["loss"] == pytest.approx(plain["loss"] + penalty, abs=1e-5)
     trained = Whole(SIDE, model, batches(), SIDE.replay.random_state(model))
     found = explain(trained, evaluate, evaluate, Facts("moving", "moving", False, 6))

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_impl import bn_policy, lockstep, statistics, transfer, weights
+from keras_impl import bn_policy, lockstep, names, statistics, transfer, weights
 from tests.support.arrays import random_arrays, relative
 
 SPLITS = [[12], [5, 5, 2], [1] * 12, [7, 5]]
@@ -111,7 +111,7 @@ def brute_force(model, x):
     before = [weight.numpy() for weight in model.weights]
     layers = statistics.batch_norms(model)
     kept = {name: layer.momentum for name, layer in layers.items()}
-    dropouts = [layer for _, layer in statistics._walk(model) if isinstance(layer, keras.layers.Dropout)]
+    dropouts = [layer for _, layer in names.walk(model) if isinstance(layer, keras.layers.Dropout)]
     rates = [layer.rate for layer in dropouts]
     for layer in layers.values():
         layer.momentum = 0.0

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from compare import cell as cell_module
+from compare.cells import cell as cell_module
 from compare.spec import POLICIES
 from keras_impl import optimizers, training
 from keras_impl.layers import CounterDropout

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from compare import cell as cell_module
+from compare.cells import cell as cell_module
 from compare.spec import POLICIES
 from tests.support.small_run import SMALL, train
 from torch_impl import optimizers, training

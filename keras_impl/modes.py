@@ -1,0 +1,55 @@
+"""Put a model into a mode, and back: what batch normalisation and dropout do, whatever a call then changes.
+
+Each function is a context manager at whose end the model is as it was, bit by bit, whatever happens.
+"""
+
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from types import SimpleNamespace
+
+from . import keeping, names
+from .bn_policy import BATCH_NORM
+from .keeping import replaced
+
+
+def kept(model):
+    """Put back at the end what calls of the model, or settings of its layers, have changed: see `keeping`."""
+    return keeping.kept(SimpleNamespace(model=model))
+
+
+@contextmanager
+def in_inference(model):
+    """Make every BN layer normalise with its moving statistics, whatever its call is told."""
+    with kept(model), ExitStack() as stack:
+        for layer in names.of_layers(model, BATCH_NORM).values():
+            call = partial(_call, layer.call, False)
+            # the second is for this project's layers, which evaluate as their policy has it
+            stack.enter_context(replaced(layer, call=call, evaluates_with="moving"))
+        yield
+
+
+@contextmanager
+def switched(model, dropout=False, normalise="evaluate"):
+    """Throw the two switches between training and evaluation one by one.
+
+    DIFFERS: dropout is what the call's ``training`` says; a PyTorch module has a flag.
+
+    Args:
+        model: any built model.
+        dropout: what a call will be told as ``training``.
+        normalise: ``fit`` (layers that keep moving statistics normalise as in training) or ``evaluate``.
+    """
+    with kept(model), ExitStack() as stack:
+        for layer in names.of_layers(model, BATCH_NORM).values():
+            call = partial(_call, layer.call, normalise == "fit")
+            stack.enter_context(replaced(layer, call=call, momentum=1.0))
+        yield
+
+
+def keeps_statistics(layer):
+    """Whether a layer has moving statistics, and so normalises otherwise in training than in evaluation."""
+    return isinstance(layer, BATCH_NORM)
+
+
+def _call(call, as_in_fit, inputs, training=None, **options):
+    return call(inputs, training=as_in_fit, **options)
