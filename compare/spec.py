@@ -106,8 +106,8 @@ class Policy:
         moving = "updates" if self.updates else "keeps"
         again = f", re-estimated {self.reestimate.replace('-', ' ')}" if self.reestimate else ""
         return (
-            f"fit normalises with {self.fit_statistics} statistics and {moving} the moving ones{again}, "
-            f"evaluate with {self.evaluate_statistics} statistics"
+            f"fit uses {self.fit_statistics} statistics and {moving} the moving ones{again}; "
+            f"evaluate uses {self.evaluate_statistics} ones"
         )
 
     @property

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from compare.gap.records import Metric, Part
 from compare.report.rows import Entry, Table, names
-from compare.spec import DECAY, NAMES
+from compare.spec import DECAY, NAMES, POLICIES
 from compare.verdict.cures import HARMLESS, Cure
 from compare.verdict.explained import label
 from compare.verdict.finding import least, parting, worse
@@ -199,23 +199,28 @@ def _differing(table: Table, found: dict[str, Judgements]) -> str:
         return (
             "Keras and PyTorch agree on every policy." if both else "No policy finished in both frameworks."
         )
-    tests = {
-        test.within: test
-        for metric in dict.fromkeys(apart.values())
-        for test in table.tests(metric)[0]
-        if apart.get(test.within) == metric and not _late(both[test.within])
-    }
-    sure = [name for name in apart if name not in tests or tests[name].p < 0.05]
-    unsure = [name for name in apart if name not in sure]
-    told = {name: _told(name, both[name], apart[name], tests.get(name)) for name in apart}
+    tests = _tests(table, {name: metric for name, metric in apart.items() if not _late(both[name])})
+    told = {name: _told(name, both[name], metric, tests.get(name)) for name, metric in apart.items()}
+    unsure = [name for name in apart if name in tests and tests[name].p >= 0.05]
+    sure = {name: both[name] for name in apart if name not in unsure}
     if not sure:
         return f"Keras and PyTorch differ in {join(told[name] for name in unsure)}, but that may be chance."
-    text = f"Keras and PyTorch differ in {join(told[name] for name in sure)}{_why(table, [both[n] for n in sure])}"
+    text = f"Keras and PyTorch differ in {join(told[name] for name in sure)}{_why(table, sure)}"
     if unsure:
         text += f"; in {join(told[name] for name in unsure)} it may be chance"
     if not tests:
         text += "; one seed can't say how much of that is chance"
     return text + "."
+
+
+def _tests(table: Table, policies: dict[str, Metric]) -> dict[str, Difference]:
+    """The tests of the frameworks against each other, of each policy in its metric; none where there is one seed."""
+    return {
+        test.within: test
+        for metric in dict.fromkeys(policies.values())
+        for test in table.tests(metric)[0]
+        if policies.get(test.within) == metric
+    }
 
 
 def _differs_in(row: Judgements) -> Metric | None:
@@ -250,10 +255,12 @@ def _told(name: str, row: Judgements, metric: Metric, test: Difference | None) -
     return f"{name} ({', '.join(told)})"
 
 
-def _why(table: Table, rows: list[Judgements]) -> str:
-    """Why frameworks may differ: where moving statistics lag, by how much of them a step keeps."""
+def _why(table: Table, rows: dict[str, Judgements]) -> str:
+    """Why frameworks may differ: by how much of lagging moving statistics a step keeps, or by rounding."""
     decays = DECAY[table.numerics]
-    lags = any(own.source == "lagging" for row in rows for own in row.values())
+    if table.numerics == "matched" and any(POLICIES[name].behaviour.body_trains for name in rows):
+        return ": where the backbone trains, one rounding in float32 is enough for that"
+    lags = any(own.source == "lagging" for row in rows.values() for own in row.values())
     if not lags or decays["keras"] == decays["torch"]:
         return ""
     return ": a step keeps {keras} of the old moving statistics in Keras and {torch} in PyTorch".format(

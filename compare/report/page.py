@@ -80,8 +80,14 @@ def _context(run: Run, folder: Path) -> dict:
         "codes": [_code(name) for name in policies],
         "forward": [(f"{NAMES[name]}: {where}", text) for name, (where, text) in code.forward_code().items()],
         "facts": sections.settings(run.config),
+        "rounding": any(_parts_by_rounding(table) for table in run.tables),
         "seeds": max(table.seeds for table in run.tables),
     }
+
+
+def _parts_by_rounding(table: Table) -> bool:
+    """Whether trainings that compute the same may part all the same."""
+    return table.numerics == "matched" and any(POLICIES[name].behaviour.body_trains for name in table.rows)
 
 
 def _title(tables: list[Table]) -> str:

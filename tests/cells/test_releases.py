@@ -54,8 +54,8 @@ def test_the_default_policies_are_those_that_it_could():
 
 def test_a_line_says_what_it_means():
     assert releases.meanings("keras-2.2.4", ["frozen-batch-stats", "bn-trainable"])[0] == (
-        "as keras-2.2.4: layer.trainable = False (frozen-batch-stats): fit normalises with batch statistics and keeps "
-        "the moving ones, evaluate with moving statistics"
+        "as keras-2.2.4: layer.trainable = False (frozen-batch-stats): fit uses batch statistics and keeps the moving "
+        "ones; evaluate uses moving ones"
     )
 
 

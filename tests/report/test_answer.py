@@ -164,3 +164,16 @@ def test_the_cures_of_a_run_say_for_which_policies_and_frameworks():
     assert headlined(*make_cells(("frozen-batch-stats", "frozen", "fine-tune")))[0].endswith(
         f"cure: {found[0][0].what}."
     )
+
+
+def test_in_matched_numerics_a_rounding_is_enough_where_the_backbone_trains():
+    def differing(policy, numerics):
+        cells = [
+            unexplained(policy, "keras", ABOVE, numerics=numerics),
+            unexplained(policy, "torch", BELOW, numerics=numerics),
+        ]
+        return answered(*cells)[2]
+
+    assert "one rounding in float32 is enough" in differing("fine-tune", "matched")
+    assert "rounding" not in differing("frozen-drifting", "matched")
+    assert "rounding" not in differing("fine-tune", "native")

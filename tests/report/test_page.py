@@ -243,3 +243,13 @@ def test_figures_have_words_for_those_who_cannot_see_them(report):
         "Drift of the BN layers' moving statistics over the depth".replace("'", "&#39;"),
     ]
     assert all("ResNet50, native numerics" in words for words in pictures)
+
+
+def test_matched_curves_are_not_said_to_be_the_same_where_the_backbone_trains(tmp_path):
+    def said(policy, numerics):
+        folder = make_run(tmp_path / f"{policy}-{numerics}", policies=(policy,), numerics=numerics)
+        return "one rounding in float32 is enough" in page_of(folder).text
+
+    assert said("fine-tune", "matched")
+    assert not said("frozen", "matched")
+    assert not said("fine-tune", "native")
