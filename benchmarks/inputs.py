@@ -4,8 +4,8 @@ from pathlib import Path
 
 from safetensors.numpy import load_file
 
+from compare.cells.settings import PRESETS
 from compare.data import Stream, load, split
-from compare.spec import PRESETS
 
 SETTINGS = PRESETS["quick"]
 WEIGHTS = Path(__file__).parent.parent / "compare" / "weights" / "pretext" / "resnet50.safetensors"

@@ -16,8 +16,9 @@ from compare.cells import schedule, store
 from compare.cells.grid import Grid
 from compare.cells.progress import showing
 from compare.cells.releases import meanings
+from compare.cells.settings import Settings
+from compare.cells.work import Start, Task
 from compare.processes.environment import cores, threads
-from compare.spec import Settings
 
 if TYPE_CHECKING:
     from compare.data import ImageData
@@ -49,18 +50,18 @@ def run(
     console = Console(stderr=True)
     opened = None
     try:
-        opened = _open(grid, settings, out, resume, console)
+        data = _load(grid, settings, out, resume, console)
+        opened = _open(grid, settings, data, out, resume, console)
         with opened:
-            return _train(opened, grid, settings, jobs, as_json, console)
+            return _train(opened, grid, settings, data, jobs, as_json, console)
     except KeyboardInterrupt:
         _say(console, _stopped(opened, grid))
         return 130
 
 
-def _open(grid: Grid, settings: Settings, out: Path | None, resume: bool, console: Console) -> store.Store:
-    """Check everything that can be wrong with the input before the run directory is made."""
-    from compare.data import Stream, load, split
-    from compare.weights.sources import resolve
+def _load(grid: Grid, settings: Settings, out: Path | None, resume: bool, console: Console) -> ImageData:
+    """Load the data set, and check it before the run directory is made."""
+    from compare.data import check, load, split
 
     if out is not None:
         store.check_out(out, resume)
@@ -68,8 +69,16 @@ def _open(grid: Grid, settings: Settings, out: Path | None, resume: bool, consol
     if data.skipped:
         _say(console, _left_out(data))
     for seed in range(grid.seeds):
-        train, val = split(data, seed, settings.images)
-        Stream(data, train, val, settings.image_size, settings.batch_size, seed, "caffe")
+        check(data, split(data, seed, settings.images)[0], settings.batch_size)
+    return data
+
+
+def _open(
+    grid: Grid, settings: Settings, data: ImageData, out: Path | None, resume: bool, console: Console
+) -> store.Store:
+    """Begin the run, or go on with it."""
+    from compare.weights.sources import resolve
+
     config = configuration(grid, settings, data)
     if grid.merged:
         _say(console, grid.merged)
@@ -88,12 +97,20 @@ def _open(grid: Grid, settings: Settings, out: Path | None, resume: bool, consol
 
 
 def _train(
-    opened: store.Store, grid: Grid, settings: Settings, jobs: int, as_json: bool, console: Console
+    opened: store.Store,
+    grid: Grid,
+    settings: Settings,
+    data: ImageData,
+    jobs: int,
+    as_json: bool,
+    console: Console,
 ) -> int:
     done = len(grid.cells) - len(opened.unfinished)
     _say(console, f"{opened.path}: {len(grid.cells)} cells, {done} of them finished already")
     with showing(console, grid.cells, done) as on_event:
-        schedule.run_cells(opened, settings, jobs, on_event)
+        schedule.run_cells(
+            opened, Task(settings, Start.read(opened.path / store.WEIGHTS), data), jobs, on_event
+        )
     opened.write_tables()
 
     from compare.report.as_json import record
@@ -108,7 +125,7 @@ def _train(
         print_results(left.tables, Console())
     report = write_report(left)
     _say(console if as_json else Console(), f"report: {report}")
-    return int(any(cell["status"] != "finished" for cell in opened.ended))
+    return int(not all(result.finished for result in opened.ended))
 
 
 def configuration(grid: Grid, settings: Settings, data: ImageData) -> dict:

@@ -1,8 +1,8 @@
-"""The words of the project as plain records: policies, numerics, cells, settings. Imports no framework."""
+"""The words of the project as plain records: behaviours, policies, numerics, cells. Imports no framework."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Literal
 
@@ -14,7 +14,6 @@ NUMERICS = ("native", "matched")
 # of the ResNet50, and what each adds to the variance: keras.applications', torchvision's, and those of Keras to 2.3.1
 EPSILONS = {"v1": 1.001e-5, "v1.5": 1e-5, "v1-old": 1e-3, "v1-old-unpadded": 1e-3, "v1-old-same": 1e-3}
 UNPADDED = ("v1-old-unpadded", "v1-old-same")  # their first pooling
-EXPLAIN = ("best-and-last", "every-epoch", "nothing")
 # what people call them
 NAMES = {"keras": "Keras", "torch": "PyTorch", "resnet50": "ResNet50", "vgg16": "VGG16"}
 TRAINS = {"head": "head", "bn": "head, gamma, beta", "all": "everything", "all-but-bn": "all but gamma, beta"}
@@ -234,52 +233,6 @@ class Cell:
     def name(self) -> str:
         """The cell's folder in a run directory."""
         return f"{self.framework}-{self.policy}-{self.numerics}-seed{self.seed}"
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What a run's cells have in common: the data, the weights and how training goes.
-
-    Attributes:
-        data: ``elpv`` or a folder.
-        positive: name of the positive class; None takes the rarer.
-        weights: as given to ``--weights``.
-        images: how many images are taken for training (stratified, seeded); None takes all.
-        image_size: side of the square images, in pixels.
-        batch_size: images a batch.
-        epochs: at most this many.
-        learning_rate: Adam's.
-        patience: epochs without a better val_loss before training stops.
-        reduce_lr: multiply the learning rate by 0.1 after 5 epochs without a better val_loss.
-        skip_unreadable: go on without the images that can't be read.
-        explain: which epochs' gaps are split into terms, one of `EXPLAIN`.
-        release: the old Keras whose arithmetic both frameworks take over; None for their own.
-    """
-
-    data: str = "elpv"
-    positive: str | None = None
-    weights: str = "auto"
-    images: int | None = 640
-    image_size: int = 96
-    batch_size: int = 32
-    epochs: int = 8
-    learning_rate: float = 1e-3
-    patience: int = 8
-    reduce_lr: bool = False
-    skip_unreadable: bool = False
-    explain: str = "best-and-last"
-    release: str | None = None
-
-    def as_dict(self) -> dict:
-        """The settings as JSON can hold them."""
-        return asdict(self)
-
-
-# The seed's patience is 5. The quick preset stops nothing early: 160 images make its val_loss too noisy to go by.
-PRESETS = {
-    "quick": Settings(),
-    "full": Settings(images=None, image_size=224, epochs=15, patience=5),
-}
 
 
 def choose(kind: str, value: str, allowed) -> str:

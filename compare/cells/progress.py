@@ -8,11 +8,12 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from compare.gap.records import CellResult, Ended, EpochDone, Event, Started, StepDone
 from compare.spec import Cell
 
 
 @contextmanager
-def showing(console: Console, cells: Sequence[Cell], done: int) -> Iterator[Callable[[Cell, dict], None]]:
+def showing(console: Console, cells: Sequence[Cell], done: int) -> Iterator[Callable[[Cell, Event], None]]:
     """Show the events of cells that the yielded function is called with.
 
     Args:
@@ -37,19 +38,19 @@ class _Lines:
         self.console, self.done, self.total = console, done, len(cells)
         self.several = [name for name in ("numerics", "seed") if len({getattr(c, name) for c in cells}) > 1]
 
-    def __call__(self, cell: Cell, event: dict) -> None:
-        if event["event"] == "epoch":
-            losses = f"fit loss {event['fit_loss']:.3f}, evaluate loss {event['evaluate_loss']:.3f}"
-            self.say(f"{self.label(cell)}: epoch {event['epoch']}/{event['epochs']}, {losses}")
-        elif event["event"] == "end":
-            self.end(cell, event["result"])
+    def __call__(self, cell: Cell, event: Event) -> None:
+        if isinstance(event, EpochDone):
+            losses = f"fit loss {event.fit_loss:.3f}, evaluate loss {event.evaluate_loss:.3f}"
+            self.say(f"{self.label(cell)}: epoch {event.epoch}/{event.epochs}, {losses}")
+        elif isinstance(event, Ended):
+            self.end(cell, event.result)
 
-    def end(self, cell: Cell, result: dict) -> None:
+    def end(self, cell: Cell, result: CellResult) -> None:
         self.done += 1
-        ended = result["status"]
-        if result["history"]:
-            last = result["history"][-1]
-            ended += f", fit loss {last['fit']['loss']:.3f}, evaluate loss {last['evaluate']['loss']:.3f}"
+        ended = result.ending
+        if result.history:
+            last = result.history[-1]
+            ended += f", fit loss {last.fit['loss']:.3f}, evaluate loss {last.evaluate['loss']:.3f}"
         self.say(f"[{self.done}/{self.total}] {self.label(cell)}: {ended}")
 
     def label(self, cell: Cell) -> str:
@@ -68,22 +69,20 @@ class _Live:
         self.lines, self.live = lines, live
         self.tasks: dict[Cell, TaskID] = {}
 
-    def __call__(self, cell: Cell, event: dict) -> None:
-        if event["event"] == "start":
+    def __call__(self, cell: Cell, event: Event) -> None:
+        if isinstance(event, Started):
             label = self.lines.label(cell)
             self.tasks[cell] = self.live.add_task(label, total=None, place="starting", fit="-", evaluate="-")
-        elif event["event"] == "step":
-            self.step(self.tasks[cell], **event)
-        elif event["event"] == "epoch":
-            fit, evaluate = (f"{event[f'{part}_loss']:.3f}" for part in ("fit", "evaluate"))
-            self.live.update(self.tasks[cell], fit=fit, evaluate=evaluate)
-        elif event["event"] == "end":
+        elif isinstance(event, StepDone):
+            self.step(self.tasks[cell], event)
+        elif isinstance(event, EpochDone):
+            figures = {"fit": f"{event.fit_loss:.3f}", "evaluate": f"{event.evaluate_loss:.3f}"}
+            self.live.update(self.tasks[cell], **figures)
+        elif isinstance(event, Ended):
             self.live.remove_task(self.tasks.pop(cell))
-            self.lines.end(cell, event["result"])
+            self.lines.end(cell, event.result)
 
-    def step(
-        self, task: TaskID, epoch: int, epochs: int, step: int, steps: int, fit_loss: float, **_: object
-    ) -> None:
-        place = f"epoch {epoch}/{epochs}, step {step}/{steps}"
-        total, completed = epochs * steps, (epoch - 1) * steps + step
-        self.live.update(task, total=total, completed=completed, place=place, fit=f"{fit_loss:.3f}")
+    def step(self, task: TaskID, event: StepDone) -> None:
+        place = f"epoch {event.epoch}/{event.epochs}, step {event.step}/{event.steps}"
+        total, completed = event.epochs * event.steps, (event.epoch - 1) * event.steps + event.step
+        self.live.update(task, total=total, completed=completed, place=place, fit=f"{event.fit_loss:.3f}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
@@ -11,13 +10,15 @@ from typing import Any
 from compare.cells.cell import run_cell
 from compare.cells.serve import Outcome, perform
 from compare.cells.store import Store
+from compare.cells.work import Task, Trained
 from compare.frameworks import FRAMEWORKS
+from compare.gap.records import CellResult, Ended, Event, Started, Status
 from compare.processes.environment import threads
-from compare.processes.errors import in_a_line
+from compare.processes.errors import WorkerDiedError, in_a_line
 from compare.processes.local import Local, Transport
 from compare.processes.serve import Answer
 from compare.processes.worker import SAY
-from compare.spec import POLICIES, Cell, Settings
+from compare.spec import POLICIES, Cell
 
 # What a cell takes, roughly (seconds, two cores, preset quick): only the order of starts follows from it.
 COSTS = {
@@ -25,26 +26,26 @@ COSTS = {
     "torch": {"all": 95, "bn": 60, "batch": 35, "moving": 2},
 }
 
-OnEvent = Callable[[Cell, dict], None]
+OnEvent = Callable[[Cell, Event], None]
 
 
 def run_cells(
-    store: Store, settings: Settings, jobs: int, on_event: OnEvent, transport: Transport | None = None
+    store: Store, task: Task, jobs: int, on_event: OnEvent, transport: Transport | None = None
 ) -> None:
     """Run the cells that aren't finished. One that fails, or whose worker dies, doesn't stop the others.
 
     Args:
         store: the run; the cells' results are kept there.
-        settings: what the cells share.
+        task: what the cells share.
         jobs: at most this many workers at a time.
-        on_event: is called with a cell and its ``start``, ``step``, ``epoch`` and ``end`` as they come.
+        on_event: is called with a cell and its events as they come.
         transport: where workers run; None takes this machine.
 
     Raises:
         OSError: the disk is full.
         KeyboardInterrupt: Ctrl-C. The workers are stopped; the cells that ended are kept.
     """
-    schedule = _Schedule(store, settings, on_event, transport or Local(threads()))
+    schedule = _Schedule(store, task, on_event, transport or Local(threads()))
     try:
         while schedule.waiting or schedule.at:
             while schedule.waiting and len(schedule.at) < jobs:
@@ -66,8 +67,8 @@ def cost(cell: Cell) -> int:
 class _Schedule:
     """The cells that wait, longest first, and the cell that each worker is at."""
 
-    def __init__(self, store: Store, settings: Settings, on_event: OnEvent, transport: Transport) -> None:
-        self.store, self.settings, self.on_event, self.transport = store, settings, on_event, transport
+    def __init__(self, store: Store, task: Task, on_event: OnEvent, transport: Transport) -> None:
+        self.store, self.task, self.on_event, self.transport = store, task, on_event, transport
         self.waiting = sorted(store.unfinished, key=cost, reverse=True)
         self.at: dict[Any, Cell] = {}
 
@@ -90,8 +91,8 @@ class _Schedule:
         self.at[worker] = cell
         self.waiting.remove(cell)
         self.store.start(cell)
-        self.on_event(cell, {"event": "start"})
-        self.transport.send(worker, perform, run_cell, cell, self.settings, self.store.path, SAY)
+        self.on_event(cell, Started())
+        self.transport.send(worker, perform, run_cell, cell, self.task, SAY)
 
     def listen(self, worker: Any, answer: Answer) -> None:
         """Take what a worker has to say: an event, its cell's end, or nothing more, for it is dead."""
@@ -105,7 +106,7 @@ class _Schedule:
             return
         log = self.transport.printed(worker)
         self.transport.stop(worker)
-        self.end_cell(cell, Outcome("", answer.value, {}, log))
+        self.end_cell(cell, Outcome(answer.value, None, log))
 
     def end_cell(self, cell: Cell, outcome: Outcome) -> None:
         """Keep the result of a cell, or why it has none.
@@ -113,21 +114,16 @@ class _Schedule:
         Raises:
             OSError: the disk is full, for which the cell is not to blame.
         """
-        if isinstance(outcome.error, OSError) and outcome.error.errno == errno.ENOSPC:
-            raise OSError(errno.ENOSPC, outcome.error.strerror, str(self.store.path))
-        result = _failed(cell, outcome.error) if outcome.error else json.loads(outcome.result)
-        self.store.end(cell, result, outcome.timing, outcome.log)
-        self.on_event(cell, {"event": "end", "result": result})
+        came = outcome.came
+        if isinstance(came, OSError) and came.errno == errno.ENOSPC:
+            raise OSError(errno.ENOSPC, came.strerror, str(self.store.path))
+        if isinstance(came, Exception):
+            came = Trained(_failed(cell, came), None)
+        self.store.end(cell, came.result, outcome.timing, came.checkpoint, outcome.log)
+        self.on_event(cell, Ended(came.result))
 
 
-def _failed(cell: Cell, error: Exception) -> dict:
+def _failed(cell: Cell, error: Exception) -> CellResult:
     """Make the result of a cell that has none of its own."""
-    result = {
-        "status": f"failed: {in_a_line(error)}",
-        "epochs": 0,
-        "best_epoch": 0,
-        "history": [],
-        "fresh": {},
-        "explanations": [],
-    }
-    return asdict(cell) | result
+    status = Status.DIED if isinstance(error, WorkerDiedError) else Status.FAILED
+    return CellResult(**asdict(cell), status=status, reason=in_a_line(error))

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
+from compare.cells.work import Task, Timing, Trained
+from compare.gap.records import Event
 from compare.processes.environment import peak_memory
 from compare.processes.errors import portable
-from compare.spec import Cell, Settings
+from compare.spec import Cell
 
-RunCell = Callable[[Cell, Settings, Path, Callable[[dict], None]], dict]
+Say = Callable[[Event], None]
+RunCell = Callable[[Cell, Task, Say], Trained]
 
 
 @dataclass(frozen=True)
@@ -22,21 +23,17 @@ class Outcome:
     """What came of a cell.
 
     Attributes:
-        result: JSON; empty where an error ended the cell.
-        error: that error.
-        timing: which process, when it started, seconds, and the most memory it has had (MiB).
+        came: what it is, or the error that ended it.
+        timing: None where the process died.
         log: what the cell printed.
     """
 
-    result: str
-    error: Exception | None
-    timing: dict
+    came: Trained | Exception
+    timing: Timing | None
     log: bytes
 
 
-def perform(
-    run_cell: RunCell, cell: Cell, settings: Settings, run_dir: Path, say: Callable[[dict], None]
-) -> Outcome:
+def perform(run_cell: RunCell, cell: Cell, task: Task, say: Say) -> Outcome:
     """Run a cell in this process, whose framework is ready.
 
     Args:
@@ -45,16 +42,12 @@ def perform(
     start, clock = time.strftime("%Y-%m-%dT%H:%M:%S"), time.perf_counter()
     os.ftruncate(1, 0)  # standard output and error are one file, the worker's: each cell begins it anew
     os.lseek(1, 0, os.SEEK_SET)
-    result, failed = "", None
+    came: Trained | Exception
     try:
-        result = json.dumps(run_cell(cell, settings, run_dir, say))
+        came = run_cell(cell, task, say)
     except Exception as error:
         traceback.print_exc()
-        failed = portable(error)
-    timing = {
-        "worker": os.getpid(),
-        "started": start,
-        "seconds": round(time.perf_counter() - clock, 2),
-        "peak_memory_mb": round(peak_memory() / 2**20),
-    }
-    return Outcome(result, failed, timing, os.pread(1, os.fstat(1).st_size, 0))
+        came = portable(error)
+    seconds = round(time.perf_counter() - clock, 2)
+    timing = Timing(os.getpid(), start, seconds, round(peak_memory() / 2**20))
+    return Outcome(came, timing, os.pread(1, os.fstat(1).st_size, 0))

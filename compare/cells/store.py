@@ -11,9 +11,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from compare.cells import tables
+from compare.cells.work import Timing
 from compare.files import sha256, write
+from compare.gap.records import CellResult, RecordError, read_result, to_json, validated
 from compare.spec import Cell, InputError
 
 CONFIG, WEIGHTS, LOCK = "config.json", "weights.safetensors", ".lock"
@@ -34,8 +37,8 @@ class Store:
         """Take over a directory whose lock is held; `create` and `reopen` are the ways in."""
         self.path, self.config = path, config
         self.cells, self._lock = cells, lock
-        self.results = self._kept("cell.json")
-        self._timings = self._kept("timing.json")
+        self.results: dict[str, CellResult] = self._kept("cell.json", lambda text: read_result(text)[0])
+        self._timings: dict[str, Timing] = self._kept("timing.json", _read_timing)
 
     def __enter__(self) -> Store:
         """Return itself: the lock is held since the run was opened."""
@@ -48,10 +51,12 @@ class Store:
     @property
     def unfinished(self) -> list[Cell]:
         """The cells that are still to be run, in the grid's order."""
-        return [cell for cell in self.cells if not finished(self.results.get(cell.name))]
+        return [
+            cell for cell in self.cells if cell.name not in self.results or not self.results[cell.name].final
+        ]
 
     @property
-    def ended(self) -> list[dict]:
+    def ended(self) -> list[CellResult]:
         """The results so far, in the grid's order."""
         return [self.results[cell.name] for cell in self.cells if cell.name in self.results]
 
@@ -59,44 +64,64 @@ class Store:
         """Empty the cell's folder, so that nothing of an earlier attempt counts; return it."""
         folder = self.path / "cells" / cell.name
         self.results.pop(cell.name, None)
+        self._timings.pop(cell.name, None)
         if folder.exists():
             shutil.rmtree(folder)
         folder.mkdir(parents=True)
         return folder
 
-    def end(self, cell: Cell, result: dict, timing: dict, log: bytes = b"") -> None:
-        """Keep what a cell ended with and what it printed, and make the tables again."""
+    def end(
+        self,
+        cell: Cell,
+        result: CellResult,
+        timing: Timing | None = None,
+        checkpoint: bytes | None = None,
+        log: bytes = b"",
+    ) -> None:
+        """Keep what a cell ended with, and make the tables again.
+
+        Args:
+            checkpoint: the best epoch's weights, a safetensors file.
+            log: what the worker printed.
+        """
         folder = self.path / "cells" / cell.name
-        self.results[cell.name], self._timings[cell.name] = result, timing
         write(folder / "log.txt", log)
-        write(folder / "timing.json", _json(timing))
-        write(folder / "cell.json", _json(result))
+        if checkpoint is not None:
+            write(folder / "best.safetensors", checkpoint)
+        if timing is not None:
+            self._timings[cell.name] = timing
+            write(folder / "timing.json", to_json(timing))
+        text = to_json(result)
+        write(folder / "cell.json", text)
+        # as it will be read again, so that a run in one go and a resumed one have the same tables
+        self.results[cell.name], _ = read_result(text)
         self.write_tables()
 
     def write_tables(self) -> None:
         """Make the CSV files from the cells' results."""
-        timings = [
-            {"cell": cell.name, **self._timings[cell.name]}
+        timings = {
+            cell.name: self._timings[cell.name]
             for cell in self.cells
             if cell.name in self.results and cell.name in self._timings
-        ]
+        }
         for table in (tables.results, tables.history, tables.gap, tables.layers, tables.stages):
             write(self.path / f"{table.__name__}.csv", table(self.ended))
         write(self.path / "timing.csv", tables.timing(timings))
 
-    def _kept(self, file: str) -> dict[str, dict]:
+    def _kept(self, file: str, read: Callable[[str], Any]) -> dict[str, Any]:
+        """What the cells of the run have in a file, of those where it is there and whole."""
         kept = {}
         for cell in self.cells:
-            found = _read(self.path / "cells" / cell.name / file)
-            if found is not None:
-                kept[cell.name] = found
+            with suppress(FileNotFoundError, NotADirectoryError, UnicodeDecodeError, RecordError):
+                kept[cell.name] = read((self.path / "cells" / cell.name / file).read_text(encoding="utf-8"))
         return kept
 
 
-def finished(result: dict | None) -> bool:
-    """Whether a cell needn't run again: it came to its end, or to a loss that won't be finite next time."""
-    status = result["status"] if result else "never run"
-    return status == "finished" or status.startswith("failed: loss is not finite")
+def _read_timing(text: str) -> Timing:
+    try:
+        return validated(Timing, json.loads(text))
+    except ValueError as error:
+        raise RecordError(f"not a timing: {error}") from error
 
 
 def create(out: Path, config: dict, cells: list[Cell], prepare: Callable[[Path], dict]) -> Store:

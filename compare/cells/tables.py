@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator
-from statistics import fmean
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
+from typing import Any
 
-METRICS = (
+from compare.cells.work import Timing
+from compare.gap.records import METRICS, PARTS, CellResult, Epoch, Explanation
+
+# of an epoch
+FIGURES = (
     "loss",
     "cross_entropy",
     "brier_score",
@@ -21,7 +26,6 @@ METRICS = (
     "auc",
     "prc",
 )
-PARTS = ("fit", "evaluate", "val")
 CELL = ("framework", "backbone", "policy", "numerics", "seed")
 RESULTS = (
     *CELL,
@@ -37,7 +41,7 @@ RESULTS = (
     "fresh_loss",
     "fresh_accuracy",
 )
-HISTORY = (*CELL, "epoch", "learning_rate", *(f"{part}_{metric}" for part in PARTS for metric in METRICS))
+HISTORY = (*CELL, "epoch", "learning_rate", *(f"{part}_{metric}" for part in PARTS for metric in FIGURES))
 GAP = (*CELL, "epoch", "metric", "term", "value", "uncertainty")
 DRIFTS, SUMMARY = ("mean_drift", "log_variance_ratio", "kl"), ("median", "p95", "max")
 LAYERS = (
@@ -50,81 +54,89 @@ STAGES = (*CELL, "epoch", "metric", "stage", "value")
 TIMING = ("cell", "worker", "started", "seconds", "peak_memory_mb")
 
 
-def results(cells: Iterable[dict]) -> str:
+def results(cells: Iterable[CellResult]) -> str:
     """Make ``results.csv``: a row a cell, of the last epoch trained; empty where there is none."""
     return _csv(RESULTS, map(_result, cells))
 
 
-def history(cells: Iterable[dict]) -> str:
+def history(cells: Iterable[CellResult]) -> str:
     """Make ``history.csv``: a row an epoch."""
-    return _csv(HISTORY, (_epoch(cell, epoch) for cell in cells for epoch in cell["history"]))
+    return _csv(HISTORY, (_epoch(cell, epoch) for cell in cells for epoch in cell.history))
 
 
-def gap(cells: Iterable[dict]) -> str:
+def gap(cells: Iterable[CellResult]) -> str:
     """Make ``gap.csv``: a row a term of an explained epoch's gap."""
     return _csv(
         GAP,
         (
-            place | {"metric": metric, "term": term} | figures
+            place | {"metric": metric, "term": name, "value": term.value, "uncertainty": term.uncertainty}
             for place, explanation in _explanations(cells)
-            for metric, terms in explanation["terms"].items()
-            for term, figures in terms.items()
+            for metric, terms in explanation.terms.items()
+            for name, term in terms.items()
         ),
     )
 
 
-def layers(cells: Iterable[dict]) -> str:
+def layers(cells: Iterable[CellResult]) -> str:
     """Make ``layers.csv``: a row a BN layer at an explained epoch."""
     return _csv(
         LAYERS,
         (
-            place | layer | {f"{drift}_{part}": layer[drift][part] for drift in DRIFTS for part in SUMMARY}
+            place
+            | asdict(layer)
+            | {
+                f"{drift}_{part}": getattr(getattr(layer, drift), part)
+                for drift in DRIFTS
+                for part in SUMMARY
+            }
             for place, explanation in _explanations(cells)
-            for layer in explanation["layers"]
+            for layer in explanation.layers
         ),
     )
 
 
-def stages(cells: Iterable[dict]) -> str:
+def stages(cells: Iterable[CellResult]) -> str:
     """Make ``stages.csv``: a row a stage, with what population statistics in it alone take off the gap."""
     return _csv(
         STAGES,
         (
             place | {"metric": metric, "stage": stage, "value": value}
             for place, explanation in _explanations(cells)
-            for stage, figures in explanation["stages"].items()
+            for stage, figures in explanation.stages.items()
             for metric, value in figures.items()
         ),
     )
 
 
-def _explanations(cells: Iterable[dict]) -> Iterator[tuple[dict, dict]]:
-    for cell in cells:
-        for explanation in cell.get("explanations", []):  # cells of earlier versions have none
-            yield {name: cell[name] for name in CELL} | {"epoch": explanation["epoch"]}, explanation
-
-
-def timing(rows: Iterable[dict]) -> str:
+def timing(timings: Mapping[str, Timing]) -> str:
     """Make ``timing.csv``: a row a cell; what differs from one run to the next."""
-    return _csv(TIMING, rows)
+    return _csv(TIMING, ({"cell": name, **asdict(timing)} for name, timing in timings.items()))
 
 
-def _result(cell: dict) -> dict:
-    row = {name: cell[name] for name in (*CELL, "epochs", "best_epoch", "status")}
-    epochs = cell["history"]
-    for metric in ("loss", "accuracy"):
-        row[f"fresh_{metric}"] = cell["fresh"].get(metric)
-        if epochs:
-            gaps = [epoch["evaluate"][metric] - epoch["fit"][metric] for epoch in epochs]
-            row |= {f"{part}_{metric}": epochs[-1][part][metric] for part in PARTS}
-            row |= {f"gap_{metric}": gaps[-1], f"mean_gap_{metric}": fmean(gaps)}
+def _explanations(cells: Iterable[CellResult]) -> Iterator[tuple[dict[str, Any], Explanation]]:
+    for cell in cells:
+        for explanation in cell.explanations:
+            yield _place(cell) | {"epoch": explanation.epoch}, explanation
+
+
+def _place(cell: CellResult) -> dict[str, Any]:
+    return {name: getattr(cell, name) for name in CELL}
+
+
+def _result(cell: CellResult) -> dict[str, Any]:
+    row = _place(cell) | {"epochs": cell.epochs, "best_epoch": cell.best_epoch, "status": cell.ending}
+    for metric in METRICS:
+        row[f"fresh_{metric}"] = cell.fresh.get(metric)
+        if cell.history:
+            last = cell.history[-1]
+            row |= {f"{part}_{metric}": last.part(part)[metric] for part in PARTS}
+            row |= {f"gap_{metric}": last.gap(metric), f"mean_gap_{metric}": cell.mean_gap(metric)}
     return row
 
 
-def _epoch(cell: dict, epoch: dict) -> dict:
-    row = {name: cell[name] for name in CELL}
-    row |= {name: epoch[name] for name in ("epoch", "learning_rate")}
-    return row | {f"{part}_{metric}": epoch[part][metric] for part in PARTS for metric in METRICS}
+def _epoch(cell: CellResult, epoch: Epoch) -> dict[str, Any]:
+    row = _place(cell) | {"epoch": epoch.epoch, "learning_rate": epoch.learning_rate}
+    return row | {f"{part}_{metric}": epoch.part(part)[metric] for part in PARTS for metric in FIGURES}
 
 
 def _csv(columns: tuple[str, ...], rows: Iterable[dict]) -> str:

@@ -1,14 +1,42 @@
-"""The BN policies as tables for the terminal."""
+"""`compare policies`: the BN policies as tables for the terminal, or as JSON."""
 
 from __future__ import annotations
 
-from rich.table import Table
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+from typer import Option
 
 from compare.spec import NAMES, POLICIES, TRAINS
 
+if TYPE_CHECKING:
+    from rich.table import Table
 
-def facts() -> Table:
+
+def policies(
+    as_json: Annotated[bool, Option("--json", help="As JSON, for a program to read.")] = False,
+) -> None:
+    """List the BN policies: what each trains and normalises with, and what a user writes to get it.
+
+    \b
+    Examples:
+      compare policies
+      compare policies --json
+    """
+    if as_json:
+        print(json.dumps([asdict(policy) for policy in POLICIES.values()], indent=1))
+        return
+    from rich.console import Console
+
+    console = Console()
+    console.print(deeds(), spellings())
+
+
+def deeds() -> Table:
     """What each policy does: a row a policy."""
+    from rich.table import Table
+
     note = "* re-estimated on the run's own images right before"
     table = Table(
         title="What each BN policy does", caption=note, title_justify="left", caption_justify="left"
@@ -29,6 +57,8 @@ def facts() -> Table:
 
 def spellings() -> Table:
     """What a user writes in each framework to get a policy: three rows a policy."""
+    from rich.table import Table
+
     table = Table(title="How each is written, and who gets it", title_justify="left", show_header=False)
     table.add_column("policy", no_wrap=True)
     table.add_column("framework", no_wrap=True)

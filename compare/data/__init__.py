@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from compare.data.dataset import ImageData
+from compare.data.dataset import ImageData, kept
 from compare.data.elpv import load_elpv
 from compare.data.folder import load_folder
 from compare.data.preprocess import preprocess
 from compare.data.split import split
-from compare.data.stream import Batches, Stream, resampled_steps_per_epoch
+from compare.data.stream import Batches, Stream, check, resampled_steps_per_epoch
 
-__all__ = ["Batches", "ImageData", "Stream", "load", "preprocess", "resampled_steps_per_epoch", "split"]
+__all__ = [
+    "Batches",
+    "ImageData",
+    "Stream",
+    "check",
+    "kept",
+    "load",
+    "preprocess",
+    "resampled_steps_per_epoch",
+    "split",
+]
 
 
 def load(data: str, positive: str | None = None, skip_unreadable: bool = False) -> ImageData:

@@ -30,7 +30,9 @@ class File(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class ImageData:
-    """The images of two classes. It pickles without its cache, so a worker needn't check the files again.
+    """The images of two classes: their files, checked, and not their pixels.
+
+    It pickles without the images that it has decoded, so that a worker gets it in a moment.
 
     Attributes:
         name: ``elpv``, or the folder as given.
@@ -72,6 +74,21 @@ class ImageData:
             return read_image(path, size)
         except Exception as error:
             raise InputError(f"image {path} can't be read: {reason(error)}") from error
+
+
+_kept: dict[str, ImageData] = {}
+
+
+def kept(data: ImageData) -> ImageData:
+    """The data set that an earlier call in this process was given where it is the same, with what it has decoded.
+
+    Each cell brings the data set anew into its worker; of two different ones the later is kept.
+    """
+    key = f"{data.sha256} {data.root}"
+    if key not in _kept:
+        _kept.clear()
+        _kept[key] = data
+    return _kept[key]
 
 
 def assemble(

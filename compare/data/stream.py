@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from copy import copy
 from typing import Literal
 
@@ -33,12 +33,12 @@ class Batches(Sequence[Batch]):
         all_indices: data-set indices of all the images, in order: int64.
     """
 
-    def __init__(self, make: Callable[[np.ndarray], Batch], indices: np.ndarray, batch_size: int) -> None:
-        """Cut the data-set ``indices`` (int64) into batches for ``make``; the last may be smaller.
+    def __init__(self, stream: Stream, indices: np.ndarray, batch_size: int) -> None:
+        """Cut the data-set ``indices`` (int64) into batches of a stream's images; the last may be smaller.
 
         A single image that would be left joins the batch before it: alone it has no batch statistics.
         """
-        self._make, self._batch_size = make, batch_size
+        self._stream, self._batch_size = stream, batch_size
         cuts = range(batch_size, len(indices) - (batch_size > 1), batch_size)
         self._indices = np.split(indices, cuts) if len(indices) else []
         self.all_indices = indices
@@ -49,7 +49,11 @@ class Batches(Sequence[Batch]):
 
     def __getitem__(self, step: int) -> Batch:  # type: ignore[override]  # no slices: they'd fill the memory
         """Batch ``step``; IndexError past the end."""
-        return self._make(self.indices(step))
+        return self._stream.images_at(self.indices(step)), self.labels(step)
+
+    def labels(self, step: int) -> np.ndarray:
+        """The labels of batch ``step``: float32 (n, 1)."""
+        return self._stream.labels_at(self.indices(step))
 
     def indices(self, step: int) -> np.ndarray:
         """Data-set indices of batch ``step``: int64 (n,)."""
@@ -58,7 +62,7 @@ class Batches(Sequence[Batch]):
     def distinct(self, batch_size: int | None = None) -> tuple[Batches, list[np.ndarray]]:
         """Each image once, by index, and for each batch of these how often its images come here: int64 (n,)."""
         indices, counts = np.unique(self.all_indices, return_counts=True)
-        batches = Batches(self._make, indices, batch_size or self._batch_size)
+        batches = Batches(self._stream, indices, batch_size or self._batch_size)
         ends = np.cumsum([len(batch) for batch in batches._indices])
         return batches, np.split(counts, ends[:-1])
 
@@ -72,7 +76,7 @@ class Batches(Sequence[Batch]):
 
     def among(self, indices: np.ndarray) -> Batches:
         """What of these images is one of ``indices``, in the same order."""
-        return Batches(self._make, self.all_indices[np.isin(self.all_indices, indices)], self._batch_size)
+        return Batches(self._stream, self.all_indices[np.isin(self.all_indices, indices)], self._batch_size)
 
     def sha256(self) -> str:
         """Hex digest over the bytes of all batches, images and labels."""
@@ -81,6 +85,30 @@ class Batches(Sequence[Batch]):
             digest.update(images.data)
             digest.update(labels.data)
         return digest.hexdigest()
+
+
+def check(data: ImageData, train: np.ndarray, batch_size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Check that images can be trained on in batches of a size, and return them class by class.
+
+    Args:
+        train: int64 indices into ``data``.
+
+    Raises:
+        InputError: the batch size isn't 1 to the number of training images, or those are of one class.
+    """
+    if not 1 <= batch_size <= len(train):
+        raise InputError(
+            f"--batch-size {batch_size}: {data.name} has {len(train)} images to train on; "
+            f"it must be 1 to {len(train)}"
+        )
+    positive = data.labels[train] == 1
+    of_class = (train[~positive], train[positive])
+    for name, members in zip(data.classes, of_class, strict=True):
+        if len(members) == 0:
+            raise InputError(
+                f"--data {data.name}: no training images of class {name}; it must have both classes"
+            )
+    return of_class
 
 
 class Stream:
@@ -117,20 +145,9 @@ class Stream:
             preprocessing: ``caffe`` or ``torch``.
 
         Raises:
-            InputError: the batch size isn't 1 to the number of training images, or those are of one class.
+            InputError: as `check`'s.
         """
-        if not 1 <= batch_size <= len(train):
-            raise InputError(
-                f"--batch-size {batch_size}: {data.name} has {len(train)} images to train on; "
-                f"it must be 1 to {len(train)}"
-            )
-        positive = data.labels[train] == 1
-        self._of_class = (train[~positive], train[positive])
-        for name, members in zip(data.classes, self._of_class, strict=True):
-            if len(members) == 0:
-                raise InputError(
-                    f"--data {data.name}: no training images of class {name}; it must have both classes"
-                )
+        self._of_class = check(data, train, batch_size)
         self.data, self.train, self.val = data, train, val
         self.image_size, self.batch_size = image_size, batch_size
         self.seed, self.preprocessing = seed, preprocessing
@@ -152,6 +169,15 @@ class Stream:
         """Each image of a part once, in the order that ``split`` gave; the last batch may be smaller."""
         return self._batches({"train": self.train, "val": self.val}[which])
 
+    def images_at(self, indices: np.ndarray) -> np.ndarray:
+        """The images at some indices of the data set, preprocessed: float32 (n, h, w, 3)."""
+        pixels = np.stack([self.data.read(index, self.image_size) for index in indices])
+        return preprocess(pixels, self.preprocessing)
+
+    def labels_at(self, indices: np.ndarray) -> np.ndarray:
+        """The labels at some indices of the data set: float32 (n, 1)."""
+        return self.data.labels[indices].astype(np.float32)[:, None]
+
     def _oversampled(self, purpose: int, number: int, steps: int) -> np.ndarray:
         rng = np.random.Generator(np.random.PCG64([self.seed, purpose, number]))
         coin = rng.random(steps * self.batch_size) < 0.5
@@ -162,12 +188,7 @@ class Stream:
         return plan
 
     def _batches(self, indices: np.ndarray) -> Batches:
-        return Batches(self._make, indices, self.batch_size)
-
-    def _make(self, indices: np.ndarray) -> Batch:
-        pixels = np.stack([self.data.read(index, self.image_size) for index in indices])
-        labels = self.data.labels[indices].astype(np.float32)[:, None]
-        return preprocess(pixels, self.preprocessing), labels
+        return Batches(self, indices, self.batch_size)
 
 
 def repeated(rng: np.random.Generator, members: np.ndarray, count: int) -> np.ndarray:

@@ -10,8 +10,7 @@ from weakref import finalize
 import numpy as np
 
 from compare.data import Batches, Stream
-
-BATCHES_AT_A_TIME = 256  # in memory at once: a Keras graph for each such part costs a second
+from compare.gap.sample import BATCHES_AT_A_TIME
 
 
 class Rows:
@@ -57,7 +56,7 @@ class FeatureStream:
 
     def of(self, batches: Batches) -> FeatureBatches:
         """The features of any batches of the stream."""
-        return FeatureBatches(self.rows, self.places, self.stream.data.labels, batches)
+        return FeatureBatches(self.rows, self.places, batches)
 
 
 class FeatureBatches(Sequence):
@@ -66,12 +65,11 @@ class FeatureBatches(Sequence):
     Args:
         rows: the features.
         places: by an image's index where its features are; None where the rows are in the batches' own order.
-        labels: by an image's index.
         batches: whose images these are.
     """
 
-    def __init__(self, rows: Rows, places: np.ndarray | None, labels: np.ndarray, batches: Batches) -> None:
-        self.rows, self.places, self.labels, self.batches = rows, places, labels, batches
+    def __init__(self, rows: Rows, places: np.ndarray | None, batches: Batches) -> None:
+        self.rows, self.places, self.batches = rows, places, batches
         if places is None:
             ends = np.cumsum([len(batches.indices(step)) for step in range(len(batches))])
             self.order = np.split(np.arange(ends[-1]), ends[:-1])
@@ -82,9 +80,8 @@ class FeatureBatches(Sequence):
 
     def __getitem__(self, step):
         """One batch."""
-        indices = self.batches.indices(step)
-        places = self.order[step] if self.places is None else self.places[indices]
-        return self.rows[places], self.labels[indices].astype(np.float32)[:, None]
+        places = self.order[step] if self.places is None else self.places[self.batches.indices(step)]
+        return self.rows[places], self.batches.labels(step)
 
 
 def places(indices: np.ndarray) -> np.ndarray:

@@ -1,98 +1,105 @@
-"""The gap in terms that add up: what lies between `fit`'s figures of an epoch and `evaluate`'s, at its end.
-
-A letter is an evaluation on the epoch's own samples. A: `fit` itself, weights moving, dropout on. B: the weights
-of the epoch's end, dropout on with the same masks, BN as in `fit`. C: as B, dropout off. D: dropout off, BN with
-the samples' population statistics. P: as D, dropout on. E: `evaluate` itself. Where that had other samples or
-other weights of them than `fit`, it is F, and E is the same on `fit`'s.
-"""
+"""The gap in terms that add up: what lies between `fit`'s figures of an epoch and `evaluate`'s, at its end."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from math import ceil, log
-from typing import Literal
+from typing import Any
 
 import numpy as np
 
-from compare.gap.evaluations import Figures, Statistics, Whole
+from compare.gap.evaluations import Moments, Whole
+from compare.gap.records import METRICS, Evaluations, Explanation, Figures, LayerDrift, Metric, Spread, Term
+from compare.spec import Behaviour
 
-METRICS = ("loss", "accuracy")
-LAG = 0.05  # what may be left of old moving statistics for them not to lag
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What of a training the terms depend on.
-
-    Attributes:
-        fit_statistics, evaluate_statistics: what BN normalises with.
-        updates: whether `fit` moves the moving statistics.
-        steps: training steps up to the end of the epoch.
-        same_samples: whether `evaluate` had the samples of `fit`, with the same weights.
-    """
-
-    fit_statistics: Literal["batch", "moving"]
-    evaluate_statistics: Literal["batch", "moving"]
-    updates: bool
-    steps: int
-    same_samples: bool = True
+# Share of old moving statistics that may be left once they no longer count.
+LAG = 0.05
 
 
-def explain(trained: Whole, fit: Figures, evaluate: Figures, facts: Facts) -> dict:
+def explain(
+    trained: Whole,
+    fit: Figures,
+    evaluate: Figures,
+    behaviour: Behaviour,
+    *,
+    epoch: int,
+    steps: int,
+    same_samples: bool = True,
+) -> Explanation:
     """Split the gap of an epoch into terms.
 
     Args:
         trained: the model at the end of the epoch, and the epoch's samples.
         fit, evaluate: what the framework reported: ``loss`` and ``accuracy``.
-        facts: of the training.
-
-    Returns:
-        ``evaluations``, ``terms``, ``stages`` and ``layers``, as ``cell.json`` holds them; and ``penalty``, the
-        weights' part of the loss in both figures, where there is one.
+        behaviour: of the BN layers in that training.
+        epoch: its number, from 1.
+        steps: training steps up to its end.
+        same_samples: whether `evaluate` had the samples of `fit`, with the same weights.
     """
-    changes = facts.fit_statistics == "batch" and facts.evaluate_statistics == "moving"
+    changes = (behaviour.fit_statistics, behaviour.evaluate_statistics) == ("batch", "moving")
     changes = changes and bool(trained.side.statistics.batch_norms(trained.model))
-    found = {"A": _pair(fit), "B": _pair(trained.in_fit(dropout=True))}
-    last = _pair(evaluate) if facts.same_samples else trained.in_evaluate()
-    if changes:
-        found["C"] = trained.in_fit(dropout=False)
-        found["P"] = trained.under_population(dropout=True)
-        found["D"] = trained.under_population(dropout=False)
-    else:  # nothing but dropout lies between B and E
-        found |= {"C": last, "P": found["B"], "D": last}
-    found["E"] = last
-    if not facts.same_samples:
-        found["F"] = _pair(evaluate)
-    explanation = {
-        "evaluations": found,
-        "terms": {metric: terms({letter: found[letter][metric] for letter in found}) for metric in METRICS},
-        "stages": stages(trained) if changes else {},
-        "layers": layers(trained, facts) if changes else [],
-    }
-    penalty = trained.side.replay.penalty(trained.model)
-    return explanation | ({"penalty": penalty} if penalty else {})
+    found = evaluations(trained, fit, evaluate, changes, same_samples)
+    return Explanation(
+        epoch,
+        "asked",
+        found,
+        {metric: terms(found, metric) for metric in METRICS},
+        stages(trained) if changes else {},
+        tuple(layers(trained, steps if behaviour.updates else None)) if changes else (),
+        float(trained.side.replay.penalty(trained.model)),
+    )
 
 
-def terms(at: dict[str, float]) -> dict[str, dict[str, float]]:
-    """Split F - A, or E - A where there is no F, into terms whose sum it is.
+def evaluations(
+    trained: Whole, fit: Figures, evaluate: Figures, changes: bool, same_samples: bool
+) -> Evaluations:
+    """Measure the passes between `fit` and `evaluate`.
+
+    Args:
+        changes: whether BN normalises otherwise in `evaluate` than in `fit`. Else nothing but dropout lies between
+            the epoch's end and `evaluate`.
+    """
+    end_of_epoch = _pair(trained.in_fit(dropout=True))
+    last = _pair(evaluate if same_samples else trained.in_evaluate())
+    return Evaluations(
+        fit=_pair(fit),
+        end_of_epoch=end_of_epoch,
+        without_dropout=_pair(trained.in_fit(dropout=False)) if changes else last,
+        population_with_dropout=_pair(trained.under_population(dropout=True)) if changes else end_of_epoch,
+        population=_pair(trained.under_population(dropout=False)) if changes else last,
+        evaluate=last,
+        evaluate_reported=None if same_samples else _pair(evaluate),
+    )
+
+
+def terms(found: Evaluations, metric: Metric) -> dict[str, Term]:
+    """Split what `evaluate` reported minus what `fit` did into terms whose sum it is.
 
     Dropout and BN can be switched in either order: the mean of both is the term, their difference how uncertain
     it is.
     """
-    dropout = (at["C"] - at["B"], at["D"] - at["P"])
-    batch_noise = (at["D"] - at["C"], at["P"] - at["B"])
-    found = {
-        "weights-moved": _term(at["B"] - at["A"]),
+    at = {name: figures[metric] for name, figures in vars(found).items() if figures is not None}
+    dropout = (
+        at["without_dropout"] - at["end_of_epoch"],
+        at["population"] - at["population_with_dropout"],
+    )
+    batch_noise = (
+        at["population"] - at["without_dropout"],
+        at["population_with_dropout"] - at["end_of_epoch"],
+    )
+    split = {
+        "weights-moved": _term(at["end_of_epoch"] - at["fit"]),
         "dropout": _term(*dropout),
         "batch-noise": _term(*batch_noise),
-        "moving-statistics": _term(at["E"] - at["D"]),
+        "moving-statistics": _term(at["evaluate"] - at["population"]),
     }
-    return found | ({"sample-mix": _term(at["F"] - at["E"])} if "F" in at else {})
+    if found.evaluate_reported is not None:
+        split["sample-mix"] = _term(at["evaluate_reported"] - at["evaluate"])
+    return split
 
 
-def _term(*orders: float) -> dict[str, float]:
-    return {"value": sum(orders) / len(orders), "uncertainty": abs(orders[0] - orders[-1])}
+def _term(*orders: float) -> Term:
+    return Term(sum(orders) / len(orders), abs(orders[0] - orders[-1]))
 
 
 def _pair(figures: Figures) -> Figures:
@@ -101,7 +108,7 @@ def _pair(figures: Figures) -> Figures:
 
 def stages(trained: Whole) -> dict[str, Figures]:
     """Measure what of the gap disappears when a stage alone gets the population statistics: E minus that."""
-    groups: dict[str, Statistics] = {}
+    groups: dict[str, Moments] = {}
     for layer, pair in trained.population.items():
         groups.setdefault(stage(layer), {})[layer] = pair
     before = trained.under({})
@@ -118,10 +125,13 @@ def stage(layer: str) -> str:
     return block[1] if block else {"conv1_bn": "stem"}.get(layer, layer)
 
 
-def layers(trained: Whole, facts: Facts) -> list[dict]:
+def layers(trained: Whole, steps: int | None) -> list[LayerDrift]:
     """Summarise for each BN layer how far its moving statistics are from the population's.
 
     Variances are taken with the layer's epsilon added, as it normalises with them.
+
+    Args:
+        steps: how many updates there were; None where `fit` keeps the moving statistics.
     """
     statistics = trained.side.statistics
     moving, constants = statistics.moving(trained.model), statistics.constants(trained.model)
@@ -132,19 +142,18 @@ def layers(trained: Whole, facts: Facts) -> list[dict]:
         drift = np.abs(moving[name][0] - mean) / np.sqrt(ours)
         ratio = np.log(theirs / ours)
         kl = (ratio + (ours + (moving[name][0] - mean) ** 2) / theirs - 1) / 2
-        row = {"layer": name, "stage": stage(name), "channels": len(mean)}
-        row |= {"mean_drift": _summary(drift), "log_variance_ratio": _summary(np.abs(ratio))}
-        rows.append(row | {"kl": _summary(kl)} | _steps(decay, facts))
+        spreads = (_spread(drift), _spread(np.abs(ratio)), _spread(kl))
+        rows.append(LayerDrift(name, stage(name), len(mean), *spreads, **_updates(decay, steps)))
     return rows
 
 
-def _summary(channels: np.ndarray) -> dict[str, float]:
+def _spread(channels: np.ndarray) -> Spread:
     median, p95 = np.percentile(channels, (50, 95))
-    return {"median": float(median), "p95": float(p95), "max": float(channels.max())}
+    return Spread(float(median), float(p95), float(channels.max()))
 
 
-def _steps(decay: float, facts: Facts) -> dict:
+def _updates(decay: float, steps: int | None) -> dict[str, Any]:
     """How many updates there were, and how many it takes until less than `LAG` of what was before is left."""
-    if not facts.updates:
+    if steps is None:
         return {"decay": 1.0, "steps": 0, "steps_needed": None}
-    return {"decay": decay, "steps": facts.steps, "steps_needed": ceil(log(LAG) / log(decay))}
+    return {"decay": decay, "steps": steps, "steps_needed": ceil(log(LAG) / log(decay))}

@@ -7,10 +7,14 @@ import pytest
 from compare.cells import schedule as engine
 from compare.cells import store
 from compare.cells.grid import grid
-from compare.spec import POLICIES, Cell, Settings
+from compare.cells.settings import Settings
+from compare.cells.work import Task
+from compare.gap.records import Ended, EpochDone, Started, StepDone
+from compare.spec import POLICIES, Cell
 from tests.support import fake_cells
 
 SETTINGS = Settings(epochs=2)
+TASK = Task(SETTINGS, start=None, data=None)  # fake cells look at neither
 SMALL = ("frozen", "fine-tune")
 TABLES = ("results.csv", "history.csv", "gap.csv", "layers.csv", "stages.csv")
 
@@ -43,12 +47,12 @@ def misbehave(monkeypatch):
 def run(opened, jobs=2):
     events = []
     with opened:
-        engine.run_cells(opened, SETTINGS, jobs, lambda cell, event: events.append((cell.name, event)))
+        engine.run_cells(opened, TASK, jobs, lambda cell, event: events.append((cell.name, event)))
     return events
 
 
 def statuses(opened):
-    return {cell["framework"] + "-" + cell["policy"]: cell["status"] for cell in opened.ended}
+    return {f"{cell.framework}-{cell.policy}": cell.ending for cell in opened.ended}
 
 
 def test_every_cell_ends_with_its_events_passed_on(tmp_path, log):
@@ -58,9 +62,12 @@ def test_every_cell_ends_with_its_events_passed_on(tmp_path, log):
         ["keras-frozen", "keras-fine-tune", "torch-frozen", "torch-fine-tune"], "finished"
     )
     own = [event for name, event in events if name == "torch-frozen-native-seed0"]
-    assert [e["event"] for e in own] == ["start", "step", "epoch", "step", "epoch", "end"]
-    assert own[1]["steps"] == 1
-    assert own[-1]["result"] == opened.results["torch-frozen-native-seed0"]
+    kinds = [Started, StepDone, EpochDone, StepDone, EpochDone, Ended]
+    assert [type(event) for event in own] == kinds
+    assert own[1].steps == 1
+    assert own[-1].result == opened.results["torch-frozen-native-seed0"]
+    best = tmp_path / "run/cells/torch-frozen-native-seed0/best.safetensors"
+    assert best.read_bytes() == b"best of torch-frozen-native-seed0"
 
 
 def test_the_number_of_jobs_does_not_change_a_byte(tmp_path, log):
@@ -113,13 +120,13 @@ def interrupt_when(opened, enough):
     ended = []
 
     def on_event(cell, event):
-        if event["event"] == "end":
+        if isinstance(event, Ended):
             ended.append(cell)
         if enough(ended):
             raise KeyboardInterrupt
 
     with opened:
-        engine.run_cells(opened, SETTINGS, 2, on_event)
+        engine.run_cells(opened, TASK, 2, on_event)
 
 
 def test_ctrl_c_stops_the_workers_and_keeps_what_ended(tmp_path, log, misbehave):

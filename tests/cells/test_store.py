@@ -4,13 +4,17 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import asdict, replace
 
 import pytest
 
 from compare.cells import store, tables
 from compare.cells.grid import grid
-from compare.spec import InputError, Settings
-from tests.support.synthetic_run import make_cell
+from compare.cells.settings import Settings
+from compare.cells.work import Timing
+from compare.gap.records import Status
+from compare.spec import InputError
+from tests.support.synthetic_run import make_result
 
 CELLS = grid("resnet50", ("keras", "torch"), ("frozen", "fine-tune"), ("native",), 1, 32).cells
 CONFIG = {
@@ -18,7 +22,14 @@ CONFIG = {
     "settings": Settings(epochs=2).as_dict(),
     "machine": {"platform": "here", "cores": 2, "threads": 1},
 }
-TIMING = {"worker": 7, "started": "2026-01-02T03:04:05", "seconds": 1.5, "peak_memory_mb": 300}
+TIMING = Timing(worker=7, started="2026-01-02T03:04:05", seconds=1.5, peak_memory_mb=300)
+NOT_FINITE = {
+    "status": Status.NOT_FINITE,
+    "reason": "loss is not finite at epoch 1, step 1",
+    "history": (),
+    "fresh": {},
+    "explanations": (),
+}
 
 
 def weights(path):
@@ -31,7 +42,7 @@ def create(out, prepare=weights):
 
 
 def result(cell, **changes):
-    return make_cell(cell.policy, cell.framework, epochs=2) | changes
+    return replace(make_result(cell.policy, cell.framework, epochs=2), **changes)
 
 
 def end(run, cell, **changes):
@@ -53,8 +64,8 @@ def test_a_new_run_holds_its_configuration_and_weights(tmp_path):
 def test_finished_cells_are_known_again_and_unfinished_ones_leave_nothing(tmp_path):
     with create(tmp_path / "a") as run:
         end(run, CELLS[2])
-        end(run, CELLS[1], status="failed: ValueError: no")
-        end(run, CELLS[3], status="failed: loss is not finite at epoch 1, step 1", history=[], fresh={})
+        end(run, CELLS[1], status=Status.FAILED, reason="ValueError: no")
+        end(run, CELLS[3], **NOT_FINITE)
         (run.start(CELLS[0]) / "half").write_bytes(b"half")
     with store.reopen(tmp_path / "a", CONFIG, CELLS) as run:
         assert run.unfinished == [CELLS[0], CELLS[1]]
@@ -79,12 +90,12 @@ def test_the_order_of_ending_does_not_show_in_the_tables(tmp_path):
 
 def test_results_are_of_the_last_epoch_and_gaps_are_evaluate_minus_fit():
     cell = result(CELLS[1])
-    first, last = cell["history"]
+    first, last = cell.history
     (row,) = csv.DictReader(tables.results([cell]).splitlines())
     assert tuple(row) == tables.RESULTS
-    assert row["fit_loss"] == format(last["fit"]["loss"], ".9g")
-    assert row["val_accuracy"] == format(last["val"]["accuracy"], ".9g")
-    gaps = [epoch["evaluate"]["loss"] - epoch["fit"]["loss"] for epoch in (first, last)]
+    assert row["fit_loss"] == format(last.fit["loss"], ".9g")
+    assert row["val_accuracy"] == format(last.val["accuracy"], ".9g")
+    gaps = [epoch.evaluate["loss"] - epoch.fit["loss"] for epoch in (first, last)]
     assert float(row["gap_loss"]) == pytest.approx(gaps[1], abs=1e-9)
     assert float(row["mean_gap_loss"]) == pytest.approx(sum(gaps) / 2, abs=1e-9)
     assert float(row["mean_gap_accuracy"]) != pytest.approx(float(row["gap_accuracy"]), abs=1e-6)
@@ -92,9 +103,7 @@ def test_results_are_of_the_last_epoch_and_gaps_are_evaluate_minus_fit():
 
 
 def test_a_cell_without_an_epoch_has_a_row_and_no_history():
-    cell = result(
-        CELLS[0], status="failed: loss is not finite at epoch 1, step 1", history=[], fresh={}, epochs=0
-    )
+    cell = result(CELLS[0], **NOT_FINITE, epochs=0)
     (row,) = csv.DictReader(tables.results([cell]).splitlines())
     assert (row["fit_loss"], row["gap_loss"], row["fresh_accuracy"], row["epochs"]) == ("", "", "", "0")
     assert row["status"].startswith("failed: loss")
@@ -112,7 +121,7 @@ def test_what_differs_from_run_to_run_stands_in_timing_alone(tmp_path):
     with create(tmp_path / "a") as run:
         end(run, CELLS[0])
     (row,) = csv.DictReader((tmp_path / "a/timing.csv").read_text().splitlines())
-    assert row == {"cell": CELLS[0].name, **{name: str(value) for name, value in TIMING.items()}}
+    assert row == {"cell": CELLS[0].name, **{name: str(value) for name, value in asdict(TIMING).items()}}
 
 
 def test_another_process_writing_the_run_is_refused_and_a_dead_one_is_not(tmp_path):

@@ -4,31 +4,45 @@ import csv
 import json
 import subprocess
 import sys
+from dataclasses import asdict, replace
 
 import pytest
 
 from compare.cells import tables
 from compare.gap import terms as gap
+from compare.gap.records import METRICS, CellResult, Evaluations, Explanation, Status, Term, validated
 from tests.support.gap_checks import AGREEING
 
-AT = {"A": 1.0, "B": 1.25, "C": 0.5, "P": 2.0, "D": 0.75, "E": 3.5}
+AT = {
+    "fit": 1.0,
+    "end_of_epoch": 1.25,
+    "without_dropout": 0.5,
+    "population_with_dropout": 2.0,
+    "population": 0.75,
+    "evaluate": 3.5,
+}
+
+
+def evaluations(**at):
+    return Evaluations(**{name: {"loss": 0.0, "accuracy": value} for name, value in at.items()})
 
 
 def test_terms_are_the_mean_of_both_orders_and_their_difference():
-    found = gap.terms(AT)
+    found = gap.terms(evaluations(**AT), "accuracy")
     assert found == {
-        "weights-moved": {"value": 0.25, "uncertainty": 0.0},
-        "dropout": {"value": (-0.75 - 1.25) / 2, "uncertainty": 0.5},  # BN switched after, or before
-        "batch-noise": {"value": (0.25 + 0.75) / 2, "uncertainty": 0.5},
-        "moving-statistics": {"value": 2.75, "uncertainty": 0.0},
+        "weights-moved": Term(0.25, 0.0),
+        "dropout": Term((-0.75 - 1.25) / 2, 0.5),  # BN switched after, or before
+        "batch-noise": Term((0.25 + 0.75) / 2, 0.5),
+        "moving-statistics": Term(2.75, 0.0),
     }
-    assert sum(term["value"] for term in found.values()) == AT["E"] - AT["A"]
+    assert sum(term.value for term in found.values()) == AT["evaluate"] - AT["fit"]
+    assert set(gap.terms(evaluations(**AT), "loss").values()) == {Term(0.0, 0.0)}
 
 
 def test_an_evaluation_of_other_samples_is_a_term_of_its_own():
-    found = gap.terms(AT | {"F": 3.0})
-    assert found["sample-mix"] == {"value": -0.5, "uncertainty": 0.0}
-    assert sum(term["value"] for term in found.values()) == 3.0 - AT["A"]
+    found = gap.terms(evaluations(**AT, evaluate_reported=3.0), "accuracy")
+    assert found["sample-mix"] == Term(-0.5, 0.0)
+    assert sum(term.value for term in found.values()) == 3.0 - AT["fit"]
 
 
 @pytest.mark.parametrize(
@@ -51,7 +65,10 @@ def explanations():
         command = [sys.executable, "-m", f"tests.support.{framework}_gap"]
         run = subprocess.run(command, capture_output=True, text=True)
         assert run.returncode == 0, run.stderr[-2000:]
-        found[framework] = json.loads(run.stdout.splitlines()[-1])
+        raw = json.loads(run.stdout.splitlines()[-1])
+        found[framework] = {
+            policy: [validated(Explanation, entry) for entry in entries] for policy, entries in raw.items()
+        }
     return found
 
 
@@ -60,46 +77,42 @@ def test_frameworks_agree_on_every_term(explanations, policy):
     keras, torch = (explanations[framework][policy] for framework in ("keras", "torch"))
     assert len(keras) == len(torch) == 3
     for theirs, ours in zip(keras, torch, strict=True):
-        for metric in gap.METRICS:
-            for term, figures in theirs["terms"][metric].items():
-                assert ours["terms"][metric][term] == pytest.approx(figures, abs=1e-5), term
-        for stage, figures in theirs["stages"].items():
-            assert ours["stages"][stage] == pytest.approx(figures, abs=1e-5)
-        for before, after in zip(theirs["layers"], ours["layers"], strict=True):
+        for metric in METRICS:
+            for name, term in theirs.terms[metric].items():
+                assert asdict(ours.terms[metric][name]) == pytest.approx(asdict(term), abs=1e-5), name
+        for stage, figures in theirs.stages.items():
+            assert ours.stages[stage] == pytest.approx(figures, abs=1e-5)
+        for before, after in zip(theirs.layers, ours.layers, strict=True):
             for drift in tables.DRIFTS:
-                assert after[drift] == pytest.approx(before[drift], rel=1e-4, abs=1e-4)
-            assert {name: after[name] for name in ("decay", "steps", "steps_needed")} == {
-                name: before[name] for name in ("decay", "steps", "steps_needed")
-            }
+                expected = pytest.approx(asdict(getattr(before, drift)), rel=1e-4, abs=1e-4)
+                assert asdict(getattr(after, drift)) == expected
+            for name in ("layer", "decay", "steps", "steps_needed"):
+                assert getattr(after, name) == getattr(before, name)
 
 
 def test_the_terms_that_agree_are_not_trivial(explanations):
     for term in ("weights-moved", "dropout", "batch-noise", "moving-statistics"):
-        assert abs(explanations["torch"]["bn-trainable"][-1]["terms"]["loss"][term]["value"]) > 1e-3
+        assert abs(explanations["torch"]["bn-trainable"][-1].terms["loss"][term].value) > 1e-3
 
 
 def test_steps_needed_follow_from_the_decay(explanations):
-    (layer,) = explanations["keras"]["bn-trainable"][-1]["layers"]
-    assert (layer["decay"], layer["steps"], layer["steps_needed"]) == (0.99, 18, 299)
-    (kept,) = explanations["keras"]["frozen-batch-stats"][-1]["layers"]
-    assert (kept["steps"], kept["steps_needed"]) == (0, None)
+    (layer,) = explanations["keras"]["bn-trainable"][-1].layers
+    assert (layer.decay, layer.steps, layer.steps_needed) == (0.99, 18, 299)
+    (kept,) = explanations["keras"]["frozen-batch-stats"][-1].layers
+    assert (kept.steps, kept.steps_needed) == (0, None)
 
 
 def test_one_layers_population_takes_the_whole_term_off(explanations):
     for explanation in explanations["torch"]["bn-trainable"]:
-        term = explanation["terms"]["loss"]["moving-statistics"]["value"]
-        assert explanation["stages"]["bn"]["loss"] == pytest.approx(term, abs=1e-6)
+        term = explanation.terms["loss"]["moving-statistics"].value
+        assert explanation.stages["bn"]["loss"] == pytest.approx(term, abs=1e-6)
 
 
 def test_tables(explanations):
-    cell = {
-        "framework": "torch",
-        "backbone": "small",
-        "policy": "bn-trainable",
-        "numerics": "matched",
-        "seed": 0,
-    }
-    cell["explanations"] = [{"epoch": 3, "reason": "last", **explanations["torch"]["bn-trainable"][-1]}]
+    entry = explanations["torch"]["bn-trainable"][-1]
+    cell = CellResult(
+        "torch", "small", "bn-trainable", "matched", 0, Status.FAILED, "for the tables", explanations=(entry,)
+    )
     terms = list(csv.DictReader(tables.gap([cell]).splitlines()))
     assert tuple(terms[0]) == tables.GAP
     assert [(row["metric"], row["term"]) for row in terms[:2]] == [
@@ -120,4 +133,4 @@ def test_tables(explanations):
         ("bn", "loss", "3"),
         ("bn", "accuracy", "3"),
     ]
-    assert tables.gap([{**cell, "explanations": []}]).splitlines() == [",".join(tables.GAP)]
+    assert tables.gap([replace(cell, explanations=())]).splitlines() == [",".join(tables.GAP)]

@@ -3,13 +3,13 @@
 import keras
 import numpy as np
 import pytest
-from compare.implementation import implementation
 
+from compare.frameworks import FRAMEWORKS
 from compare.spec import POLICIES
 from tests.support.arrays import random_arrays
 from tests.support.policy_checks import BN, batches, changed_kinds, expected_kinds, normalised, train
 
-SIDE = implementation("keras")
+SIDE = FRAMEWORKS["keras"].implementation
 
 
 FIRST_LOSSES = {}

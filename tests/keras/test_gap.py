@@ -1,212 +1,42 @@
-"""The terms of the gap in Keras: each is what it says, alone and together."""
-
-import dataclasses
-from functools import partial
-from itertools import pairwise
+"""The terms of the gap in Keras."""
 
 import keras
 import numpy as np
 import pytest
 
 from compare.gap.evaluations import Whole
-from compare.gap.terms import Facts, explain
+from compare.gap.terms import explain
 from keras_impl.batches import Epochs
 from tests.support import gap_checks
-from tests.support.gap_checks import Case, assert_alone, batches, values
+from tests.support.gap_checks import batches
+from tests.support.gap_tests import *  # noqa: F403
+from tests.support.gap_tests import (
+    BN_FROZEN,
+    Wing,
+    best_epoch_is_explained_from_its_checkpoint_as_it_was_at_its_end,
+)
 from tests.support.keras_gap import SIDE, build
-from tests.support.small_run import SMALL, train
-
-POLICIES = (
-    "fine-tune",
-    "frozen-batch-stats",
-    "frozen-drifting",
-    "frozen",
-    "batch-stats",
-    "fine-tune-bn-frozen",
-)
 
 
-def native(dropout):
-    return build(dropout, keras.layers.Dropout)
-
-
-def test_each_term_planted_alone_comes_out_alone():
-    for term, (_, _, explanation) in gap_checks.planted(SIDE, build).items():
-        assert_alone(explanation, term)
-
-
-@pytest.mark.parametrize(
-    ("policy", "dropout"),
-    [("fine-tune", "counter"), ("frozen", "counter"), *((policy, "native") for policy in POLICIES)],
-)
-def test_our_evaluations_are_what_the_framework_reports(policy, dropout):
-    """Nothing moves in an epoch at learning rate 0: B is A, masks and all, and E is `evaluate`'s."""
-    uneven = batches((8, 8, 8, 8, 8, 5))
-    case = Case(SIDE, native if dropout == "native" else build, policy, dropout=0.5, epochs=2)
-    found = case.run(uneven)
-    for fit, evaluate, explanation in found:
-        at = explanation["evaluations"]
-        for metric in ("loss", "accuracy"):
-            assert at["A"][metric] == fit[metric]
-            assert at["E"][metric] == evaluate[metric]
-            assert at["B"][metric] == pytest.approx(fit[metric], abs=1e-6)
-    ours = SIDE.replay.measure(case.model, uneven)
-    for metric in ("loss", "accuracy"):
-        assert ours[metric] == pytest.approx(found[-1][1][metric], abs=1e-6)
-    assert found[0][0]["loss"] != found[1][0]["loss"]  # other masks, other figures
-
-
-@pytest.mark.parametrize("policy", POLICIES)
-def test_the_terms_add_up(policy):
-    case = Case(SIDE, native, policy, dropout=0.5, learning_rate=1e-2, epochs=3)
-    for fit, evaluate, explanation in case.run(batches()):
-        for metric in ("loss", "accuracy"):
-            gap = evaluate[metric] - fit[metric]
-            assert sum(values(explanation, metric).values()) == pytest.approx(gap, abs=1e-9)
-        weights_moved = values(explanation)["weights-moved"]
-        assert abs(weights_moved) > 1e-4
-        same = policy in ("frozen", "batch-stats", "fine-tune-bn-frozen")
-        for term in ("batch-noise", "moving-statistics"):
-            assert (values(explanation)[term] == 0) == same
-        assert (explanation["layers"] == []) == same
-        assert (explanation["stages"] == {}) == same
-
-
-def test_explaining_changes_nothing_of_the_training_that_goes_on():
-    def losses(explains):
-        case = Case(SIDE, native, "fine-tune", dropout=0.5, learning_rate=1e-2, epochs=3)
-        if explains:
-            return [fit["loss"] for fit, _, _ in case.run(batches())]
-        SIDE.training.start(0)
-        model = native(0.5)
-        SIDE.weights.from_arrays(model, gap_checks.arrays(SIDE.weights.to_arrays(model)))
-        SIDE.bn_policy.apply(model, SIDE.bn_policy.Policy("all", "batch", True))
-        optimizer = SIDE.optimizers.adam(model, 1e-2, "matched")
-        rows = SIDE.training.fit(model, optimizer, lambda epoch: batches(), epochs=3, patience=99)
-        return [row["loss"] for row in rows]
-
-    assert losses(True) == losses(False)
-
-
-def test_one_batch_and_nothing_random_fits_loss_is_evaluates_of_the_epoch_before():
-    whole = [tuple(np.concatenate(parts) for parts in zip(*batches(), strict=True))]
-    found = Case(SIDE, build, "frozen", learning_rate=1e-2, epochs=4).run(whole)
-    for (_, evaluate, _), (fit, _, _) in pairwise(found):
-        assert fit["loss"] == pytest.approx(evaluate["loss"], abs=1e-5)
-    assert found[0][0]["loss"] - found[3][0]["loss"] > 1e-3
-
-
-def test_a_shifted_input_shows_in_the_moving_statistics_alone():
-    """`frozen-batch-stats`: fit can't see the shift, evaluate sees nothing else."""
-
-    def run(**shift):
-        case = Case(SIDE, build, "frozen-batch-stats")
-        train = batches((64, 64), **shift)
-        SIDE.training.start(0)
-        model = build(0.0)
-        SIDE.weights.from_arrays(model, gap_checks.arrays(SIDE.weights.to_arrays(model)))
-        SIDE.statistics.recalibrate(model, batches((64, 64)))
-        state = SIDE.weights.to_arrays(model)
-        case.build = lambda dropout: model
-        original, gap_checks.arrays = gap_checks.arrays, lambda like: state
-        try:
-            return case.run(train)[0]
-        finally:
-            gap_checks.arrays = original
-
-    (fit, _, plain), (shifted_fit, _, shifted) = run(), run(scale=3.0, shift=2.0)
-    assert shifted_fit["loss"] == pytest.approx(fit["loss"], abs=1e-4)
-    bn = {term: abs(values(shifted)[term]) for term in ("batch-noise", "moving-statistics")}
-    assert bn["moving-statistics"] > 0.9 * sum(bn.values())
-    assert bn["moving-statistics"] > 0.1
-    assert abs(values(plain)["moving-statistics"]) < 1e-6
-    assert abs(values(plain)["batch-noise"]) < 0.02
+@pytest.fixture
+def wing():
+    return Wing(SIDE, build, lambda dropout: build(dropout, keras.layers.Dropout))
 
 
 @pytest.mark.slow
 def test_a_cells_best_epoch_is_explained_from_its_checkpoint_as_it_was_at_its_end(tmp_path):
-    def run(explain):
-        settings = dataclasses.replace(SMALL, epochs=3, explain=explain)
-        return train("keras", "frozen-batch-stats", tmp_path, "native", settings)
-
-    every, default = run("every-epoch"), run("best-and-last")
-    best = default["best_epoch"]
-    assert best < 3
-    reasons = {1: "asked", 2: "asked", best: "best", 3: "last"}
-    assert [(e["epoch"], e["reason"]) for e in every["explanations"]] == sorted(reasons.items())
-    assert [(e["epoch"], e["reason"]) for e in default["explanations"]] == [(best, "best"), (3, "last")]
-    assert every["history"] == default["history"]
-    at_its_end = {explanation["epoch"]: explanation for explanation in every["explanations"]}
-    for explanation in default["explanations"]:
-        then, row = at_its_end[explanation["epoch"]], default["history"][explanation["epoch"] - 1]
-        for metric in ("loss", "accuracy"):
-            assert values(explanation, metric) == pytest.approx(values(then, metric), abs=1e-6)
-            gap = row["evaluate"][metric] - row["fit"][metric]
-            assert sum(values(explanation, metric).values()) == pytest.approx(gap, abs=1e-9)
-        assert len(explanation["layers"]) == 53
-        assert list(explanation["stages"]) == ["stem", "conv2", "conv3", "conv4", "conv5"]
+    best_epoch_is_explained_from_its_checkpoint_as_it_was_at_its_end("keras", tmp_path)
 
 
-@pytest.mark.parametrize(
-    ("decay", "epochs", "stale"),
-    [(0.99, 3, (1.0, 5.0)), (0.99, 53, (0.0, 0.1)), (0.9, 13, (0.0, 0.01))],
-    ids=["30 steps at 0.99", "530 steps at 0.99", "130 steps at 0.9"],
-)
-def test_moving_statistics_lag_by_the_decay(decay, epochs, stale):
-    """Fine-tuning on 128 samples unlike those of the moving statistics, 10 steps an epoch."""
-    train = batches((13,) * 8 + (12,) * 2, scale=10.0, shift=60.0)
-    small = partial(build, decay=decay)
-    case = Case(SIDE, small, "fine-tune", learning_rate=2e-3, epochs=epochs, last_only=True)
-    _, _, explanation = case.run(train)[-1]
-    (layer,) = explanation["layers"]
-    assert (layer["steps"], layer["decay"]) == (10 * epochs, decay)
-    bn = {term: abs(values(explanation)[term]) for term in ("batch-noise", "moving-statistics")}
-    assert stale[0] <= bn["moving-statistics"] <= stale[1]
-    if epochs == 3:
-        assert sum(values(explanation).values()) > 1
-        assert bn["moving-statistics"] > 0.9 * sum(bn.values())
-        assert layer["mean_drift"]["median"] > 0.5
-
-
-def test_batch_noise_grows_as_batches_shrink():
-    noise = {}
-    for size in (2, 8, 64):
-        case = Case(SIDE, build, "bn-trainable", recalibrate=True)
-        _, _, explanation = case.run(batches((size,) * (128 // size)))[-1]
-        noise[size] = abs(values(explanation)["batch-noise"])
-    assert noise[2] > 2 * noise[8] > 4 * noise[64] > 0
-
-
-def test_after_recalibrate_nothing_is_stale():
-    """Whatever the moving statistics were, and though training has moved the weights."""
-    case = Case(SIDE, native, "fine-tune", dropout=0.5, learning_rate=1e-2, epochs=2)
-    train = batches((8, 8, 8, 8, 8, 5))
-    _, _, stale = case.run(train)[-1]
-    assert abs(values(stale)["moving-statistics"]) > 1e-3
-    SIDE.statistics.recalibrate(case.model, train)
-    evaluate = SIDE.training.evaluate(case.model, train)
-    under = SIDE.replay.measure(case.model, train)
-    trained = Whole(SIDE, case.model, train, SIDE.replay.random_state(case.model))
-    found = explain(trained, stale["evaluations"]["A"], evaluate, Facts("batch", "moving", True, 12))
-    assert abs(values(found)["moving-statistics"]) < 1e-6
-    assert under["loss"] == pytest.approx(evaluate["loss"], abs=1e-6)
-    assert all(layer["mean_drift"]["max"] < 1e-6 for layer in found["layers"])
-
-
-def test_weights_of_the_samples_are_in_fits_figure_and_make_another_mix():
+def test_our_figure_of_weighted_samples_is_kerass(wing):
     train = [(x, y, np.where(y[:, 0] > 0.5, 3.0, 0.5).astype(np.float32)) for x, y in batches()]
     model = build(0.0)
     SIDE.weights.from_arrays(model, gap_checks.arrays(SIDE.weights.to_arrays(model)))
     SIDE.bn_policy.apply(model, SIDE.bn_policy.Policy("head", "moving", False))
-    weighted = SIDE.replay.measure(model, train)
-    evaluate = SIDE.training.evaluate(model, batches())
-    trained = Whole(SIDE, model, train, SIDE.replay.random_state(model))
-    found = explain(trained, weighted, evaluate, Facts("moving", "moving", False, 6, same_samples=False))
-    assert_alone(found, "sample-mix")
-    assert found["evaluations"]["F"]["loss"] == evaluate["loss"]
+    SIDE.training.evaluate(model, batches())  # compiles it
     x, y, weights = (np.concatenate(parts) for parts in zip(*train, strict=True))
     reported = model.evaluate(x, y, batch_size=8, sample_weight=weights, verbose=0)
-    assert weighted["loss"] == pytest.approx(reported[0], abs=1e-6)
+    assert SIDE.replay.measure(model, train)["loss"] == pytest.approx(reported[0], abs=1e-6)
 
 
 def test_penalties_are_in_both_figures_and_said():
@@ -222,6 +52,6 @@ def test_penalties_are_in_both_figures_and_said():
     evaluate = model.evaluate(Epochs(lambda epoch: batches()), verbose=0, return_dict=True)
     assert evaluate["loss"] == pytest.approx(plain["loss"] + penalty, abs=1e-5)
     trained = Whole(SIDE, model, batches(), SIDE.replay.random_state(model))
-    found = explain(trained, evaluate, evaluate, Facts("moving", "moving", False, 6))
-    assert found["penalty"] == pytest.approx(penalty, abs=1e-5)
-    assert found["evaluations"]["B"]["loss"] == pytest.approx(evaluate["loss"], abs=1e-6)
+    found = explain(trained, evaluate, evaluate, BN_FROZEN, epoch=1, steps=6)
+    assert found.penalty == pytest.approx(penalty, abs=1e-5)
+    assert found.evaluations.end_of_epoch["loss"] == pytest.approx(evaluate["loss"], abs=1e-6)

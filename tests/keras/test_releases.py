@@ -9,7 +9,8 @@ import pytest
 import tensorflow as tf
 
 from compare.cells.releases import names
-from compare.spec import POLICIES, Settings
+from compare.cells.settings import Settings
+from compare.spec import POLICIES
 from keras_impl import bn_policy, optimizers, releases, resnet50, tracing, transfer, weights
 from tests.support import legacy
 from tests.support.small_run import train

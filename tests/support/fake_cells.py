@@ -11,11 +11,14 @@ import os
 import signal
 import sys
 import time
+from dataclasses import replace
 from functools import partial
 
 from compare.cells import schedule
+from compare.cells.work import Trained
+from compare.gap.records import EpochDone, Status, StepDone
 from compare.processes.local import Local
-from tests.support.synthetic_run import make_cell
+from tests.support.synthetic_run import make_result
 
 LOADED = set()
 
@@ -26,28 +29,27 @@ def install(put=setattr):
     put(schedule, "Local", partial(Local, prepared=False))
 
 
-def run_cell(cell, settings, run_dir, report):
+def run_cell(cell, task, report):
     """Stand in for `compare.cells.cell.run_cell`: the same numbers every time."""
     if cell.framework not in LOADED:
         _note("load", cell.framework)
     LOADED.add(cell.framework)
     _note("cell", cell.name)
     print("printed by", cell.name)
-    result = make_cell(
+    result = make_result(
         cell.policy,
         cell.framework,
         backbone=cell.backbone,
         numerics=cell.numerics,
         seed=cell.seed,
-        epochs=settings.epochs,
+        epochs=task.settings.epochs,
     )
-    for epoch in result["history"]:
-        place = {"epoch": epoch["epoch"], "epochs": settings.epochs}
-        report({"event": "step", **place, "step": 1, "steps": 1, "fit_loss": epoch["fit"]["loss"]})
-        losses = {f"{part}_loss": epoch[part]["loss"] for part in ("fit", "evaluate", "val")}
-        report({"event": "epoch", **place, **losses})
-    (run_dir / "cells" / cell.name / "best.safetensors").write_bytes(b"half")
-    return _misbehave(json.loads(os.environ.get("FAKE_CELLS", "{}")).get(cell.name), result)
+    for row in result.history:
+        place = (row.epoch, task.settings.epochs)
+        report(StepDone(*place, step=1, steps=1, fit_loss=row.fit["loss"]))
+        report(EpochDone(*place, *(row.part(part)["loss"] for part in ("fit", "evaluate", "val"))))
+    result = _misbehave(json.loads(os.environ.get("FAKE_CELLS", "{}")).get(cell.name), result)
+    return Trained(result, b"best of " + cell.name.encode())
 
 
 def _misbehave(how, result):
@@ -61,11 +63,8 @@ def _misbehave(how, result):
         _note("hang", os.getpid())
         time.sleep(60)
     if how == "nan":
-        return result | {
-            "status": "failed: loss is not finite at epoch 1, step 2",
-            "history": [],
-            "fresh": {},
-        }
+        reason = "loss is not finite at epoch 1, step 2"
+        return replace(result, status=Status.NOT_FINITE, reason=reason, history=(), fresh={})
     return result
 
 

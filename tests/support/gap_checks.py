@@ -11,12 +11,11 @@ from typing import Any
 import numpy as np
 
 from compare.gap.evaluations import Whole
-from compare.gap.terms import Facts, explain
+from compare.gap.terms import explain
 from compare.spec import POLICIES
 
 AGREEING = ("fine-tune", "bn-trainable", "frozen-batch-stats", "frozen-drifting", "frozen", "batch-stats")
 STEPS = 6
-SAMPLES = 48
 
 
 def batches(sizes=(8,) * STEPS, scale=1.0, shift=0.0, seed=0):
@@ -84,16 +83,15 @@ class Case:
                     random[-1] = side.replay.random_state(model)
                 return logs["loss"]
             evaluate = side.training.evaluate(model, evaluate_on or train)
-            facts = Facts(
-                policy.fit_statistics,
-                policy.evaluate_statistics,
-                policy.updates,
-                (epoch + 1) * len(train),
-                evaluate_on is None,
-            )
+            place = {
+                "epoch": epoch + 1,
+                "steps": (epoch + 1) * len(train),
+                "same_samples": evaluate_on is None,
+            }
             trained = Whole(side, model, train, random[epoch])
             before = side.weights.to_arrays(model)
-            found.append((dict(logs), evaluate, explain(trained, logs, evaluate, facts)))
+            explanation = explain(trained, logs, evaluate, policy.behaviour, **place)
+            found.append((dict(logs), evaluate, explanation))
             random.append(side.replay.random_state(model))
             for name, array in side.weights.to_arrays(model).items():
                 np.testing.assert_array_equal(array, before[name])
@@ -107,7 +105,7 @@ class Case:
 
 
 def values(explanation, metric="loss"):
-    return {term: figures["value"] for term, figures in explanation["terms"][metric].items()}
+    return {name: term.value for name, term in explanation.terms[metric].items()}
 
 
 def assert_alone(explanation, planted, least=1e-2):

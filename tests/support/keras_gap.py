@@ -1,6 +1,7 @@
 """The small network of `gap_checks` in Keras; ``python -m tests.support.keras_gap`` prints its explanations."""
 
 import json
+from dataclasses import asdict
 
 import keras
 
@@ -23,4 +24,4 @@ def build(dropout, drop=layers.CounterDropout, decay=layers.DECAY):
 
 
 if __name__ == "__main__":
-    print(json.dumps(gap_checks.everything(SIDE, build)))
+    print(json.dumps(gap_checks.everything(SIDE, build), default=asdict))

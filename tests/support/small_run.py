@@ -2,24 +2,37 @@
 
 import json
 import sys
+from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 
 from compare.cells.cell import run_cell
-from compare.spec import Cell, Settings
+from compare.cells.settings import Settings
+from compare.cells.work import Start, Task
+from compare.data import load
+from compare.spec import Cell
 from compare.weights.sources import resolve
 
 SMALL = Settings(images=64, image_size=48, batch_size=16, epochs=5, explain="nothing")
 
 
+@cache
+def _elpv():
+    return load("elpv")
+
+
 def train(framework, policy, run_dir, numerics="matched", settings=SMALL, weights="pretext"):
-    """Run one cell in this process; return its result."""
-    run_dir = Path(run_dir)
-    file = run_dir / "weights.safetensors"
+    """Run one cell in this process; return its result. Its best weights are then in ``run_dir``."""
+    file = Path(run_dir) / "weights.safetensors"
     if not file.exists():
         resolve(weights, "resnet50", file)
-    return run_cell(Cell(framework, "resnet50", policy, numerics, 0), settings, run_dir, lambda event: None)
+    cell = Cell(framework, "resnet50", policy, numerics, 0)
+    trained = run_cell(cell, Task(settings, Start.read(file), _elpv()), lambda event: None)
+    if trained.checkpoint is not None:
+        (Path(run_dir) / "best.safetensors").write_bytes(trained.checkpoint)
+    return trained.result
 
 
 if __name__ == "__main__":
     framework, run_dir, *policies = sys.argv[1:]
-    print(json.dumps({policy: train(framework, policy, run_dir) for policy in policies}))
+    print(json.dumps({policy: asdict(train(framework, policy, run_dir)) for policy in policies}))

@@ -1,6 +1,7 @@
 """The small network of `gap_checks` in PyTorch; ``python -m tests.support.torch_gap`` prints its explanations."""
 
 import json
+from dataclasses import asdict
 
 from torch import nn
 
@@ -34,4 +35,4 @@ def build(dropout, drop=layers.CounterDropout, decay=layers.KERAS_DECAY):
 
 
 if __name__ == "__main__":
-    print(json.dumps(gap_checks.everything(SIDE, build)))
+    print(json.dumps(gap_checks.everything(SIDE, build), default=asdict))

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import torch
-from compare.implementation import implementation
 
+from compare.frameworks import FRAMEWORKS
 from compare.spec import POLICIES
 from tests.support.policy_checks import BN, batches, changed_kinds, expected_kinds, normalised, train
 
-SIDE = implementation("torch")
+SIDE = FRAMEWORKS["torch"].implementation
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from compare.cells.releases import names
-from compare.spec import POLICIES, Settings
+from compare.cells.settings import Settings
+from compare.spec import POLICIES
 from tests.support import legacy
 from tests.support.small_run import train
 from tools.legacy_keras import given

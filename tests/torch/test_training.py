@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from compare.cells import cell as cell_module
+from compare.gap.records import Status
 from compare.spec import POLICIES
 from tests.support.small_run import SMALL, train
 from torch_impl import optimizers, training
@@ -89,9 +90,9 @@ def test_features_computed_once_train_the_same(policy, tmp_path, monkeypatch):
     once = train("torch", policy, tmp_path, "native")
     monkeypatch.setattr(cell_module, "POLICIES", {policy: _plain(POLICIES[policy])})
     plainly = train("torch", policy, tmp_path, "native")
-    for ours, theirs in zip(once["history"], plainly["history"], strict=True):
+    for ours, theirs in zip(once.history, plainly.history, strict=True):
         for part in ("fit", "evaluate", "val"):
-            assert ours[part]["loss"] == pytest.approx(theirs[part]["loss"], abs=1e-6)
+            assert ours.part(part)["loss"] == pytest.approx(theirs.part(part)["loss"], abs=1e-6)
 
 
 def _plain(policy):
@@ -105,5 +106,6 @@ def _plain(policy):
 
 def test_a_diverging_cell_fails_with_its_place(tmp_path):
     result = train("torch", "fine-tune", tmp_path, settings=dataclasses.replace(SMALL, learning_rate=1e30))
-    assert result["status"].startswith("failed: loss is not finite at epoch 1, step ")
-    assert result["history"] == []
+    assert result.ending.startswith("failed: loss is not finite at epoch 1, step ")
+    assert result.status is Status.NOT_FINITE
+    assert result.history == ()

@@ -1,0 +1,222 @@
+"""The terms of the gap: each is what it says, alone and together. Both frameworks' tests import these.
+
+The fixture ``wing`` is theirs: the framework's modules, and its small network.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from functools import partial
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+
+from compare.gap.evaluations import Whole
+from compare.gap.terms import explain
+from compare.spec import Behaviour
+from tests.support import gap_checks
+from tests.support.gap_checks import Case, assert_alone, batches, values
+from tests.support.small_run import SMALL, train
+
+POLICIES = (
+    "fine-tune",
+    "frozen-batch-stats",
+    "frozen-drifting",
+    "frozen",
+    "batch-stats",
+    "fine-tune-bn-frozen",
+)
+BN_FROZEN = Behaviour("moving", False, "moving")
+
+
+@dataclasses.dataclass
+class Wing:
+    """A framework.
+
+    Attributes:
+        side: its modules.
+        build: makes the small network with dropout that both frameworks draw alike.
+        native: makes it with the framework's own.
+    """
+
+    side: Any
+    build: Callable
+    native: Callable
+
+
+def test_each_term_planted_alone_comes_out_alone(wing):
+    for term, (_, _, explanation) in gap_checks.planted(wing.side, wing.build).items():
+        assert_alone(explanation, term)
+
+
+@pytest.mark.parametrize(
+    ("policy", "dropout"),
+    [("fine-tune", "counter"), ("frozen", "counter"), *((policy, "native") for policy in POLICIES)],
+)
+def test_our_evaluations_are_what_the_framework_reports(wing, policy, dropout):
+    """Nothing moves in an epoch at learning rate 0: its end is `fit`, masks and all, and the last is `evaluate`'s."""
+    uneven = batches((8, 8, 8, 8, 8, 5))
+    case = Case(wing.side, wing.native if dropout == "native" else wing.build, policy, dropout=0.5, epochs=2)
+    found = case.run(uneven)
+    for fit, evaluate, explanation in found:
+        at = explanation.evaluations
+        for metric in ("loss", "accuracy"):
+            assert at.fit[metric] == fit[metric]
+            assert at.evaluate[metric] == evaluate[metric]
+            assert at.end_of_epoch[metric] == pytest.approx(fit[metric], abs=1e-6)
+    ours = wing.side.replay.measure(case.model, uneven)
+    for metric in ("loss", "accuracy"):
+        assert ours[metric] == pytest.approx(found[-1][1][metric], abs=1e-6)
+    assert found[0][0]["loss"] != found[1][0]["loss"]  # other masks, other figures
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_the_terms_add_up(wing, policy):
+    case = Case(wing.side, wing.native, policy, dropout=0.5, learning_rate=1e-2, epochs=3)
+    for fit, evaluate, explanation in case.run(batches()):
+        for metric in ("loss", "accuracy"):
+            gap = evaluate[metric] - fit[metric]
+            assert sum(values(explanation, metric).values()) == pytest.approx(gap, abs=1e-9)
+        weights_moved = values(explanation)["weights-moved"]
+        assert abs(weights_moved) > 1e-4
+        same = policy in ("frozen", "batch-stats", "fine-tune-bn-frozen")
+        for term in ("batch-noise", "moving-statistics"):
+            assert (values(explanation)[term] == 0) == same
+        assert (explanation.layers == ()) == same
+        assert (explanation.stages == {}) == same
+
+
+def test_explaining_changes_nothing_of_the_training_that_goes_on(wing):
+    def losses(explains):
+        case = Case(wing.side, wing.native, "fine-tune", dropout=0.5, learning_rate=1e-2, epochs=3)
+        if explains:
+            return [fit["loss"] for fit, _, _ in case.run(batches())]
+        wing.side.training.start(0)
+        model = wing.native(0.5)
+        wing.side.weights.from_arrays(model, gap_checks.arrays(wing.side.weights.to_arrays(model)))
+        wing.side.bn_policy.apply(model, wing.side.bn_policy.Policy("all", "batch", True))
+        optimizer = wing.side.optimizers.adam(model, 1e-2, "matched")
+        rows = wing.side.training.fit(model, optimizer, lambda epoch: batches(), epochs=3, patience=99)
+        return [row["loss"] for row in rows]
+
+    assert losses(True) == losses(False)
+
+
+def test_one_batch_and_nothing_random_fits_loss_is_evaluates_of_the_epoch_before(wing):
+    whole = [tuple(np.concatenate(parts) for parts in zip(*batches(), strict=True))]
+    found = Case(wing.side, wing.build, "frozen", learning_rate=1e-2, epochs=4).run(whole)
+    for (_, evaluate, _), (fit, _, _) in pairwise(found):
+        assert fit["loss"] == pytest.approx(evaluate["loss"], abs=1e-5)
+    assert found[0][0]["loss"] - found[3][0]["loss"] > 1e-3
+
+
+def test_a_shifted_input_shows_in_the_moving_statistics_alone(wing):
+    """`frozen-batch-stats`: fit can't see the shift, evaluate sees nothing else."""
+
+    def run(**shift):
+        case = Case(wing.side, wing.build, "frozen-batch-stats")
+        train = batches((64, 64), **shift)
+        wing.side.training.start(0)
+        model = wing.build(0.0)
+        wing.side.weights.from_arrays(model, gap_checks.arrays(wing.side.weights.to_arrays(model)))
+        wing.side.statistics.recalibrate(model, batches((64, 64)))
+        state = wing.side.weights.to_arrays(model)
+        case.build = lambda dropout: model
+        original, gap_checks.arrays = gap_checks.arrays, lambda like: state
+        try:
+            return case.run(train)[0]
+        finally:
+            gap_checks.arrays = original
+
+    (fit, _, plain), (shifted_fit, _, shifted) = run(), run(scale=3.0, shift=2.0)
+    assert shifted_fit["loss"] == pytest.approx(fit["loss"], abs=1e-4)
+    bn = {term: abs(values(shifted)[term]) for term in ("batch-noise", "moving-statistics")}
+    assert bn["moving-statistics"] > 0.9 * sum(bn.values())
+    assert bn["moving-statistics"] > 0.1
+    assert abs(values(plain)["moving-statistics"]) < 1e-6
+    assert abs(values(plain)["batch-noise"]) < 0.02
+
+
+@pytest.mark.parametrize(
+    ("decay", "epochs", "stale"),
+    [(0.99, 3, (1.0, 5.0)), (0.99, 53, (0.0, 0.1)), (0.9, 13, (0.0, 0.01))],
+    ids=["30 steps at 0.99", "530 steps at 0.99", "130 steps at 0.9"],
+)
+def test_moving_statistics_lag_by_the_decay(wing, decay, epochs, stale):
+    """Fine-tuning on 128 samples unlike those of the moving statistics, 10 steps an epoch."""
+    train = batches((13,) * 8 + (12,) * 2, scale=10.0, shift=60.0)
+    small = partial(wing.build, decay=decay)
+    case = Case(wing.side, small, "fine-tune", learning_rate=2e-3, epochs=epochs, last_only=True)
+    _, _, explanation = case.run(train)[-1]
+    (layer,) = explanation.layers
+    assert (layer.steps, layer.decay) == (10 * epochs, decay)
+    bn = {term: abs(values(explanation)[term]) for term in ("batch-noise", "moving-statistics")}
+    assert stale[0] <= bn["moving-statistics"] <= stale[1]
+    if epochs == 3:
+        assert sum(values(explanation).values()) > 1
+        assert bn["moving-statistics"] > 0.9 * sum(bn.values())
+        assert layer.mean_drift.median > 0.5
+
+
+def test_batch_noise_grows_as_batches_shrink(wing):
+    noise = {}
+    for size in (2, 8, 64):
+        case = Case(wing.side, wing.build, "bn-trainable", recalibrate=True)
+        _, _, explanation = case.run(batches((size,) * (128 // size)))[-1]
+        noise[size] = abs(values(explanation)["batch-noise"])
+    assert noise[2] > 2 * noise[8] > 4 * noise[64] > 0
+
+
+def test_after_recalibrate_nothing_is_stale(wing):
+    """Whatever the moving statistics were, and though training has moved the weights."""
+    case = Case(wing.side, wing.native, "fine-tune", dropout=0.5, learning_rate=1e-2, epochs=2)
+    train = batches((8, 8, 8, 8, 8, 5))
+    _, _, stale = case.run(train)[-1]
+    assert abs(values(stale)["moving-statistics"]) > 1e-3
+    wing.side.statistics.recalibrate(case.model, train)
+    evaluate = wing.side.training.evaluate(case.model, train)
+    under = wing.side.replay.measure(case.model, train)
+    trained = Whole(wing.side, case.model, train, wing.side.replay.random_state(case.model))
+    found = explain(
+        trained, stale.evaluations.fit, evaluate, Behaviour("batch", True, "moving"), epoch=2, steps=12
+    )
+    assert abs(values(found)["moving-statistics"]) < 1e-6
+    assert under["loss"] == pytest.approx(evaluate["loss"], abs=1e-6)
+    assert all(layer.mean_drift.max < 1e-6 for layer in found.layers)
+
+
+def test_weights_of_the_samples_are_in_fits_figure_and_make_another_mix(wing):
+    train = [(x, y, np.where(y[:, 0] > 0.5, 3.0, 0.5).astype(np.float32)) for x, y in batches()]
+    model = wing.build(0.0)
+    wing.side.weights.from_arrays(model, gap_checks.arrays(wing.side.weights.to_arrays(model)))
+    wing.side.bn_policy.apply(model, wing.side.bn_policy.Policy("head", "moving", False))
+    weighted = wing.side.replay.measure(model, train)
+    evaluate = wing.side.training.evaluate(model, batches())
+    trained = Whole(wing.side, model, train, wing.side.replay.random_state(model))
+    found = explain(trained, weighted, evaluate, BN_FROZEN, epoch=1, steps=6, same_samples=False)
+    assert_alone(found, "sample-mix")
+    assert found.evaluations.evaluate_reported["loss"] == evaluate["loss"]
+
+
+def best_epoch_is_explained_from_its_checkpoint_as_it_was_at_its_end(framework, tmp_path):
+    def run(explain):
+        settings = dataclasses.replace(SMALL, epochs=3, explain=explain)
+        return train(framework, "frozen-batch-stats", tmp_path, "native", settings)
+
+    every, default = run("every-epoch"), run("best-and-last")
+    best = default.best_epoch
+    assert best < 3
+    reasons = {1: "asked", 2: "asked", best: "best", 3: "last"}
+    assert [(e.epoch, e.reason) for e in every.explanations] == sorted(reasons.items())
+    assert [(e.epoch, e.reason) for e in default.explanations] == [(best, "best"), (3, "last")]
+    assert every.history == default.history
+    at_its_end = {explanation.epoch: explanation for explanation in every.explanations}
+    for explanation in default.explanations:
+        then, row = at_its_end[explanation.epoch], default.history[explanation.epoch - 1]
+        for metric in ("loss", "accuracy"):
+            assert values(explanation, metric) == pytest.approx(values(then, metric), abs=1e-6)
+            gap = row.gap(metric)
+            assert sum(values(explanation, metric).values()) == pytest.approx(gap, abs=1e-9)
+        assert len(explanation.layers) == 53
+        assert list(explanation.stages) == ["stem", "conv2", "conv3", "conv4", "conv5"]
