@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -114,13 +114,14 @@ class _Training:
 
     def run(self, numerics: str, report: Report) -> None:
         """Train to the end, or until the loss isn't finite."""
-        model, batches, settings = self.model, self.stream, self.settings
+        settings, model = self.settings, self.model
+        batches: Callable[[int], Sequence] = self.stream.epoch
         if self._features is not None and self.policy.fixed_in_fit:
-            model, batches = self.parts.head, self._features
+            model, batches = self.parts.head, self._features.epoch
         self.side.training.fit(
             model,
             self.side.optimizers.adam(model, settings.learning_rate, numerics, settings.release),
-            batches.epoch,
+            batches,
             epochs=settings.epochs,
             patience=settings.patience,
             reduce_lr=settings.reduce_lr,

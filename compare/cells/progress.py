@@ -76,8 +76,8 @@ class _Live:
         elif isinstance(event, StepDone):
             self.step(self.tasks[cell], event)
         elif isinstance(event, EpochDone):
-            figures = {"fit": f"{event.fit_loss:.3f}", "evaluate": f"{event.evaluate_loss:.3f}"}
-            self.live.update(self.tasks[cell], **figures)
+            fit, evaluate = f"{event.fit_loss:.3f}", f"{event.evaluate_loss:.3f}"
+            self.live.update(self.tasks[cell], fit=fit, evaluate=evaluate)
         elif isinstance(event, Ended):
             self.live.remove_task(self.tasks.pop(cell))
             self.lines.end(cell, event.result)

@@ -7,6 +7,7 @@ from typing import Any
 
 import typer
 
+from compare.cli import diagnose as cli_diagnose
 from compare.cli import parity as cli_parity
 from compare.cli import policies as cli_policies
 from compare.cli import port as cli_port

@@ -112,7 +112,7 @@ def stages(trained: Whole) -> dict[str, Figures]:
     for layer, pair in trained.population.items():
         groups.setdefault(stage(layer), {})[layer] = pair
     before = trained.under({})
-    parts = {}
+    parts: dict[str, Figures] = {}
     for name, statistics in groups.items():
         after = trained.under(statistics)
         parts[name] = {metric: before[metric] - after[metric] for metric in METRICS}

@@ -1,5 +1,4 @@
 import csv
-import errno
 import json
 import os
 import subprocess
@@ -12,6 +11,7 @@ from compare.cells import store, tables
 from compare.cells.grid import grid
 from compare.cells.settings import Settings
 from compare.cells.work import Timing
+from compare.files import sha256
 from compare.gap.records import Status
 from compare.spec import InputError
 from tests.support.synthetic_run import make_result
@@ -57,7 +57,7 @@ def test_a_new_run_holds_its_configuration_and_weights(tmp_path):
     assert config["settings"]["epochs"] == 2
     assert config["weights"] == {
         "source": "test",
-        "sha256": store.sha256(tmp_path / "runs/a/weights.safetensors"),
+        "sha256": sha256(tmp_path / "runs/a/weights.safetensors"),
     }
 
 
@@ -210,19 +210,6 @@ def test_weights_that_changed_meanwhile_are_refused(tmp_path):
     (tmp_path / "a/weights.safetensors").write_bytes(b"others")
     with pytest.raises(InputError, match=r"weights\.safetensors isn't the file that the run began with"):
         store.reopen(tmp_path / "a", CONFIG, CELLS)
-
-
-def test_a_full_disk_leaves_the_old_file_and_no_half_one(tmp_path, monkeypatch):
-    store.write(tmp_path / "file", "old")
-
-    def full(_):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space left"):
-        store.write(tmp_path / "file", "new")
-    assert os.listdir(tmp_path) == ["file"]
-    assert (tmp_path / "file").read_text() == "old"
 
 
 def test_the_next_free_directory_comes_after_the_highest_number(tmp_path):

@@ -286,7 +286,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(photos, capsys, monkeypatch)
     def full(_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "a/config.json")
 
-    monkeypatch.setattr("compare.cells.store.os.fsync", full)
+    monkeypatch.setattr("compare.files.os.fsync", full)
     assert cli.main(options("a")) == 2
     assert capsys.readouterr().err.splitlines()[-1] == "error: No space left on device: a/config.json"
     assert os.listdir(photos) == ["photos"]
