@@ -8,12 +8,10 @@ from statistics import fmean
 
 from compare.gap.records import METRICS, CellResult, Epoch, Metric, Part
 from compare.spec import BACKBONES, DECAY, FRAMEWORKS, NAMES, NUMERICS, POLICIES, Behaviour, Policy
-from compare.verdict.explained import Explained
-from compare.verdict.figures import Beside, Figures
-from compare.verdict.finding import least, tone
+from compare.verdict.figures import Beside, Explained, Figures
 from compare.verdict.judge import NOTHING, Judgement, judge
 from compare.verdict.seeds import Difference, Estimate, estimate, side_by_side
-from compare.words import Span, Tone, join
+from compare.words import Span, join
 
 COUNTS = ("tp", "fp", "tn", "fn")
 
@@ -46,10 +44,6 @@ class Entry:
     def gap(self, metric: Metric = "loss") -> Estimate | None:
         """Evaluate minus fit in the last epoch."""
         return estimate(list(self.judgement.figures.last_gaps[metric].values())) if self.judgement else None
-
-    def tone(self, difference: float, metric: Metric) -> Tone:
-        """Whether a difference of evaluate and fit is more than chance makes it."""
-        return tone(difference, metric, least(self.judgement.figures.judged_on if self.judgement else None))
 
     @property
     def failure(self) -> str:

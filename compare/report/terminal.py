@@ -140,7 +140,7 @@ def _line(
     fit, evaluate = unit * entry.ending("fit", metric), unit * entry.ending("evaluate", metric)
     line = Text(f"{fit:{width}} {arrow} {evaluate:{width}}", no_wrap=True)
     for gap in (figures.gap(metric), figures.mean_gap(metric)):
-        line.append(f" {signed(unit * gap, digits):>5}", style=STYLES[entry.tone(gap, metric)])
+        line.append(f" {signed(unit * gap, digits):>5}", style=STYLES[figures.tone(gap, metric)])
     return line
 
 
