@@ -83,7 +83,7 @@ class Table:
     @property
     def has_bn(self) -> bool:
         """Whether there is any batch normalisation."""
-        return has_bn(self.backbone)
+        return BACKBONES[self.backbone].has_bn
 
     @property
     def seeds(self) -> int:
@@ -152,11 +152,6 @@ def names(frameworks: Iterable[str]) -> str:
     return join(NAMES[framework] for framework in frameworks)
 
 
-def has_bn(backbone: str) -> bool:
-    """Whether a backbone has any batch normalisation."""
-    return backbone != "vgg16"
-
-
 def _rows(cells: Sequence[CellResult]) -> dict[str, dict[str, Entry]]:
     rows: dict[str, dict[str, list[CellResult]]] = {}
     rank = list(POLICIES).index
@@ -218,7 +213,7 @@ def _judged(
 
 
 def _behaviour(policy: Policy, backbone: str, decay: float) -> Behaviour | None:
-    return replace(policy.behaviour, decay=decay) if has_bn(backbone) else None
+    return replace(policy.behaviour, decay=decay) if BACKBONES[backbone].has_bn else None
 
 
 def _beside(figures: dict[str, dict[str, Figures]], policy: Policy, framework: str) -> Beside | None:

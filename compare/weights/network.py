@@ -9,7 +9,7 @@ from math import isqrt
 import numpy as np
 
 import keras_impl.weights
-from compare.spec import DECAY, EPSILONS, InputError
+from compare.spec import BACKBONES, DECAY, EPSILONS, InputError
 from compare.weights.shapes import shapes
 
 Arrays = dict[str, np.ndarray]
@@ -44,7 +44,7 @@ class Network:
     @property
     def channels(self) -> int:
         """What comes out of the backbone."""
-        return int((2048 if self.backbone == "resnet50" else 512) * self.width)
+        return int(BACKBONES[self.backbone].channels * self.width)
 
     @property
     def project_head(self) -> bool:
