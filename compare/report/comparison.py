@@ -39,6 +39,12 @@ class Line:
         entry = self.entries[run]
         return entry.judgement.finding if entry and entry.judgement else None
 
+    def gap_in(self, run: int) -> Metric | None:
+        """The metric that one of the runs has a gap in; None where it has none, or a hidden one."""
+        entry = self.entries[run]
+        judgement = entry.judgement if entry else None
+        return judgement.metric if judgement and judgement.finding == "gap" else None
+
 
 @dataclass(frozen=True)
 class Comparison:

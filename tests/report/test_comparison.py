@@ -6,7 +6,9 @@ import pytest
 from compare.cli import app as cli
 from compare.report.comparison import answer, changes, compare_runs, record
 from compare.report.comparison_page import write_comparison
+from compare.report.terminal import print_comparison
 from tests.support.synthetic_run import CONFIG, make_cells, make_run, write_run
+from tests.support.terminals import console_of
 
 SETTINGS = CONFIG["settings"]
 
@@ -54,6 +56,18 @@ def test_a_gap_in_accuracy_alone_is_told_in_accuracy(tmp_path):
     calm = make_run(tmp_path / "calm", policies=("fine-tune",), frameworks=("keras",), gap=(-0.09, 0.03))
     closed, _ = answer(compare_runs([worse, calm]))
     assert re.search(r"worse has a gap .* \(accuracy -\d+ points, \+3 points\)\.$", closed)
+
+
+def test_what_is_coloured_is_the_metric_that_the_gap_is_in(tmp_path):
+    worse = make_run(tmp_path / "worse", policies=("fine-tune",), frameworks=("keras",), gap=(-0.09, -0.1))
+    compared = compare_runs([worse, worse])
+    (line,) = compared.lines
+    assert (line.finding(0), line.gap_in(0)) == ("gap", "accuracy")
+    console, text = console_of(colour=True)
+    print_comparison(compared, console)
+    assert re.search(r"-0\.\d\d  \x1b\[1;31m-\d+\x1b", text())
+    page = write_comparison(compared, tmp_path / "out").read_text()
+    assert re.search(r'class="level">\s*\u22120\.\d+\s*</span><br><span class="above">\s*\u2212\d', page)
 
 
 def test_runs_that_agree_say_so(before):
