@@ -1,4 +1,4 @@
-"""A network as a file's facts describe it: a backbone, a pooling and any dense layers, for inference and checks."""
+"""A network as a record describes it: a backbone, a pooling and any dense layers, for inference and checks."""
 
 import keras
 
@@ -9,67 +9,68 @@ from .vgg16 import vgg16
 ACTIVATIONS = ("linear", "softmax", "relu", "sigmoid", "tanh")
 
 
-def build(facts, dropout=True):
+def build(network, dropout=True):
     """Build a network of stock layers, its weights random: ``(N, H, W, 3)`` images to the last layer's output.
 
     Args:
-        facts: ``backbone``, ``variant``, ``width``; ``epsilon`` and ``decay`` of batch normalisation; ``bias``:
-            whether ResNet50's convolutions have one; ``pooling``: ``avg``, ``max`` or ``flatten``, which takes
-            the map as (H, W, C) whatever the framework; ``side`` of the map that is flattened; ``top``: the
-            dense layers in order, each with ``name``, ``units``, ``bias``, ``activation`` (one of
-            `ACTIVATIONS`) and ``dropout``, the rate in front of it.
+        network: a record with ``backbone``, ``variant``, ``width``; ``epsilon`` and ``decay`` of batch
+            normalisation; ``bias``: whether ResNet50's convolutions have one; ``pooling``: ``none``, ``avg``, ``max``
+            or ``flatten``, which takes the map as (H, W, C) whatever the framework; ``map``: height and width of
+            the map that is flattened, ``size``: those of the images then; ``top``: the dense layers in order, each
+            with ``name``, ``units``, ``bias``, ``activation`` (one of `ACTIVATIONS`) and ``dropout``, the rate in
+            front of it.
         dropout: False leaves dropout out.
 
     Returns:
         A model with the layers ``resnet50`` or ``vgg16``, ``pool`` and ``head``; without dense layers the output
         is the pooled features.
     """
-    return _nested(_backbone(facts), facts, dropout)
+    return join(backbone(network), network, dropout)
 
 
-def _nested(body, facts, dropout=True):
-    """Join the parts as `transfer.build` does."""
-    inputs = keras.Input(body.input_shape[1:], name="images")
-    features = _pool(facts["pooling"])(body(inputs))
-    x = start = keras.Input(features.shape[1:], name="features_in")
-    x = _dense(x, facts, dropout) if facts["top"] else keras.layers.Identity(name="features")(x)
-    head = keras.Model(start, x, name="head")
-    return keras.Model(inputs, head(features), name=f"{facts['backbone']}_network")
+def backbone(network, names=()):
+    """Build the backbone alone, of stock layers, with the record's epsilon, decay and biases.
 
-
-def _flat(body, facts):
-    """Put the dense layers onto the backbone's output, as keras.applications does."""
-    if not facts["top"]:
-        return body
-    outputs = _dense(_pool(facts["pooling"])(body.output), facts, True)
-    return keras.Model(body.input, outputs, name=facts["backbone"])
-
-
-def _backbone(facts, names=()):
-    """Build the backbone of stock layers with the facts' epsilon, decay and biases; ``names`` are other names."""
-    size = 32 * facts["side"] if facts["pooling"] == "flatten" else None
-    network = (
-        resnet50(facts["variant"], facts["width"])
-        if facts["backbone"] == "resnet50"
-        else vgg16(facts["width"])
-    )
+    Args:
+        names: layer -> other name that it is to have.
+    """
+    size = network.size if network.pooling == "flatten" else (None, None)
+    own = resnet50(network.variant, network.width) if network.backbone == "resnet50" else vgg16(network.width)
 
     def stock(layer):
         name = dict(names).get(layer.name, layer.name)
         if isinstance(layer, BatchNorm):
-            return keras.layers.BatchNormalization(
-                momentum=facts["decay"], epsilon=facts["epsilon"], name=name
-            )
+            return keras.layers.BatchNormalization(momentum=network.decay, epsilon=network.epsilon, name=name)
         config = {**layer.get_config(), "name": name}
         if isinstance(layer, keras.layers.Conv2D):
-            config["use_bias"] = facts["bias"]
+            config["use_bias"] = network.bias
         return type(layer).from_config(config)
 
-    return keras.models.clone_model(network, keras.Input((size, size, 3), name="images"), stock)
+    return keras.models.clone_model(own, keras.Input((*size, 3), name="images"), stock)
+
+
+def join(body, network, dropout=True, names=()):
+    """Join a backbone, its pooling and the dense layers as `transfer.build` does, each a part of its own."""
+    inputs = keras.Input(body.input_shape[1:], name="images")
+    features = _pool(network.pooling)(body(inputs))
+    x = start = keras.Input(features.shape[1:], name="features_in")
+    features_out = keras.layers.Identity(name="features")
+    x = _dense(x, network, dropout, names) if network.top else features_out(x)
+    head = keras.Model(start, x, name="head")
+    return keras.Model(inputs, head(features), name=f"{network.backbone}_network")
+
+
+def flat(body, network, names=()):
+    """Put the dense layers onto the backbone's output, one model without parts, as keras.applications does."""
+    if network.pooling == "none":
+        return body
+    x = _pool(network.pooling)(body.output)
+    return keras.Model(body.input, _dense(x, network, True, names), name=network.backbone)
 
 
 def _pool(pooling):
     kinds = {
+        "none": keras.layers.Identity,
         "avg": keras.layers.GlobalAveragePooling2D,
         "max": keras.layers.GlobalMaxPooling2D,
         "flatten": keras.layers.Flatten,
@@ -77,9 +78,10 @@ def _pool(pooling):
     return kinds[pooling](name="pool")
 
 
-def _dense(x, facts, dropout):
-    for layer in facts["top"]:
-        if dropout and layer["dropout"]:
-            x = keras.layers.Dropout(layer["dropout"], name=f"{layer['name']}_dropout")(x)
-        x = keras.layers.Dense(layer["units"], layer["activation"], layer["bias"], name=layer["name"])(x)
+def _dense(x, network, dropout, names):
+    for layer in network.top:
+        name = dict(names).get(layer.name, layer.name)
+        if dropout and layer.dropout:
+            x = keras.layers.Dropout(layer.dropout, name=f"{name}_dropout")(x)
+        x = keras.layers.Dense(layer.units, layer.activation, layer.bias, name=name)(x)
     return x

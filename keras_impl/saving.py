@@ -6,6 +6,7 @@ configuration, in a ``.safetensors`` as metadata; a ``.weights.h5`` has no place
 
 import json
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 
 import h5py
@@ -13,33 +14,37 @@ import keras
 import safetensors.numpy
 
 from . import networks
-from .files import _FACTS, _OLD_LAYERS
 from .resnet50 import resnet50
 from .vgg16 import vgg16
 from .weights import from_arrays
 
+# where the record is kept
+FACTS = "facts"
 
-def write(path, arrays, facts, layout):
+
+def write(path, arrays, network, layout, names):
     """Write named arrays in a format of Keras, in the arrays' dtype; a model in it is made of stock layers.
+
+    DIFFERS: a model in a file has parts or has none, which ``layout`` tells; a state dict's names are all there is.
 
     Args:
         path: ends in ``.keras``, ``.weights.h5``, ``.h5`` (the legacy format) or ``.safetensors``.
         arrays: of a whole network, by neutral name.
-        facts: as `networks.build` takes them; kept in the file where there is a place.
+        network: a record as `networks.build` takes it, a dataclass; kept in the file where there is a place.
         layout: ``applications`` or ``project``: whose model the weights are to fit, keras.applications' with
             the dense layers on its output, or `transfer.build`'s, which keeps the parts apart;
-            ``applications-old`` is the former under the layer names of Keras 1 and 2. Ignored for
-            ``.safetensors``.
+            ``applications-old`` is the former in the order of Keras 1 and 2. Ignored for ``.safetensors``.
+        names: layer -> other name that it has in the file.
 
     Raises:
         OSError: the file can't be written.
     """
     path = Path(path)
     if path.suffix == ".safetensors":
-        safetensors.numpy.save_file(arrays, path, {_FACTS: json.dumps(facts, sort_keys=True)})
+        safetensors.numpy.save_file(arrays, path, {FACTS: json.dumps(asdict(network), sort_keys=True)})
         return
     with _dtype(str(next(iter(arrays.values())).dtype)):
-        model = _model(arrays, facts, layout, path)
+        model = _model(arrays, network, layout, path, names)
     if path.name.endswith(".weights.h5"):
         model.save_weights(path)
         return
@@ -61,25 +66,21 @@ def _dtype(name):
         keras.config.set_dtype_policy(policy)
 
 
-def _model(arrays, facts, layout, path):
+def _model(arrays, network, layout, path, names):
     """Build the model that the layout names and set its weights."""
-    old = {layer: name for name, layer in _OLD_LAYERS.items()} if layout == "applications-old" else {}
-    if layout == "project" and path.name.endswith(".weights.h5"):  # Keras counts layers by their class
-        own = (
-            resnet50(facts["variant"], facts["width"])
-            if facts["backbone"] == "resnet50"
-            else vgg16(facts["width"])
-        )
-        model = networks._nested(own, facts) if facts["top"] else own
+    if layout == "project" and path.name.endswith(".weights.h5"):
+        # Keras counts layers by their class, so that this project's own have to be in it
+        resnet = network.backbone == "resnet50"
+        own = resnet50(network.variant, network.width) if resnet else vgg16(network.width)
+        model = networks.join(own, network) if network.top else own
     else:
-        body = networks._backbone(facts, old)
-        top = [{**layer, "name": old.get(layer["name"], layer["name"])} for layer in facts["top"]]
-        join = networks._nested if layout == "project" and top else networks._flat
-        model = join(body, {**facts, "top": top})
+        body = networks.backbone(network, names)
+        join = networks.join if layout == "project" and network.top else networks.flat
+        model = join(body, network, names=names)
     renamed = {}
     for name, array in arrays.items():
         layer, _, kind = name.rpartition("/")
-        renamed[f"{old.get(layer, layer)}/{kind}"] = array
+        renamed[f"{names.get(layer, layer)}/{kind}"] = array
     from_arrays(model, renamed)
     return model
 

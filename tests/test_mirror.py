@@ -38,6 +38,9 @@ ONE_SIDED = {
     "names.to_array": "Keras's layout is the neutral one",
     "names.to_tensor": "as names.to_array",
     "names.walk": "PyTorch's named_modules() walks nested models",
+    "networks.Dense": "a Keras dense layer has its activation in it",
+    "networks.activation": "Keras takes an activation by its name",
+    "networks.flat": "keras.applications' models have no parts; a state dict's names are all that tells",
     "optimizers.KerasSGD": "Keras's own is keras.optimizers.SGD",
     "optimizers.KerasRMSprop": "Keras's own is keras.optimizers.RMSprop",
     "optimizers.KerasAdam": "Keras's own are keras.optimizers.Adam and AdamW",
@@ -54,6 +57,8 @@ OTHER_ARGUMENTS = {
     "owned.find": "PyTorch's buffers have names that say what they are; Keras's variables are told by what they do",
     "switches.samples": "a Keras layer says which axis and mask it goes by",
     "switches.moments": "as samples",
+    "networks.backbone": "a Keras layer has a name of its own, which a file may want otherwise",
+    "networks.join": "as backbone",
 }
 
 

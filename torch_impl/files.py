@@ -1,149 +1,132 @@
-"""Files of weights: state dicts, read as named arrays without a model and without executing anything."""
+"""A file as its owner runs it: by PyTorch's own loading, for a proof that doesn't rest on anybody's reading of it."""
 
-import json
 import pickle
-import re
-import warnings
-from math import isqrt
-from pathlib import Path
 
 import numpy as np
-import safetensors
 import safetensors.torch
 import torch
+import torchvision
+from torch import nn
 
-from .names import of_state, to_array, torchvision
-
-_DAMAGED = (OSError, KeyError, TypeError, RuntimeError, EOFError, safetensors.SafetensorError)
-_PREPROCESSING = ("caffe", "torch")
-_STATE_DICTS = ("state_dict", "model_state_dict", "model")  # what a checkpoint calls its state dict
-_TO_KERAS, _TO_TORCH = (1, 2, 0, 3), (2, 0, 1, 3)  # axes of a dense kernel's rows, taken apart
-_FACTS = "facts"  # where what the names don't say is kept
+from . import networks
 
 
-def read(path):
-    """Read a file of weights without building a model and without executing anything in it.
+def original(paths, form, network, layout, keys, where):
+    """Load a file by PyTorch alone and return the function that it computes.
+
+    DIFFERS: PyTorch is told ``keys`` and ``where``; Keras finds the weights by the model.
 
     Args:
-        path: a ``.pth`` or ``.safetensors`` of torchvision's or this project's models' state dict, or of a
-            checkpoint that holds one, or a ``.safetensors`` of named arrays. The content tells which.
+        paths: the file, or the parts that an index names.
+        form: ``pickle``, ``safetensors`` or ``npz``.
+        network: a record as `networks.build` takes it: what a person sets in code, as no weights hold it.
+        layout: ``torchvision`` or ``project``: whose model the weights fit.
+        keys: key in the file -> key in that model's state dict.
+        where: keys that lead to the state dict in a checkpoint.
 
     Returns:
-        ``arrays``, classifier and head included, and ``facts`` about them: ``backbone``, ``variant``,
-        ``width`` and ``preprocessing`` (``caffe`` or ``torch``: what the images must have gone
-        through; torchvision's names say ``torch``, a ``.safetensors`` may say it, else it is ``torch`` for
-        v1.5 and ``caffe`` for v1), ``format`` in words, ``left`` (what of the file is no weight), ``told``
-        (facts that the file itself names), and what else the file says: ``epsilon``, ``decay``,
-        ``pooling`` and ``top`` as in `networks.build`.
+        A function: images ``(N, H, W, 3)``, float32, to the model's output, a map as ``(N, H, W, C)``.
 
     Raises:
-        ValueError: the file is missing, truncated, of another format or architecture, or holds code.
+        ValueError: PyTorch can't load it, with its reason.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise ValueError(
-            f"{path} is {'a directory' if path.is_dir() else 'missing'}; it must be a file of weights"
-        )
     try:
-        with path.open("rb") as file:
-            start = file.read(9)
-        if start.startswith((b"PK", b"\x80")):
-            arrays, said = _read_pickle(path)
-        elif start[8:] == b"{":
-            arrays, said = _read_safetensors(path)
-        else:
-            raise ValueError("it is neither a state dict nor .safetensors")
-    except ValueError as error:
-        raise ValueError(f"{path} can't be read: {error}") from error
-    except _DAMAGED as error:
+        state = {key: tensor for path in paths for key, tensor in _content(path, form, where).items()}
+        named = {of_model: state[key] for key, of_model in keys.items()}
+        model = _torchvision(network, named) if layout == "torchvision" else networks.build(network)
+        shapes = {key: parameter.shape for key, parameter in model.state_dict().items()}
+        # timm keeps VGG's dense layers as convolutions over the whole map
+        named = {key: t.flatten(1) if len(shapes.get(key, ())) == 2 else t for key, t in named.items()}
+        missing, unexpected = model.load_state_dict(named, strict=False)
+    except (OSError, RuntimeError, KeyError, AttributeError, pickle.UnpicklingError, ValueError) as error:
+        raise ValueError(f"PyTorch can't load it: {' '.join(str(error).split())[:150]}") from None
+    missing = [key for key in missing if not key.endswith("num_batches_tracked")]
+    if missing or unexpected:
         raise ValueError(
-            f"{path} can't be read, it may be truncated: {' '.join(str(error).split())}"
-        ) from error
-    return arrays, _facts(arrays, said, path)
-
-
-def _reordered(arrays, axes):
-    """Reorder the rows of a dense kernel that sees a flattened map: PyTorch flattens (C, H, W), Keras (H, W, C)."""
-    channels = max((array.shape[3] for array in arrays.values() if array.ndim == 4), default=0)
-    outputs = {array.shape[1] for array in arrays.values() if array.ndim == 2}
-    reordered = dict(arrays)
-    for name, array in arrays.items():
-        side = isqrt(array.shape[0] // channels) if array.ndim == 2 and channels else 0
-        if side > 1 and side * side * channels == array.shape[0] and array.shape[0] not in outputs:
-            sizes = (channels, side, side) if axes == _TO_KERAS else (side, side, channels)
-            reordered[name] = array.reshape(*sizes, -1).transpose(axes).reshape(array.shape)
-    return reordered
-
-
-def _read_pickle(path):
-    """Read a state dict by the loader that knows tensors only, and what the file says besides."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about pickles that are no state dict: the error says it
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        code = re.search(r"GLOBAL (\S+)", str(error))
-        if code:
-            raise ValueError(
-                f"it would run {code[1]}, so it was not loaded; save model.state_dict()"
-            ) from error
-        raise ValueError("it is truncated or holds more than tensors, so it was not loaded") from error
-    state, left = content, []
-    if isinstance(content, dict):
-        name = next((name for name in _STATE_DICTS if isinstance(content.get(name), dict)), None)
-        if name:
-            state, left = content[name], sorted(str(key) for key in content.keys() - {name})
-    if not (isinstance(state, dict) and all(isinstance(value, torch.Tensor) for value in state.values())):
-        raise ValueError("it is not a state dict of name -> tensor; save model.state_dict()")
-    said = dict(getattr(state, "_metadata", {}).get(_FACTS, {}))
-    return _from_state(state, {**said, "left": left}, "PyTorch state dict")
-
-
-def _read_safetensors(path):
-    """Read named arrays or a state dict, and what the metadata says."""
-    with safetensors.safe_open(path, "pt") as file:
-        state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        metadata = file.metadata() or {}
-    said = {key: metadata[key] for key in ("variant", "preprocessing") if key in metadata}
-    said |= json.loads(metadata.get(_FACTS, "{}"))
-    if any("/" in name for name in state):
-        arrays = {name: tensor.numpy() for name, tensor in state.items()}
-        return arrays, {**said, "left": [], "format": "named arrays, .safetensors"}
-    return _from_state(state, {**said, "left": []}, "PyTorch state dict, .safetensors")
-
-
-def _from_state(state, said, kind):
-    """Name and lay out a state dict's tensors as arrays; half precision becomes float32, which is exact."""
-    state = {key.removeprefix("module."): tensor for key, tensor in state.items()}  # of DataParallel
-    table = torchvision(state)
-    if table:
-        said = {"preprocessing": "torch", **said}
-    half = (torch.float16, torch.bfloat16)
-    kept = {layer["name"] for layer in said.get("top", ())}
-    arrays = {
-        name: to_array(state[key].float() if state[key].dtype in half else state[key], "")
-        for key, name in of_state(state, kept).items()
-    }
-    names = "torchvision's names" if table else "this project's names"
-    return _reordered(arrays, _TO_KERAS), {**said, "format": f"{kind}, {names}"}
-
-
-def _facts(arrays, said, path):
-    """Infer which network the arrays are of."""
-    first = {"resnet50": "conv1_conv/kernel", "vgg16": "block1_conv1/kernel"}
-    backbone = next((name for name, kernel in first.items() if np.ndim(arrays.get(kernel)) == 4), None)
-    if backbone is None:
-        raise ValueError(
-            f"{path} holds neither ResNet50's weights nor VGG16's; missing: {' or '.join(first.values())}; "
-            f"unexpected: {', '.join(sorted(arrays)) or 'nothing'}"
+            f"PyTorch can't load it: {len(missing)} missing and {len(unexpected)} unexpected keys"
         )
-    biased = backbone == "vgg16" or "conv1_conv/bias" in arrays
-    width = arrays[first[backbone]].shape[-1] / 64
-    facts = {"variant": "v1" if biased else "v1.5", **said, "backbone": backbone, "width": width}
-    facts["told"] = sorted({"variant", "epsilon", "decay"} & said.keys())
-    facts.setdefault("preprocessing", "torch" if facts["variant"] == "v1.5" else "caffe")
-    if facts["preprocessing"] not in _PREPROCESSING:
-        raise ValueError(
-            f"{path} says its preprocessing is {facts['preprocessing']!r}; it can be {', '.join(_PREPROCESSING)}"
+    function = _without_head(model) if layout == "torchvision" and network.pooling == "none" else model
+    function.eval()
+    return lambda images: _run(function, images)
+
+
+def _content(path, form, where):
+    """Load the state dict of a file, tensors only."""
+    if form == "safetensors":
+        return safetensors.torch.load_file(path)
+    if form == "npz":
+        with np.load(path, allow_pickle=False) as file:
+            return {name: torch.from_numpy(file[name]) for name in file.files}
+    content = torch.load(path, map_location="cpu", weights_only=True)
+    for key in where:
+        content = content[key]
+    return content
+
+
+def _run(model, images):
+    with torch.no_grad():
+        output = model(torch.from_numpy(images).permute(0, 3, 1, 2)).numpy()
+    return np.array(output.transpose(0, 2, 3, 1) if output.ndim == 4 else output, order="C")
+
+
+def _torchvision(network, state):
+    """torchvision's own class, as wide as the weights are, with what a person sets in code."""
+    resnet = network.backbone == "resnet50"
+    with torch.device("meta"):
+        model = torchvision.models.resnet50() if resnet else torchvision.models.vgg16()
+    if resnet:
+        _adapt(model, network)
+    for path, module in list(model.named_modules()):
+        fitted = _fitted(module, path, state, network)
+        if fitted is not None:
+            model.set_submodule(path, fitted)
+    if network.pooling == "none":
+        head = nn.Identity()
+    else:
+        model.avgpool = _pool(network)
+        rows = network.map[0] * network.map[1] if network.pooling == "flatten" else 1
+        units = [
+            int((2048 if resnet else 512) * network.width) * rows,
+            *(layer.units for layer in network.top),
+        ]
+        head = nn.Sequential(
+            *(networks.Dense(n, layer) for n, layer in zip(units, network.top, strict=False))
         )
-    return facts
+    setattr(model, "fc" if resnet else "classifier", head)
+    return model
+
+
+def _without_head(model):
+    """What computes a map in torchvision's classes: all before the pooling."""
+    return model.features if hasattr(model, "features") else nn.Sequential(*list(model.children())[:-2])
+
+
+def _adapt(model, network):
+    """Set in torchvision's ResNet50 what v1 has otherwise."""
+    if network.variant != "v1.5":
+        for stage in (model.layer2, model.layer3, model.layer4):
+            stage[0].conv1.stride, stage[0].conv2.stride = (2, 2), (1, 1)
+    if network.variant == "v1-old-unpadded":
+        model.maxpool.padding = 0
+    if network.variant == "v1-old-same":
+        raise ValueError("torchvision's class can't pad as this variant does")
+
+
+def _fitted(module, path, state, network):
+    """A layer as wide as its weights, or None if it has none."""
+    weight = state.get(f"{path}.weight")
+    if weight is None:
+        return None
+    if isinstance(module, nn.Conv2d):
+        out, channels, *size = weight.shape
+        settings = {"stride": module.stride, "padding": module.padding, "bias": f"{path}.bias" in state}
+        return nn.Conv2d(channels, out, tuple(size), **settings, dtype=weight.dtype)
+    if isinstance(module, nn.BatchNorm2d):
+        return nn.BatchNorm2d(len(weight), network.epsilon, dtype=weight.dtype)
+    return None
+
+
+def _pool(network):
+    if network.pooling == "max":
+        return nn.AdaptiveMaxPool2d(1)
+    return nn.AdaptiveAvgPool2d(tuple(network.map) if network.pooling == "flatten" else 1)

@@ -1,4 +1,4 @@
-"""A network as a file's facts describe it: a backbone, a pooling and any dense layers, for inference and checks."""
+"""A network as a record describes it: a backbone, a pooling and any dense layers, for inference and checks."""
 
 import torch.nn.functional as F
 from torch import nn
@@ -6,61 +6,69 @@ from torch import nn
 from .resnet50 import resnet50
 from .vgg16 import vgg16
 
-_ACTIVATIONS = {
-    "linear": lambda x: x,
-    "softmax": lambda x: F.softmax(x, -1),
-    "relu": F.relu,
-    "sigmoid": F.sigmoid,
-    "tanh": F.tanh,
-}
-ACTIVATIONS = tuple(_ACTIVATIONS)
+ACTIVATIONS = ("linear", "softmax", "relu", "sigmoid", "tanh")
+_FUNCTIONS = (lambda x: x, lambda x: F.softmax(x, -1), F.relu, F.sigmoid, F.tanh)
 
 
-def build(facts, dropout=True):
+def build(network, dropout=True):
     """Build a network, its weights random: ``(N, 3, H, W)`` images to the last layer's output.
 
     Args:
-        facts: ``backbone``, ``variant``, ``width``; ``epsilon`` and ``decay`` of batch normalisation; ``bias``:
-            whether ResNet50's convolutions have one; ``pooling``: ``avg``, ``max`` or ``flatten``, which takes
-            the map as (H, W, C) whatever the framework; ``side`` of the map that is flattened; ``top``: the
-            dense layers in order, each with ``name``, ``units``, ``bias``, ``activation`` (one of
-            `ACTIVATIONS`) and ``dropout``, the rate in front of it.
+        network: a record with ``backbone``, ``variant``, ``width``; ``epsilon`` and ``decay`` of batch
+            normalisation; ``bias``: whether ResNet50's convolutions have one; ``pooling``: ``none``, ``avg``, ``max``
+            or ``flatten``, which takes the map as (H, W, C) whatever the framework; ``map``: height and width of
+            the map that is flattened, ``size``: those of the images then; ``top``: the dense layers in order, each
+            with ``name``, ``units``, ``bias``, ``activation`` (one of `ACTIVATIONS`) and ``dropout``, the rate in
+            front of it.
         dropout: False leaves dropout out.
 
     Returns:
         A model with the parts ``backbone``, ``pool`` and ``head``; without dense layers the output is the pooled
         features.
     """
-    body = (
-        resnet50(facts["variant"], facts["width"])
-        if facts["backbone"] == "resnet50"
-        else vgg16(facts["width"])
-    )
-    if facts["backbone"] == "resnet50":
-        _adapt(body, facts)
+    return join(backbone(network), network, dropout)
+
+
+def backbone(network):
+    """Build the backbone alone, with the record's epsilon, decay and biases.
+
+    DIFFERS: the Keras one can give its layers other names; a state dict is given them when it is written.
+    """
+    if network.backbone == "vgg16":
+        return vgg16(network.width)
+    own = resnet50(network.variant, network.width)
+    for module in own.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eps, module.momentum = network.epsilon, 1 - network.decay
+        elif isinstance(module, nn.Conv2d):
+            bias = nn.Parameter(module.weight.new_zeros(module.out_channels)) if network.bias else None
+            module.register_parameter("bias", bias)
+    return own
+
+
+def join(body, network, dropout=True):
+    """Join a backbone, its pooling and the dense layers as `transfer.build` does, each a part of its own."""
     model = nn.Sequential()
     model.backbone = body
-    model.pool = _Pool(facts["pooling"])
-    model.head = nn.Sequential()
-    channels = body.channels * facts["side"] ** 2 if facts["pooling"] == "flatten" else body.channels
-    for layer in facts["top"]:
-        if dropout and layer["dropout"]:
-            model.head.add_module(f"{layer['name']}_dropout", nn.Dropout(layer["dropout"]))
-        model.head.add_module(layer["name"], _Dense(channels, layer))
-        channels = layer["units"]
-    if not facts["top"]:
-        model.head.add_module("features", nn.Identity())
+    model.pool = _Pool(network.pooling)
+    height, width = network.map if network.pooling == "flatten" else (1, 1)
+    channels = body.channels * height * width
+    layers = {}
+    for layer in network.top:
+        if dropout and layer.dropout:
+            layers[f"{layer.name}_dropout"] = nn.Dropout(layer.dropout)
+        layers[layer.name] = Dense(channels, layer)
+        channels = layer.units
+    model.head = _Head(layers or {"features": nn.Identity()})
     return model
 
 
-def _adapt(body, facts):
-    """Give a ResNet50's layers the epsilon, decay and biases that the facts name."""
-    for module in body.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.eps, module.momentum = facts["epsilon"], 1 - facts["decay"]
-        elif isinstance(module, nn.Conv2d):
-            bias = nn.Parameter(module.weight.new_zeros(module.out_channels)) if facts["bias"] else None
-            module.register_parameter("bias", bias)
+def activation(name):
+    """The function of one of `ACTIVATIONS`.
+
+    DIFFERS: Keras's layers take the name.
+    """
+    return dict(zip(ACTIVATIONS, _FUNCTIONS, strict=True))[name]
 
 
 class _Pool(nn.Module):
@@ -69,19 +77,47 @@ class _Pool(nn.Module):
         self.pooling = pooling
 
     def forward(self, x):
+        if self.pooling == "none":
+            return x
         if self.pooling == "flatten":
             return x.permute(0, 2, 3, 1).flatten(1)
         return x.mean((2, 3)) if self.pooling == "avg" else x.amax((2, 3))
 
 
-class _Dense(nn.Module):
-    """A dense layer with its activation, as Keras has it."""
+class _Head(nn.Module):
+    """Layers one after the other under names that may have dots, as ``fc.0`` does."""
 
-    def __init__(self, channels, facts):
+    def __init__(self, layers):
         super().__init__()
-        dense = nn.Linear(channels, facts["units"], facts["bias"])
-        self.weight, self.bias = dense.weight, dense.bias
-        self.activation = _ACTIVATIONS[facts["activation"]]
+        self.order = tuple(layers)
+        for name, layer in layers.items():
+            place, (*parts, last) = self, name.split(".")
+            for part in parts:
+                if not hasattr(place, part):
+                    place.add_module(part, nn.Module())
+                place = getattr(place, part)
+            place.add_module(last, layer)
 
     def forward(self, x):
+        for name in self.order:
+            x = self.get_submodule(name)(x)
+        return x
+
+
+class Dense(nn.Module):
+    """A dense layer with its activation, as Keras has it.
+
+    Args:
+        channels: that come in.
+        layer: a record with ``units``, ``bias`` and ``activation``.
+    """
+
+    def __init__(self, channels, layer):
+        super().__init__()
+        dense = nn.Linear(channels, layer.units, layer.bias)
+        self.weight, self.bias = dense.weight, dense.bias
+        self.activation = activation(layer.activation)
+
+    def forward(self, x):
+        """Compute ``(N, channels)`` to ``(N, units)``."""
         return self.activation(F.linear(x, self.weight, self.bias))

@@ -6,55 +6,68 @@ PyTorch keeps its modules' versions.
 
 import json
 from collections import OrderedDict
+from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import safetensors.torch
 import torch
 
-from .files import _FACTS, _TO_TORCH, _reordered
-from .names import BATCH_NORM_KINDS, MODULES, TORCHVISION, to_tensor
+# where the record is kept
+FACTS = "facts"
+KEYS = {
+    **{"kernel": "weight", "bias": "bias", "gamma": "weight", "beta": "bias"},
+    **{"moving_mean": "running_mean", "moving_variance": "running_var"},
+}
 
 
-def write(path, arrays, facts, layout):
+def write(path, arrays, network, layout, names):
     """Write named arrays as a state dict, in the arrays' dtype, the batch counters 0.
+
+    DIFFERS: a state dict holds no graph, so that ``layout`` is nothing but the ``names``.
 
     Args:
         path: ends in ``.pth``, ``.pt`` or ``.safetensors``.
         arrays: of a whole network, by neutral name.
-        facts: as `networks.build` takes them; kept in the file.
-        layout: ``torchvision`` or ``project``: whose names the modules have. Layers of a head that
-            torchvision doesn't know keep their own.
+        network: a record as `networks.build` takes it, a dataclass; kept in the file.
+        layout: whose model the weights are to fit.
+        names: layer -> name of the module that it is there; others keep their own.
 
     Raises:
         OSError, RuntimeError: the file can't be written.
     """
-    state = _state(arrays, facts, layout)
+    state = _state(arrays, network, names)
     if Path(path).suffix == ".safetensors":
-        metadata = {_FACTS: json.dumps(facts, sort_keys=True)}
+        metadata = {FACTS: json.dumps(asdict(network), sort_keys=True)}
         safetensors.torch.save_file(state, path, metadata)
     else:
         ordered = OrderedDict(state)
-        ordered._metadata = {"": {"version": 1}, _FACTS: facts}
+        ordered._metadata = {"": {"version": 1}, FACTS: asdict(network)}
         torch.save(ordered, path)
 
 
-def _state(arrays, facts, layout):
+def _state(arrays, network, names):
     """Name and lay out arrays as PyTorch has them."""
-    if layout == "torchvision":
-        modules = {layer: module for module, layer in TORCHVISION[facts["backbone"]].items()}
-    else:
-        modules = {layer: module for module, layer in MODULES.items()}
-        tops = {layer["name"] for layer in facts["top"]}
-        layers = {name.rpartition("/")[0] for name in arrays}
-        parts = {layer: ("head." if layer in tops else "backbone.") if tops else "" for layer in layers}
-        modules = {layer: parts[layer] + modules.get(layer, layer) for layer in layers}
-    keys = {kind: key for key, kind in BATCH_NORM_KINDS.items()} | {"kernel": "weight", "bias": "bias"}
-    arrays = _reordered(arrays, _TO_TORCH)
+    flattened = f"{network.top[0].name}/kernel" if network.pooling == "flatten" else ""
     state = {}
     for name, array in arrays.items():
         layer, _, kind = name.rpartition("/")
-        module = modules.get(layer, layer)
-        state[f"{module}.{keys[kind]}"] = to_tensor(array, "")
+        module = names.get(layer, layer)
+        if name == flattened:
+            array = _rows_to_torch(array, *network.map)
+        state[f"{module}.{KEYS[kind]}"] = _to_tensor(array)
         if kind == "moving_variance":
             state[f"{module}.num_batches_tracked"] = torch.tensor(0)
     return state
+
+
+def _rows_to_torch(kernel, height, width):
+    """Reorder the rows of a dense kernel that sees a flattened map: PyTorch has (C, H, W), Keras (H, W, C)."""
+    rows = kernel.reshape(height, width, -1, kernel.shape[1]).transpose(2, 0, 1, 3)
+    return np.ascontiguousarray(rows).reshape(kernel.shape)
+
+
+def _to_tensor(array):
+    """Copy an array to PyTorch's layout."""
+    array = array.transpose(3, 2, 0, 1) if array.ndim == 4 else array.T
+    return torch.from_numpy(np.array(array, order="C"))

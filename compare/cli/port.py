@@ -43,6 +43,14 @@ def port(
         float | None,
         Option(metavar="X", help="Of SOURCE's batch normalisation, where the file can't say."),
     ] = None,
+    output: Annotated[
+        str | None,
+        Option(
+            metavar="NAME",
+            help="Activation of the last dense layer: softmax, sigmoid, ... [default: what SOURCE gives; logits of"
+            " a PyTorch class]",
+        ),
+    ] = None,
     force: Annotated[bool, Option("--force", help="Replace DEST if it exists.")] = False,
     as_json: Annotated[
         bool, Option("--json", help="Print the certificate, and what happens on stderr.")
@@ -69,6 +77,7 @@ def port(
         fold_bias=fold_bias,
         variant=variant,
         epsilon=epsilon,
+        output=output,
         force=force,
         say=partial(print, file=sys.stderr) if as_json else print,
     )

@@ -115,7 +115,7 @@ def print_files(stage: Stage, console: Console) -> None:
         what = f"{worse} of them differ" if worse else "all within their bars"
         console.print(Text(f"and {len(rest)} more, {what}; --json has them"))
     _notes(stage, console)
-    exact = sum(row.max_abs == 0 for row in stage.rows)
+    exact = sum(getattr(row, "exact", row.max_abs == 0) for row in stage.rows)
     where = f" at {stage.place}" if stage.place else ""
     answer = "same" if stage.verdict == "same" else f"differs{where}"
     console.print(Text(f"{answer}: {len(stage.rows)} arrays, {exact} of them bit for bit", style="bold"))

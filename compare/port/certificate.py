@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.numpy import save_file
 
 from compare.data.preprocess import preprocess
 from compare.files import sha256
 from compare.parity.inputs import random_images
-from compare.port import trace as processes
+from compare.port import trace
 from compare.port.trace import Process
+from compare.spec import InputError
 from compare.weights.network import Arrays, Network
+from compare.weights.original import original
+from compare.weights.reading import Format, Source
 
 IMAGES, SIZE, SEED = 4, 64, 0
 DTYPES = ("float64", "float32")
-STEPS = 3
+# images that the original computes with, which may be large ones
+FEW = 2
 
 Held = tuple[Arrays, Network]  # what one of the two files holds
 
@@ -43,42 +45,60 @@ def prove(
     """
     images = _images(in_keras[1])
     stages = []
-    with tempfile.TemporaryDirectory() as folder:
-        for dtype in DTYPES:
-            report(f"computing with both, {dtype}")
-            path = Path(folder) / dtype
-            keras.call(processes.trace, *in_keras, images, dtype, path)
-            stages += torch.call(processes.compare_trace, *in_torch, images, dtype, path, folded)
-            path.unlink()
+    for dtype in DTYPES:
+        report(f"computing with both, {dtype}")
+        traced = keras.call(trace.trace, *in_keras, images, dtype)
+        _finite(traced)
+        stages += torch.call(trace.compare_trace, *in_torch, images, dtype, traced, folded)
     return stages
 
 
-def train(arrays: Arrays, network: Network, report: Callable[[str], None]) -> list:
-    """Train what the written file holds in both frameworks: its backbone whole, under a new head of this project's.
+def _finite(traced: Arrays) -> None:
+    """Refuse a network that computes what is no number, of which nothing could be proven.
+
+    Raises:
+        InputError: naming the layer.
+    """
+    for name, array in traced.items():
+        if not np.isfinite(array).all():
+            raise InputError(
+                f"SOURCE computes what isn't finite, from layer {name.partition('/')[2]} on, of random images:"
+                " its weights may be damaged"
+            )
+
+
+def prove_original(process: Process, source: Source, network: Network, arrays: Arrays) -> tuple[list, str]:
+    """Run SOURCE by its framework's own loading, and compare with what its arrays compute as the network they are of.
 
     Returns:
-        Stages of `compare.parity.stages.run`: policy ``fine-tune``, float64, matched numerics; none for a v1
-        without biases or a v1.5 with them: this project has no such models to train.
-    """
-    if network.backbone == "resnet50" and network.bias != (network.variant != "v1.5"):
-        report("not trained: this project's v1 has convolution biases, its v1.5 has none")
-        return []
-    from compare.parity.check import Check
-    from compare.parity.stages import Pair, run
-    from compare.weights.shapes import shapes
+        A stage, or none; and a line that says what couldn't be run and why, or nothing.
 
-    check = Check(
-        backbone=network.backbone,
-        variant=network.variant,
-        width=network.width,
-        preprocessing=network.preprocessing,
-        epsilon=network.epsilon,
-        steps=STEPS,
-    )
-    backbone = {name: arrays[name] for name in shapes(network.backbone, network.variant, network.width)}
-    with Pair(check.dtype) as pair:
-        save_file(backbone, pair.file("weights"))
-        return run(pair, check, pair.file("weights"), lambda line: report(f"training with both: {line}"))
+    Raises:
+        InputError: the two aren't the same, or the framework can't load its own file.
+    """
+    own = original(source, network)
+    if own is None:
+        return [], ""
+    size = source.told.input or (network.size if any(network.size) else (SIZE, SIZE))
+    images = preprocess(random_images(FEW, max(size), SEED), network.preprocessing)[:, : size[0], : size[1]]
+    images = np.ascontiguousarray(images)
+    try:
+        stage = process.call(trace.compare_original, own, arrays, network, images)
+    except ValueError as error:
+        if source.format is Format.KERAS and source.version.startswith("3"):
+            raise InputError(f"SOURCE {source.path}: {error}") from error
+        return [], f"not run as it is, since {error}; the proof starts from this command's own reading"
+    if stage.verdict != "same":
+        apart = (
+            stage.rows[0].note
+            if np.isinf(stage.rows[0].relative)
+            else f"{stage.rows[0].relative:.1e} relative"
+        )
+        raise InputError(
+            f"SOURCE {source.path} computes something else than a {network.describe()} with its weights ({apart}):"
+            " something in it is another way than the class has it"
+        )
+    return [stage], ""
 
 
 def certify(stages: list, network: Network, record: dict, versions: dict) -> dict[str, Any]:
@@ -114,4 +134,6 @@ def write(path: Path, certificate: dict) -> None:
 
 def _images(network: Network) -> np.ndarray:
     """Preprocessed random images, of the only size that a flattened map allows."""
-    return preprocess(random_images(IMAGES, 32 * network.side or SIZE, SEED), network.preprocessing)
+    height, width = network.size if any(network.size) else (SIZE, SIZE)
+    images = preprocess(random_images(IMAGES, max(height, width), SEED), network.preprocessing)
+    return np.ascontiguousarray(images[:, :height, :width])

@@ -135,10 +135,29 @@ def fitted(
         lines.append("added: biases of zero in the convolutions, which the class has")
     if dest.layout == "project" and network.variant not in ("v1", "v1.5"):
         lines.append(f"in code: the class that the weights are for is built with variant={network.variant!r}")
+    if dest.framework == "torch" and dest.layout == "torchvision" and network.top:
+        lines += _activations(network)
     epsilon = dest.epsilon(network.variant)
     if network.backbone == "resnet50" and not dest.brings_its_graph and network.epsilon != epsilon:
         lines.append(_set_epsilon(dest.framework, network.epsilon, epsilon))
     return arrays, network, lines
+
+
+def _activations(network: Network) -> list[str]:
+    """Say which activations torchvision's classes haven't, and a state dict can't hold: those give logits."""
+    last, hidden = network.top[-1], network.top[:-1]
+    lines = [
+        f"in code: {layer.activation} after {layer.name}, which a state dict can't hold"
+        for layer in hidden
+        if layer.activation != "relu"
+    ]
+    if last.activation == "softmax":
+        lines.append("in code: torch.softmax(model(images), 1), since the class gives logits")
+    elif last.activation != "linear":
+        lines.append(
+            f"in code: torch.{last.activation}(model(images)), since the class gives what is before it"
+        )
+    return lines
 
 
 def fold(arrays: Arrays) -> Arrays:

@@ -7,6 +7,7 @@ port("resnet50-0676ba61.pth", "resnet50.keras")                 # PyTorch -> Ker
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -15,12 +16,15 @@ from pathlib import Path
 import numpy as np
 
 from compare.files import sha256
-from compare.port import certificate
-from compare.port import trace as processes
+from compare.port import certificate, trace
 from compare.port.destination import Destination, destination, fitted
 from compare.port.trace import Process
 from compare.spec import EPSILONS, InputError, choose
-from compare.weights.network import Arrays, Network, settle, unify
+from compare.weights import spellings
+from compare.weights.network import ACTIVATIONS, Arrays, Network, listed, unify
+from compare.weights.reading import Source
+from compare.weights.reading import read as read_file
+from compare.weights.settle import settle
 
 
 def port(
@@ -31,15 +35,17 @@ def port(
     fold_bias: bool = False,
     variant: str | None = None,
     epsilon: float | None = None,
+    output: str | None = None,
     force: bool = False,
     say: Callable[[str], None] = print,
 ) -> dict:
     """Move the weights of a ResNet50 or VGG16 into another file, and prove that the network stayed the same.
 
-    The file is read back, every array is compared bit for bit, and both frameworks compute with what each
-    file holds, layer by layer, in inference and training mode, float64 and float32. Then both train what the
-    new file holds, stage by stage as in `compare parity` (not where biases were folded away). Only then does it
-    get its name, with ``DEST.certificate.json`` beside it; after any error there is neither.
+    The source is run by its framework's own loading and must give what its arrays, as they were read, compute. The
+    new file is read back, every array is compared bit for bit, and both frameworks compute with what each file holds,
+    layer by layer, in inference and training mode, float64 and float32. Only then does it get its name, with
+    ``DEST.certificate.json`` beside it; after any error there is neither. That both train alike is `compare parity`'s
+    to prove.
 
     Args:
         source: a file of weights; its content tells the format. Nothing in it is executed.
@@ -50,6 +56,8 @@ def port(
         fold_bias: put the convolutions' biases into the moving means, for torchvision's class.
         variant: one of `EPSILONS`, where the source can't say.
         epsilon: of batch normalisation, where the source can't say.
+        output: activation of the last dense layer, one of `ACTIVATIONS`; None takes what the source gives: logits
+            of a PyTorch class, what the configuration says of a Keras model.
         force: replace ``dest`` if it exists.
         say: takes the lines that say what happens.
 
@@ -65,41 +73,47 @@ def port(
         choose("--variant", variant, tuple(EPSILONS))
     if epsilon is not None and not 0 < epsilon < 1:
         raise InputError(f"--epsilon {epsilon} must be between 0 and 1")
+    if output is not None:
+        choose("--output", output, ACTIVATIONS)
     _vacant(source, dest, beside, force)
+    read = _read(source)
+    network, assumed = settle(read, variant, epsilon, output)
+    arrays, widened = unify(read.arrays)
+    _finite(source, arrays)
+    say(f"read {source}: {read.describe()}; {network.describe()}; {len(arrays)} arrays")
+    target = destination(dest, layout, network, fold_bias)
+    goal, written, done = fitted(target, arrays, network, fold_bias)
+    notes = {
+        "assumed": assumed,
+        "left": [f"{name}: {kind.value}" for name, kind in read.beside],
+        "done": [*filter(None, [widened]), *done, *_afterwards(target, written)],
+    }
+    for word, lines in (("assumed", assumed), ("left behind", notes["left"]), ("", notes["done"])):
+        for line in lines:
+            say(f"{word}: {line}" if word else line)
     with ExitStack() as stack:
-        frameworks = {name: stack.enter_context(Process(name)) for name in ("keras", "torch")}
-        arrays, said = _read(frameworks, source)
-        of_source = "torch" if said["format"].startswith("PyTorch") else "keras"
-        arrays, widened = unify(arrays)
-        network, assumed = settle(arrays, said, of_source, variant, epsilon)
-        say(f"read {source}: {said['format']}; {network.describe()}; {len(arrays)} arrays")
-        target = destination(dest, layout, network, fold_bias)
-        goal, written, done = fitted(target, arrays, network, fold_bias)
-        notes = {
-            "assumed": assumed,
-            "left": _left(said),
-            "done": [*filter(None, [widened]), *done, *_afterwards(target, written)],
-        }
-        for word, lines in (("assumed", assumed), ("left behind", notes["left"]), ("", notes["done"])):
-            for line in lines:
-                say(f"{word}: {line}" if word else line)
-
         folder = Path(stack.enter_context(_folder(dest)))
-        again = _write(frameworks, target, folder, goal, written)
+        frameworks = {name: stack.enter_context(Process(name)) for name in ("keras", "torch")}
+        stages, unrun = certificate.prove_original(frameworks[read.framework], read, network, arrays)
+        if unrun:
+            notes["done"].append(unrun)
+            say(unrun)
+        again = _write(frameworks[target.framework], target, folder, goal, written)
         say(
             f"wrote {dest}: {target.suffix}, layout {target.layout}; read back, every array the same bit for bit"
         )
-        held = {of_source: (arrays, network), _other(of_source): (again, written)}
+        other = {"keras": "torch", "torch": "keras"}[read.framework]
+        held = {read.framework: (arrays, network), other: (again, written)}
         folded = network.bias and not written.bias
-        stages = certificate.prove(
+        stages += certificate.prove(
             frameworks["keras"], frameworks["torch"], held["keras"], held["torch"], folded, say
         )
-        stages += certificate.train(again, written, say)
-        versions = {k: v for f in frameworks.values() for k, v in f.call(processes.versions).items()}
-        files = {"source": _file(source, said["format"]), "dest": _file(folder / dest.name, target.layout)}
+        versions = {k: v for f in frameworks.values() for k, v in f.call(trace.versions).items()}
+        files = {"source": _file(source, read.describe()), "dest": _file(folder / dest.name, target.layout)}
         proof = certificate.certify(stages, written, {**files, **notes}, versions)
         certificate.write(folder / beside.name, proof)
         _move(folder, dest, beside)
+    say(f"whether both train alike, too: compare parity --backbone {network.backbone} --weights {dest}")
     say(_verdict(stages, proof["verdict"]))
     return proof
 
@@ -116,50 +130,69 @@ def _vacant(source: Path, dest: Path, beside: Path, force: bool) -> None:
         raise InputError(f"DEST {taken} exists; --force replaces it")
 
 
-def _read(frameworks: dict[str, Process], path: Path) -> tuple[Arrays, dict]:
-    """Read a file by the framework whose it is."""
+def _read(path: Path) -> Source:
     try:
-        return frameworks["torch" if _is_torch(path) else "keras"].call(processes.read, path)
-    except ValueError as error:
+        return read_file(path)
+    except InputError as error:
         raise InputError(f"SOURCE {error}") from error
 
 
-def _is_torch(path: Path) -> bool:
-    """Whether a file is a pickle or holds a state dict; what can't be read as such is left to Keras's reader."""
-    from compare.weights.sources import _is_pickle
-
-    if _is_pickle(path):
-        return True
-    try:
-        with path.open("rb") as file:
-            size = int.from_bytes(file.read(8), "little")
-            header = file.read(min(size, 2**24)) if file.read(1) == b"{" else b""
-    except OSError:
-        return False
-    return b".weight" in header and b"/kernel" not in header
+def _finite(path: Path, arrays: Arrays) -> None:
+    """Refuse weights that are no numbers, of which nothing could be proven."""
+    for name, array in arrays.items():
+        count = array.size - int(np.isfinite(array).sum())
+        if count:
+            raise InputError(
+                f"SOURCE {path}: {name} has {count} values that aren't finite; it may be damaged"
+            )
 
 
-def _write(
-    frameworks: dict[str, Process], target: Destination, folder: Path, arrays: Arrays, network: Network
-) -> Arrays:
+def _write(process: Process, target: Destination, folder: Path, arrays: Arrays, network: Network) -> Arrays:
     """Write the file and return the arrays that are in it.
 
     Raises:
-        InputError: it can't be written.
-        RuntimeError: it holds other arrays, epsilon, decay or variant than it was given.
+        InputError: it can't be written, or holds other arrays or facts than it was given.
     """
-    path, framework = folder / target.path.name, frameworks[target.framework]
+    path = folder / target.path.name
+    top = [layer.name for layer in network.top]
+    layers = list(dict.fromkeys(name.rpartition("/")[0] for name in arrays))
+    layout = "neutral" if (target.framework, target.layout) == ("keras", "project") else target.layout
+    names = spellings.written(layout, network.backbone, layers, top)
+    needed = sum(array.nbytes for array in arrays.values())
+    _room(target.path, folder, needed)
     try:
-        framework.call(processes.write, path, arrays, network, target.layout)
-        again, said = framework.call(processes.read, path)
+        process.call(trace.write, path, arrays, network, target.layout, names)
+        again = read_file(path)
     except ValueError as error:
-        raise InputError(f"DEST {target.path}: {error}") from error
-    different = sorted(arrays.keys() ^ again.keys())
-    different += [n for n in sorted(arrays.keys() & again.keys()) if not _equal(arrays[n], again[n])]
-    different += [fact for fact in said["told"] if said[fact] != getattr(network, fact)]
+        _room(target.path, folder, needed)
+        reason = str(error).replace(str(path), str(target.path))
+        raise InputError(f"DEST {target.path}: {reason.removeprefix(str(target.path)).strip()}") from error
+    different = sorted(arrays.keys() ^ again.arrays.keys())
+    different += [
+        n for n in sorted(arrays.keys() & again.arrays.keys()) if not _equal(arrays[n], again.arrays[n])
+    ]
+    different += [
+        fact
+        for fact in ("epsilon", "decay", "variant", "pooling", "top")
+        if getattr(again.told, fact) not in (None, getattr(network, fact))
+    ]
     if different:
-        raise RuntimeError(f"{target.path} holds something else than it was given: {', '.join(different)}")
-    return again
+        raise InputError(f"DEST {target.path} holds something else than it was given: {listed(different)}")
+    return again.arrays
+
+
+def _room(dest: Path, folder: Path, needed: int) -> None:
+    """Refuse to write where there is no room.
+
+    Raises:
+        InputError: the disk is full.
+    """
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise InputError(
+            f"DEST {dest}: no space left on its disk, which is full: {needed / 1e6:.1f} MB are needed,"
+            f" {free / 1e6:.1f} MB are free"
+        )
 
 
 def _equal(a: np.ndarray, b: np.ndarray) -> bool:
@@ -180,16 +213,6 @@ def _move(folder: Path, dest: Path, beside: Path) -> None:
     (folder / dest.name).replace(dest)
 
 
-def _left(said: dict) -> list[str]:
-    left = [f"{name}, which is no weight" for name in said["left"] if "optim" not in name]
-    optimizer = [
-        f"{name}: state of an optimizer; training goes on from a fresh one"
-        for name in said["left"]
-        if "optim" in name
-    ]
-    return optimizer + left
-
-
 def _afterwards(target: Destination, network: Network) -> list[str]:
     """What the file's format has no place for."""
     if network.backbone != "resnet50" or target.brings_its_graph:
@@ -206,16 +229,11 @@ def _file(path: Path, kind: str) -> dict:
     return {"name": path.name, "sha256": sha256(path), "format": kind}
 
 
-def _other(framework: str) -> str:
-    return "torch" if framework == "keras" else "keras"
-
-
 def _verdict(stages: list, verdict: str) -> str:
     departed = [stage for stage in stages if stage.verdict != "same"]
     if departed:
         figure = f", {departed[0].worst.relative:.1e} relative" if departed[0].worst else ""
         return f"{verdict} at {departed[0].place} ({departed[0].name}{figure})"
     worst = max((stage for stage in stages if stage.worst), key=lambda stage: stage.worst.excess)
-    trained = " and train alike" if any(stage.name == "gradients" for stage in stages) else ""
     nearest = f"nearest its bar: {worst.name}, {worst.worst.relative:.1e} relative"
-    return f"{verdict}: Keras and PyTorch agree in every layer{trained}; {nearest}"
+    return f"{verdict}: Keras and PyTorch agree in every layer; {nearest}"

@@ -1,4 +1,4 @@
-"""What each framework does for a port, in a process of its own: read, write, and compute with what was written."""
+"""What each framework does for a port, in a process of its own: write, and compute with what it reads."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from compare.frameworks import FRAMEWORKS, Framework
 from compare.processes.worker import Worker, WorkerDiedError
 from compare.spec import InputError
 from compare.weights.network import Arrays, Network
+from compare.weights.original import Original
 
-MODES = {"forward": False, "forward-batch": True}  # stage -> whether layers behave as in training
+# stage -> whether layers behave as in training
+MODES = {"forward": False, "forward-batch": True}
 
 
 class Process:
@@ -44,33 +46,49 @@ class Process:
             raise InputError(str(died)) from None
 
 
-def read(framework: Framework, path: Path) -> tuple[Arrays, dict]:
-    """Read a file by a framework's own reader."""
-    return framework.module("files").read(path)
-
-
-def write(framework: Framework, path: Path, arrays: Arrays, network: Network, layout: str) -> None:
-    """Write a file by a framework's own writer.
+def write(
+    framework: Framework, path: Path, arrays: Arrays, network: Network, layout: str, names: dict[str, str]
+) -> None:
+    """Write a file by a framework's own writer; arguments as of ``saving.write``.
 
     Raises:
         InputError: it can't be written.
     """
     try:
-        framework.module("saving").write(path, arrays, network.as_dict(), layout)
+        framework.module("saving").write(path, arrays, network, layout, names)
     except (OSError, RuntimeError) as error:
         reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:200]
         raise InputError(f"can't write it: {reason}") from error
 
 
-def trace(
-    framework: Framework, arrays: Arrays, network: Network, images: np.ndarray, dtype: str, path: Path
-) -> None:
-    """Run a network in both modes and write every layer's output, as ``stage/layer``."""
-    from safetensors.numpy import save_file
+def compare_original(
+    framework: Framework, own: Original, arrays: Arrays, network: Network, images: np.ndarray
+) -> Any:
+    """Load a file by its framework alone, run it, and compare with what its arrays compute as this network.
 
+    Returns:
+        A `compare.parity.figures.Stage`.
+
+    Raises:
+        ValueError: the framework can't load it.
+    """
+    from compare.parity.figures import Stage, judge
+    from compare.parity.tolerances import of_layer
+
+    function = framework.module("files").original(
+        own.paths, own.form, network, own.layout, own.keys, own.where
+    )
+    forward = _forward(framework, arrays, network, images, "float32")
+    reference, read = function(images), list(forward(False).values())[-1]
+    twin = list(forward(False, moved=_one_rounding_away(images, "float32")).values())[-1]
+    row = _row("output", read, reference, twin, None, of_layer(False, True).bar("float32"))
+    return judge(Stage("original", rows=[row]))
+
+
+def trace(framework: Framework, arrays: Arrays, network: Network, images: np.ndarray, dtype: str) -> Arrays:
+    """Run a network in both modes and return every layer's output, as ``stage/layer``."""
     forward = _forward(framework, arrays, network, images, dtype)
-    outputs = {f"{stage}/{name}": a for stage, mode in MODES.items() for name, a in forward(mode).items()}
-    save_file(outputs, path)
+    return {f"{stage}/{name}": a for stage, mode in MODES.items() for name, a in forward(mode).items()}
 
 
 def compare_trace(
@@ -79,10 +97,10 @@ def compare_trace(
     network: Network,
     images: np.ndarray,
     dtype: str,
-    path: Path,
+    traced: Arrays,
     folded: bool,
 ) -> list:
-    """Run a network in both modes and compare every layer with what `trace` wrote.
+    """Run a network in both modes and compare every layer with what `trace` returned.
 
     Args:
         folded: the other network has biases that this one's moving means have taken in: convolutions differ
@@ -91,18 +109,15 @@ def compare_trace(
     Returns:
         A `compare.parity.figures.Stage` for each mode.
     """
-    from safetensors.numpy import load_file
-
     from compare.parity.figures import Stage, judge
     from compare.parity.tolerances import of_layer
 
     forward = _forward(framework, arrays, network, images, dtype)
-    written = load_file(path)
     # a folded mean is rounded to the file's dtype, so that float32's rounding is in every result
     rounded = "float32" if folded else dtype
     stages = []
     for stage, mode in MODES.items():
-        reference = {n.partition("/")[2]: a for n, a in written.items() if n.startswith(f"{stage}/")}
+        reference = {n.partition("/")[2]: a for n, a in traced.items() if n.startswith(f"{stage}/")}
         own, twin = forward(mode), forward(mode, moved=_one_rounding_away(images, rounded))
         single = {} if folded else forward(mode, reference)
         names = [name for name in own if not (folded and name.endswith("_conv"))]
@@ -148,7 +163,7 @@ def _forward(
 ) -> Callable:
     """Build a network with its weights and return a function of the mode that gives every layer's output."""
     framework.set_dtype(dtype)
-    model = framework.module("networks").build(network.as_dict(), dropout=False)
+    model = framework.module("networks").build(network, dropout=False)
     framework.module("weights").from_arrays(model, arrays)
 
     def forward(training: bool, reference: Arrays | None = None, moved: np.ndarray = images) -> Arrays:

@@ -18,7 +18,7 @@ from pygments.lexers.python import PythonLexer
 
 from compare.spec import FRAMEWORKS, Policy
 
-# the functions of each implementation that set a policy
+# what sets a policy in each implementation
 SETTERS = {"keras": ("apply",), "torch": ("apply", "hold")}
 # what batch normalisation does with it, in the framework itself
 FORWARD = {
@@ -29,7 +29,7 @@ FORWARD = {
 
 def policy_code(policy: Policy) -> dict[str, Markup]:
     """What each implementation does to set a policy: its own functions with the policy's facts put in."""
-    return {framework: coloured(setting_code(policy, framework)) for framework in FRAMEWORKS}
+    return {framework: coloured(_with_facts(policy, framework)) for framework in FRAMEWORKS}
 
 
 def spelling(policy: Policy) -> dict[str, Markup]:
@@ -41,7 +41,7 @@ def forward_code() -> dict[str, tuple[str, Markup]]:
     """What each framework's BN layer does: where that stands, and the code; only of packages that are there."""
     found = {}
     for framework, (package, file, name) in FORWARD.items():
-        if source := source_of(package, file):
+        if source := _source(package, file):
             found[framework] = (f"{package}/{file}", coloured(_cut(source, name)))
     return found
 
@@ -51,9 +51,8 @@ def coloured(code: str) -> Markup:
     return Markup(highlight(code, PythonLexer(), HtmlFormatter(nowrap=True, classprefix="c-")).rstrip())
 
 
-def setting_code(policy: Policy, framework: str) -> str:
-    """An implementation's own functions that set a policy, without what they wouldn't do for it."""
-    source = source_of(f"{framework}_impl", "bn_policy.py")
+def _with_facts(policy: Policy, framework: str) -> str:
+    source = _source(f"{framework}_impl", "bn_policy.py")
     functions = [_specialised(_function(source, name), policy.facts) for name in SETTERS[framework]]
     if policy.reestimate:
         functions.append(f"# {policy.reestimate.replace('-', ' ')}: statistics.recalibrate(model, batches)")
@@ -63,7 +62,7 @@ def setting_code(policy: Policy, framework: str) -> str:
 
 
 @cache
-def source_of(package: str, file: str) -> str:
+def _source(package: str, file: str) -> str:
     """The text of a package's file; empty where there is none."""
     spec = find_spec(package)
     for folder in (spec.submodule_search_locations or []) if spec else []:

@@ -1,21 +1,118 @@
-"""What network a file's arrays are of: what the file says, and what has to be assumed."""
+"""What network a file's arrays are of: what the file tells, what a person adds, and what has to be assumed."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise, permutations
 from math import isqrt
+from typing import Any
 
 import numpy as np
 
-import keras_impl.weights
-from compare.spec import BACKBONES, DECAY, EPSILONS, InputError
+from compare.spec import BACKBONES, EPSILONS, InputError
 from compare.weights.shapes import shapes
 
 Arrays = dict[str, np.ndarray]
 
-ACTIVATIONS = ("linear", "softmax", "relu", "sigmoid", "tanh")  # that both frameworks' networks know
+# that both frameworks' networks know
+ACTIVATIONS = ("linear", "softmax", "relu", "sigmoid", "tanh")
+POOLINGS = ("none", "avg", "max", "flatten")
+PREPROCESSING = ("caffe", "torch")
 PROJECT_HEAD = ("head_dense_1", "head_dense_2", "head_output")
+# dense layers whose order is tried out; more have to stand in the file's order
+PERMUTED = 8
+LISTED = 4
+
+
+@dataclass(frozen=True)
+class Dense:
+    """A dense layer: ``dropout`` is the rate of what comes before it, ``activation`` one of `ACTIVATIONS`."""
+
+    name: str
+    units: int
+    bias: bool
+    activation: str
+    dropout: float = 0.0
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a file itself says of its network; None where it says nothing.
+
+    Attributes:
+        pooling: one of `POOLINGS`.
+        map: height and width of the map that is flattened.
+        top: the dense layers in order.
+        input: height and width of the images, if only one size will do.
+    """
+
+    backbone: str | None = None
+    variant: str | None = None
+    epsilon: float | None = None
+    decay: float | None = None
+    preprocessing: str | None = None
+    pooling: str | None = None
+    map: tuple[int, int] | None = None
+    top: tuple[Dense, ...] | None = None
+    input: tuple[int, int] | None = None
+
+    @staticmethod
+    def from_json(facts: Any) -> Told:
+        """Read what `saving.write` of either framework kept in a file.
+
+        Raises:
+            ValueError: it isn't that.
+        """
+        try:
+            side, held = facts.get("side"), facts.get("map") or (0, 0)
+            height, width = (side, side) if side else map(int, held)
+            told = Told(
+                backbone=facts.get("backbone"),
+                variant=facts.get("variant"),
+                epsilon=None if facts.get("epsilon") is None else float(facts["epsilon"]),
+                decay=None if facts.get("decay") is None else float(facts["decay"]),
+                preprocessing=facts.get("preprocessing"),
+                pooling=facts.get("pooling"),
+                map=(height, width) if height else None,
+                input=_size(facts.get("size")),
+                top=tuple(_dense(layer) for layer in facts["top"]) if "top" in facts else None,
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ValueError(
+                "can't be read, it may be damaged: what it says of its network is none"
+            ) from error
+        told.check()
+        return told
+
+    def check(self) -> None:
+        """Hold what is told against what there is.
+
+        Raises:
+            ValueError: there is no such thing.
+        """
+        for name, value, allowed in (
+            ("backbone", self.backbone, BACKBONES),
+            ("variant", self.variant, tuple(EPSILONS)),
+            ("preprocessing", self.preprocessing, PREPROCESSING),
+            ("pooling", self.pooling, POOLINGS),
+        ):
+            if value is not None and value not in allowed:
+                raise ValueError(f"says that its {name} is {value!r}; it can be {', '.join(allowed)}")
+        for name, number in (("epsilon", self.epsilon), ("decay", self.decay)):
+            if number is not None and not 0 < number < 1:
+                raise ValueError(f"says that its {name} is {number}; it must be between 0 and 1")
+
+
+def _size(held: Any) -> tuple[int, int] | None:
+    height, width = map(int, held or (0, 0))
+    return (height, width) if height else None
+
+
+def _dense(layer: dict[str, Any]) -> Dense:
+    if layer["activation"] not in ACTIVATIONS:
+        raise ValueError(layer["activation"])
+    dropout = float(layer.get("dropout", 0.0))
+    return Dense(str(layer["name"]), int(layer["units"]), bool(layer["bias"]), layer["activation"], dropout)
 
 
 @dataclass(frozen=True)
@@ -25,9 +122,10 @@ class Network:
     Attributes:
         epsilon, decay: of batch normalisation.
         bias: whether the convolutions have one.
-        pooling: ``avg``, ``max`` or ``flatten``; what it is without dense layers changes no weight.
-        side: of the map that is flattened, 0 if none is.
-        top: the dense layers in order: ``name``, ``units``, ``bias``, ``activation`` and ``dropout`` before it.
+        pooling: one of `POOLINGS`; what it is without dense layers changes no weight.
+        map: height and width of the map that is flattened, 0 and 0 if none is.
+        size: height and width of the images where a flattened map allows one size alone, else 0 and 0.
+        top: the dense layers in order.
     """
 
     backbone: str
@@ -37,80 +135,102 @@ class Network:
     epsilon: float
     decay: float
     bias: bool
-    pooling: str
-    side: int
-    top: list[dict] = field(default_factory=list)
-
-    @property
-    def channels(self) -> int:
-        """What comes out of the backbone."""
-        return int(BACKBONES[self.backbone].channels * self.width)
+    pooling: str = "none"
+    map: tuple[int, int] = (0, 0)
+    size: tuple[int, int] = (0, 0)
+    top: tuple[Dense, ...] = ()
 
     @property
     def project_head(self) -> bool:
         """Whether the dense layers are this project's."""
-        return tuple(layer["name"] for layer in self.top) == PROJECT_HEAD
+        return tuple(layer.name for layer in self.top) == PROJECT_HEAD
 
-    def as_dict(self) -> dict:
-        """The facts as JSON can hold them."""
-        return asdict(self)
+    def as_dict(self) -> dict[str, Any]:
+        """The network as JSON can hold it."""
+        lists = {"map": list(self.map), "size": list(self.size), "top": [asdict(layer) for layer in self.top]}
+        return {**asdict(self), **lists}
 
     def describe(self) -> str:
         """The network in a line."""
         name = self.backbone if self.backbone == "vgg16" else f"{self.backbone} {self.variant}"
         bn = f", epsilon {self.epsilon:g}" if self.backbone == "resnet50" else ""
-        top = " -> ".join(layer["name"] for layer in self.top) or "without dense layers"
+        names = [layer.name for layer in self.top]
+        top = " -> ".join(names[:PERMUTED]) or "without dense layers"
         return f"{name}, width {self.width:g}{bn}, {self.preprocessing} preprocessing, {top}"
 
 
-def settle(
-    arrays: Arrays, said: dict, framework: str, variant: str | None, epsilon: float | None
-) -> tuple[Network, list[str]]:
-    """Complete what a file says of its network and check its arrays against it.
+@dataclass(frozen=True)
+class Chain:
+    """The dense layers of a file in the order in which data pass them.
+
+    Attributes:
+        rows: of the first, over the backbone's channels: 1 after pooling, height times width after a flatten.
+        unsure: layers of the same shape that could change places, where the file doesn't say.
+    """
+
+    names: tuple[str, ...] = ()
+    rows: int = 0
+    unsure: tuple[str, ...] = ()
+
+
+def backbone_table(backbone: str, arrays: Arrays) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of the arrays that a backbone of this width has."""
+    first = arrays["conv1_conv/kernel" if backbone == "resnet50" else "block1_conv1/kernel"]
+    biased = backbone == "vgg16" or "conv1_conv/bias" in arrays
+    return shapes(backbone, "v1" if biased else "v1.5", first.shape[-1] / 64)
+
+
+def channels_of(backbone: str, width: float) -> int:
+    """How many channels come out of a backbone."""
+    return int((2048 if backbone == "resnet50" else 512) * width)
+
+
+def kernels_of(rest: Arrays) -> Arrays:
+    """The kernels of the dense layers among a head's arrays, in their order."""
+    return {
+        name.removesuffix("/kernel"): array
+        for name, array in rest.items()
+        if name.endswith("/kernel") and array.ndim == 2
+    }
+
+
+def chain(kernels: Arrays, channels: int, told: tuple[Dense, ...] | None, ordered: bool) -> Chain:
+    """Order dense layers such that each takes what the one before gives.
 
     Args:
-        arrays: of the file, by neutral name.
-        said: its facts as ``files.read`` returns them.
-        framework: ``keras`` or ``torch``: whose default decay is assumed.
-        variant, epsilon: what the person says besides; None where nothing.
-
-    Returns:
-        The network, and a line for each thing that the file leaves open.
+        told: the layers in order, where the file says it; else the order of ``kernels`` where it fits.
+        ordered: whether the order of ``kernels`` is the file's, and not one that a library sorted.
 
     Raises:
-        InputError: the arrays are another network's, or the person contradicts the file.
+        ValueError: no order fits.
     """
-    resnet = said["backbone"] == "resnet50"
-    for name, value in (("variant", variant), ("epsilon", epsilon)):
-        if value is not None and not resnet:
-            raise InputError(f"--{name} {value}: a vgg16 has no such thing")
-        if value is not None and name in said["told"] and value != said[name]:
-            raise InputError(f"--{name} {value}: the file says {said[name]}")
-    assumed = _assumed(said, variant, epsilon, "conv1_conv/bias" in arrays) if resnet else []
-    variant = variant or said["variant"]
-    epsilon = epsilon or said.get("epsilon", EPSILONS[variant])
-    if variant in ("v1", "v1-old"):  # the same graph, told apart by epsilon
-        variant = "v1-old" if epsilon == EPSILONS["v1-old"] else "v1"
-    bias = not resnet or "conv1_conv/bias" in arrays
-    table = shapes(said["backbone"], "v1" if bias else "v1.5", said["width"])
-    network = Network(
-        backbone=said["backbone"],
-        variant=variant,
-        width=said["width"],
-        preprocessing=said["preprocessing"],
-        epsilon=epsilon,
-        decay=said.get("decay", DECAY["native"][framework]),
-        bias=bias,
-        pooling=said.get("pooling") or "avg",
-        side=0,
-    )
-    network, of_top = _with_top(network, {n: a for n, a in arrays.items() if n not in table}, said)
-    expected = {**table, **{name: arrays[name].shape for layer in network.top for name in _names(layer)}}
-    try:
-        keras_impl.weights.check(arrays, expected)
-    except ValueError as error:
-        raise InputError(f"not a {network.describe()}: {error}") from error
-    return network, assumed + of_top
+    if not kernels:
+        return Chain()
+    names = [layer.name for layer in told or () if layer.name in kernels]
+    names += [name for name in kernels if name not in names]
+
+    def fits(order: tuple[str, ...]) -> bool:
+        linked = all(kernels[a].shape[1] == kernels[b].shape[0] for a, b in pairwise(order))
+        return linked and kernels[order[0]].shape[0] % channels == 0
+
+    orders = permutations(names) if len(names) <= PERMUTED else iter([tuple(names)])
+    fitting = [order for order in orders if fits(order)]
+    if not fitting:
+        found = listed([f"{name} {kernels[name].shape}" for name in names])
+        raise ValueError(
+            f"has dense layers that don't follow one another from {channels} channels on: {found}"
+        )
+    first = fitting[0]
+    unsure: tuple[str, ...] = ()
+    if not ordered and not told and len(fitting) > 1:
+        unsure = tuple(name for i, name in enumerate(first) if any(order[i] != name for order in fitting))
+    return Chain(first, kernels[first[0]].shape[0] // channels, unsure)
+
+
+def square(rows: int) -> tuple[int, int] | None:
+    """The map that so many values a channel are of, if it is a square one."""
+    side = isqrt(rows)
+    return (side, side) if side * side == rows else None
 
 
 def unify(arrays: Arrays) -> tuple[Arrays, str]:
@@ -126,84 +246,39 @@ def unify(arrays: Arrays) -> tuple[Arrays, str]:
     return {name: np.ascontiguousarray(array, dtype) for name, array in arrays.items()}, line
 
 
-def _assumed(said: dict, variant: str | None, epsilon: float | None, biases: bool) -> list[str]:
-    """A line for each fact of a ResNet50 that neither the file nor the person names."""
-    lines = []
-    if "variant" not in said["told"] and variant is None:
-        lines.append(
-            f"{said['variant']}, as the convolutions have {'' if biases else 'no '}biases (else --variant)"
-        )
-    if "epsilon" not in said["told"] and epsilon is None:
-        lines.append(
-            f"epsilon {EPSILONS[variant or said['variant']]:g}, as {variant or said['variant']} has (else --epsilon)"
-        )
-    return lines
-
-
-def _names(layer: dict) -> list[str]:
-    return [f"{layer['name']}/kernel", *([f"{layer['name']}/bias"] if layer["bias"] else [])]
-
-
-def _with_top(network: Network, rest: Arrays, said: dict) -> tuple[Network, list[str]]:
-    """Put the dense layers in order, and fill in what a file of weights doesn't say of them."""
-    kernels = {
-        name.removesuffix("/kernel"): a
-        for name, a in rest.items()
-        if name.endswith("/kernel") and a.ndim == 2
-    }
-    if not kernels:
-        return network, []
-    known = {layer["name"]: layer for layer in said.get("top") or ()}
-    order = _chain(kernels, network.channels, list(known))
-    rows = kernels[order[0]].shape[0]
-    side = isqrt(rows // network.channels) if rows != network.channels else 0
-    assumed = []
-    top = []
-    for name in order:
-        layer = {
-            "name": name,
-            "units": kernels[name].shape[1],
-            "bias": f"{name}/bias" in rest,
-            "activation": known[name]["activation"]
-            if name in known
-            else _activation(name, name == order[-1], kernels),
-            "dropout": known[name]["dropout"] if name in known else 0.5 if name in PROJECT_HEAD[1:] else 0.0,
-        }
-        if layer["activation"] not in ACTIVATIONS:
-            assumed.append(f"{name} is checked without its activation, {layer['activation']}")
-            layer["activation"] = "linear"
-        top.append(layer)
-    if not known and tuple(order) != PROJECT_HEAD:
-        activations = ", ".join(f"{layer['name']} {layer['activation']}" for layer in top)
-        assumed.append(f"activations ({activations}) and no dropout: weights don't say")
-    pooling = "flatten" if side else network.pooling
-    return replace(network, side=side, pooling=pooling, top=top), assumed
-
-
-def _chain(kernels: Arrays, channels: int, order: list[str]) -> list[str]:
-    """Order dense layers such that each takes what the one before gives; the file's order where both fit.
+def with_output(network: Network, activation: str) -> Network:
+    """Give the last dense layer another activation.
 
     Raises:
-        InputError: no order fits.
+        InputError: there is no dense layer.
     """
-    names = sorted(kernels, key=lambda name: order.index(name) if name in order else len(order))
-    if len(names) <= 8:
-        for chain in permutations(names):
-            rows = kernels[chain[0]].shape[0]
-            side = isqrt(rows // channels)
-            linked = pairwise(chain)
-            if rows == side * side * channels and all(
-                kernels[a].shape[1] == kernels[b].shape[0] for a, b in linked
-            ):
-                return list(chain)
-    found = ", ".join(f"{name} {kernels[name].shape}" for name in names)
-    raise InputError(f"dense layers that don't follow one another from {channels} channels on: {found}")
+    if not network.top:
+        raise InputError(f"--output {activation}: SOURCE has no dense layer that could have an activation")
+    return replace(network, top=(*network.top[:-1], replace(network.top[-1], activation=activation)))
 
 
-def _activation(name: str, last: bool, kernels: Arrays) -> str:
-    """What a dense layer is taken to have: Keras's in the originals, else PyTorch's custom of ending in logits."""
-    if not last:
-        return "relu"
-    if name in ("predictions", "head_output"):
-        return "softmax" if name == "predictions" and kernels[name].shape[1] > 1 else "sigmoid"
-    return "linear"
+def check(arrays: Arrays, expected: dict[str, tuple[int, ...]]) -> None:
+    """Compare the names and shapes of arrays with those expected.
+
+    Raises:
+        ValueError: they differ; the line lists the first missing, unexpected and misshapen names.
+    """
+    misshapen = [
+        f"{name} {tuple(arrays[name].shape)} for {tuple(expected[name])}"
+        for name in sorted(expected.keys() & arrays.keys())
+        if tuple(arrays[name].shape) != tuple(expected[name])
+    ]
+    lists = {
+        "missing": sorted(expected.keys() - arrays.keys()),
+        "unexpected": sorted(arrays.keys() - expected.keys()),
+        "misshapen": misshapen,
+    }
+    found = "; ".join(f"{len(names)} {what}: {listed(names)}" for what, names in lists.items() if names)
+    if found:
+        raise ValueError(found)
+
+
+def listed(names: list[str]) -> str:
+    """Names in a line, the first few of them."""
+    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    return f"{', '.join(names[:LISTED])}{more}"

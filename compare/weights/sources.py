@@ -14,7 +14,6 @@ import socket
 import threading
 import urllib.parse
 import urllib.request
-import zipfile
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -28,12 +27,14 @@ from typing import Any
 import numpy as np
 import safetensors.numpy
 
-import keras_impl.files  # reads files without Keras
-import keras_impl.weights
-from compare.spec import EPSILONS, InputError
-from compare.weights.shapes import random_arrays, shapes
+from compare.spec import EPSILONS, NAMES, InputError
+from compare.weights.network import listed
+from compare.weights.reading import Source, known, read
+from compare.weights.settle import backbone as backbone_of
+from compare.weights.shapes import random_arrays
 
-Loaded = tuple[dict[str, np.ndarray], dict]
+# arrays, facts of their network, and what is to be said of the file
+Loaded = tuple[dict[str, np.ndarray], dict, str]
 
 SOURCES = ("auto", "imagenet", "imagenet-torchvision", "pretext", "random")
 KERAS_URLS = {
@@ -56,7 +57,7 @@ def resolve(weights: str, backbone: str, destination: Path, seed: int = 0) -> di
     """Write a backbone's start weights as float32 named arrays, a safetensors file, at once or not at all.
 
     Args:
-        weights: one of `SOURCES`, or a file that `read` of either ``files`` module reads.
+        weights: one of `SOURCES`, or a file that `compare.weights.reading.read` reads. A head is left.
             ``auto`` is ``imagenet`` where its file is cached or can be downloaded, else ``pretext``.
         backbone: ``resnet50`` or ``vgg16``.
         destination: the file to write. Equal weights make equal files.
@@ -70,12 +71,10 @@ def resolve(weights: str, backbone: str, destination: Path, seed: int = 0) -> di
         InputError: no such weights, not this backbone's, unreadable, or neither cached nor downloadable.
     """
     if weights == "auto":
-        (arrays, facts), source, why = _auto(backbone)
+        (arrays, facts, _), source, why = _auto(backbone)
     else:
-        arrays, facts = _load(weights, backbone, seed)
-        source, why = weights, f"weights: {weights}, as asked for{_structure(facts['variant'])}"
-    arrays = keras_impl.weights.backbone_arrays(arrays)
-    _check(weights, backbone, arrays, facts)
+        arrays, facts, left = _load(weights, backbone, seed)
+        source, why = weights, f"weights: {weights}, as asked for{_structure(facts['variant'])}{left}"
     facts = {**facts, "source": source}
     arrays = {name: array.astype("float32") for name, array in sorted(arrays.items())}
     return {**facts, "sha256": _write(destination, arrays, facts), "why": why}
@@ -93,21 +92,23 @@ def _structure(variant: str) -> str:
 
 def _load(weights: str, backbone: str, seed: int) -> Loaded:
     if weights == "imagenet":
-        return _cached_or_downloaded(weights, KERAS_URLS[backbone], _keras_cache(backbone), _keras_download)
+        return _cached_or_downloaded(
+            weights, backbone, KERAS_URLS[backbone], _keras_cache(backbone), _keras_download
+        )
     if weights == "imagenet-torchvision":
         return _cached_or_downloaded(
-            weights, TORCHVISION_URLS[backbone], _torch_cache(backbone), _torch_download
+            weights, backbone, TORCHVISION_URLS[backbone], _torch_cache(backbone), _torch_download
         )
     if weights == "pretext":
-        return _read(weights, PRETEXT / f"{backbone}.safetensors")
+        return _read(weights, PRETEXT / f"{backbone}.safetensors", backbone)
     if weights == "random":
         facts = {"backbone": backbone, "variant": "v1", "width": 0.25, "preprocessing": "caffe"}
-        return random_arrays(backbone, "v1", 0.25, seed), facts
+        return random_arrays(backbone, "v1", 0.25, seed), facts, ""
     if not Path(weights).exists():
         raise InputError(
             f"--weights {weights}: no such file; it can be {', '.join(SOURCES)} or a file of weights"
         )
-    return _read(weights, Path(weights))
+    return _read(weights, Path(weights), backbone)
 
 
 def _auto(backbone: str) -> tuple[Loaded, str, str]:
@@ -138,16 +139,16 @@ def _torch_cache(backbone: str) -> list[Path]:
 
 
 def _cached_or_downloaded(
-    weights: str, url: str, files: list[Path], download: Callable[[str, Path], None]
+    weights: str, backbone: str, url: str, files: list[Path], download: Callable[[str, Path], None]
 ) -> Loaded:
     for path in files:
         with suppress(InputError):  # what a killed download left behind is downloaded again
-            return _read(weights, path)
+            return _read(weights, path, backbone)
     trouble = _silence(url)
     if not trouble:
         try:
             _in_worker(download, url, files[0])
-            return _read(weights, files[0])
+            return _read(weights, files[0], backbone)
         except ValueError as error:
             trouble = f"the download failed: {error}"
     raise InputError(
@@ -200,46 +201,39 @@ def _torch_download(url: str, path: Path) -> None:
         raise ValueError(" ".join(str(error).split())) from None
 
 
-def _read(weights: str, path: Path) -> Loaded:
+def _read(weights: str, path: Path, backbone: str) -> Loaded:
     try:
-        arrays, facts = _in_worker(_torch_read, path) if _is_pickle(path) else keras_impl.files.read(path)
-    except ValueError as error:
+        source = known(read(path))
+    except InputError as error:
         raise InputError(f"--weights {weights + ': ' if weights in SOURCES else ''}{error}") from error
-    kept = {name: facts[name] for name in ("backbone", "variant", "width", "preprocessing")}
-    return arrays, {**kept, "variant": _variant(weights, facts)}
+    if source.backbone != backbone:
+        is_, wanted = NAMES[source.backbone], NAMES[backbone]
+        raise InputError(
+            f"--weights {weights}: is a {is_} and not a {wanted}; for a run with it: --backbone {source.backbone}"
+        )
+    network, _ = backbone_of(source)
+    facts = {"backbone": backbone, "variant": network.variant, "width": network.width}
+    _check_epsilon(weights, network.variant, source)
+    return source.backbone_arrays(), {**facts, "preprocessing": network.preprocessing}, _left(source)
 
 
-def _variant(weights: str, facts: dict) -> str:
-    """The structure that the file's network has, its epsilon included.
+def _left(source: Source) -> str:
+    """Say what of a file isn't taken over: its head, and what changed the images before the backbone saw them."""
+    head, lines = source.head(), []
+    if head:
+        lines.append(f"; its head is left ({listed(head)})")
+    if source.front:
+        lines.append(f"; left, though they changed what the backbone saw: {listed(list(source.front))}")
+    return "".join(lines)
 
-    Raises:
-        InputError: no structure has that epsilon, so that it would train as another network.
-    """
-    variant, epsilon = facts["variant"], facts.get("epsilon")
-    if (variant, epsilon) == ("v1", EPSILONS["v1-old"]):
-        return "v1-old"
-    if facts["backbone"] == "resnet50" and epsilon and not isclose(epsilon, EPSILONS[variant], rel_tol=0.01):
+
+def _check_epsilon(weights: str, variant: str, source: Source) -> None:
+    """Refuse an epsilon that no structure has, so that it would train as another network."""
+    epsilon = source.told.epsilon
+    if source.backbone == "resnet50" and epsilon and not isclose(epsilon, EPSILONS[variant], rel_tol=0.01):
         raise InputError(
             f"--weights {weights}: its BN layers have an epsilon of {epsilon:g}, {variant} has {EPSILONS[variant]:g}"
         )
-    return variant
-
-
-def _is_pickle(path: Path) -> bool:
-    if not path.is_file():
-        return False
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            return any(name.endswith("data.pkl") for name in archive.namelist())
-    with path.open("rb") as file:
-        return file.read(1) == b"\x80"
-
-
-def _torch_read(path: Path) -> Loaded:
-    from torch_impl import files, weights
-
-    arrays, facts = files.read(path)
-    return weights.backbone_arrays(arrays), facts
 
 
 def _in_worker(function: Callable, *arguments: object) -> Any:
@@ -251,17 +245,6 @@ def _in_worker(function: Callable, *arguments: object) -> Any:
         raise ValueError(
             f"the process for {function.__name__.strip('_')} was killed; out of memory?"
         ) from None
-
-
-def _check(weights: str, backbone: str, arrays: dict[str, np.ndarray], facts: dict) -> None:
-    same = facts["backbone"] == backbone
-    variant, width = (facts["variant"], facts["width"]) if same else ("v1", 1.0)
-    try:
-        keras_impl.weights.check(arrays, shapes(backbone, variant, width))
-    except ValueError as error:
-        raise InputError(
-            f"--weights {weights}: not a {backbone} ({variant}, width {width:g}): {error}"
-        ) from error
 
 
 def _write(destination: Path, arrays: dict[str, np.ndarray], metadata: dict) -> str:

@@ -4,10 +4,11 @@ import h5py
 import pytest
 from safetensors.numpy import load_file
 
-import keras_impl.files
 from compare.cells import releases
 from compare.cli import app as cli
 from compare.spec import DEFAULT_POLICIES, InputError
+from compare.weights.reading import read
+from compare.weights.settle import backbone
 from compare.weights.sources import resolve
 from tests.support import legacy
 
@@ -105,9 +106,9 @@ def test_the_releases_between_the_recorded_ones(version, variant, tmp_path):
         del h5.attrs["keras_version"]
         if version:
             h5.attrs["keras_version"] = version.encode()
-    facts = keras_impl.files.read(file)[1]
-    assert facts["variant"] == variant
-    assert ("variant" in facts["told"]) == (version is not None)
+    source = read(file)
+    assert backbone(source)[0].variant == variant
+    assert (source.told.variant is not None) == (version is not None)
 
 
 def test_an_epsilon_that_no_structure_has_is_refused(tmp_path):

@@ -3,15 +3,22 @@
 import json
 import subprocess
 import sys
+import zipfile
+from dataclasses import replace
 
 import h5py
 import keras
 import numpy as np
 import pytest
 
-from keras_impl import files, networks, saving, transfer, weights
+from compare.spec import InputError
+from compare.weights import reading
+from compare.weights.network import Dense
+from compare.weights.reading import Beside
+from compare.weights.settle import settle
+from keras_impl import networks, saving, transfer, weights
 from tests.support.keras_models import randomise, small
-from tests.support.weight_files import HEAD, arrays_of, facts_of, old_resnet50_layer
+from tests.support.weight_files import HEAD, arrays_of, names_of, network_of, old_resnet50_layer
 
 # Keras 3.15's own way of reading a TensorFlow variable, whenever it saves one
 pytestmark = pytest.mark.filterwarnings(
@@ -40,8 +47,8 @@ print(json.dumps({
 @pytest.mark.parametrize("layout", ["applications", "project"])
 def test_plain_keras_loads_the_model_without_this_package(tmp_path, layout):
     model = small(variant="v1.5")
-    facts = facts_of("resnet50", "v1.5", top=HEAD, epsilon=1e-3, decay=0.75)
-    saving.write(tmp_path / "a.keras", weights.to_arrays(model), facts, layout)
+    network = network_of("resnet50", "v1.5", top=HEAD, epsilon=1e-3, decay=0.75)
+    saving.write(tmp_path / "a.keras", weights.to_arrays(model), network, layout, {})
     images = np.random.default_rng(0).random((2, 64, 64, 3), "float32")
     np.save(tmp_path / "x.npy", images)
     paths = [str(tmp_path / name) for name in ("a.keras", "x.npy", "y.npy")]
@@ -62,10 +69,9 @@ def test_this_projects_model_loads_its_weights(tmp_path, backbone, variant, top)
     model, other = small(backbone, variant), small(backbone, variant, seed=1)
     if not top:
         model, other = transfer.parts(model)[0], transfer.parts(other)[0]
-    facts = facts_of(backbone, variant, top=[(*layer[:3], True) for layer in top])
-    for number, _ in enumerate(facts["top"][1:], 1):
-        facts["top"][number]["dropout"] = 0.5
-    saving.write(tmp_path / "a.weights.h5", weights.to_arrays(model), facts, "project")
+    network = network_of(backbone, variant, top=[(*layer[:3], True) for layer in top])
+    network = replace(network, top=tuple(replace(layer, dropout=0.5) for layer in network.top))
+    saving.write(tmp_path / "a.weights.h5", weights.to_arrays(model), network, "project", {})
     other.load_weights(tmp_path / "a.weights.h5")
     loaded = weights.to_arrays(other)
     for name, array in weights.to_arrays(model).items():
@@ -82,8 +88,8 @@ def original():
 def test_keras_applications_loads_it_by_position(tmp_path, original, suffix):
     expected = weights.to_arrays(randomise(original))
     path = tmp_path / f"a{suffix}"
-    facts = facts_of("resnet50", "v1", 1.0, top=[("predictions", 3, "softmax", True)])
-    saving.write(path, expected, facts, "applications")
+    network = network_of("resnet50", "v1", 1.0, top=[("predictions", 3, "softmax", True)])
+    saving.write(path, expected, network, "applications", {})
     randomise(original, 1).load_weights(path)
     for name, array in weights.to_arrays(original).items():
         np.testing.assert_array_equal(array, expected[name], name)
@@ -91,8 +97,10 @@ def test_keras_applications_loads_it_by_position(tmp_path, original, suffix):
 
 def test_old_names_stand_in_the_old_order(tmp_path):
     arrays = arrays_of("resnet50") | {"predictions/kernel": np.ones((512, 3), "float32")}
-    facts = facts_of("resnet50", epsilon=1e-3, top=[("predictions", 3, "softmax", False)])
-    saving.write(tmp_path / "a.h5", arrays, facts, "applications-old")
+    network = network_of("resnet50", epsilon=1e-3, top=[("predictions", 3, "softmax", False)])
+    saving.write(
+        tmp_path / "a.h5", arrays, network, "applications-old", names_of("applications-old", arrays, network)
+    )
     with h5py.File(tmp_path / "a.h5") as file:
         names = [str(name) for name in file["model_weights"].attrs["layer_names"].astype(str)]
     assert {name for name in names if "branch" in name or name in ("conv1", "bn_conv1", "fc1000")} == {
@@ -104,16 +112,16 @@ def test_old_names_stand_in_the_old_order(tmp_path):
         ("conv1", "bn_conv1"),
     ]:
         assert names.index(a) < names.index(b)
-    again, said = files.read(tmp_path / "a.h5")
-    assert again.keys() == arrays.keys()
+    source = reading.read(tmp_path / "a.h5")
+    assert source.arrays.keys() == arrays.keys()
     for name, array in arrays.items():
-        np.testing.assert_array_equal(again[name], array, name)
-    assert said["epsilon"] == 1e-3
+        np.testing.assert_array_equal(source.arrays[name], array, name)
+    assert source.told.epsilon == 1e-3
 
 
 def test_what_a_models_configuration_says(tmp_path):
-    facts = facts_of("resnet50", "v1.5", 0.0625, epsilon=2e-4, decay=0.5, bias=True)
-    body = networks._backbone(facts)
+    network = network_of("resnet50", "v1.5", 0.0625, epsilon=2e-4, decay=0.5, bias=True)
+    body = networks.backbone(network)
     x = keras.layers.GlobalMaxPooling2D()(body.output)
     x = keras.layers.Dropout(0.25)(keras.layers.Rescaling(2.0, name="twice")(x))
     x = keras.layers.Activation("tanh")(keras.layers.Dense(5, name="mine")(x))
@@ -124,37 +132,37 @@ def test_what_a_models_configuration_says(tmp_path):
     model.save(tmp_path / "a.keras")
     model.save(tmp_path / "a.h5")
     for name in ("a.keras", "a.h5"):
-        arrays, said = files.read(tmp_path / name)
-        assert arrays.keys() == weights.to_arrays(model).keys()
-        assert said["left"] == ["layer twice (Rescaling)", "optimizer"]
-        assert (said["epsilon"], said["decay"], said["variant"], said["pooling"]) == (
-            2e-4,
-            0.5,
-            "v1.5",
-            "max",
-        )
-        assert said["top"] == [
-            {"name": "mine", "units": 5, "bias": True, "activation": "tanh", "dropout": 0.25},
-            {"name": "last", "units": 2, "bias": False, "activation": "softmax", "dropout": 0.0},
-        ]
+        source = reading.read(tmp_path / name)
+        assert source.arrays.keys() == weights.to_arrays(model).keys()
+        assert source.beside == (("optimizer", Beside.OPTIMIZER),)
+        told = source.told
+        assert (told.epsilon, told.decay, told.variant, told.pooling) == (2e-4, 0.5, "v1.5", "max")
+        assert told.top == (Dense("mine", 5, True, "tanh", 0.25), Dense("last", 2, False, "softmax", 0.0))
+        with pytest.raises(InputError, match=r"layer twice \(Rescaling\) is part of what the model computes"):
+            settle(source)
 
 
 def test_bn_layers_that_differ_are_refused(tmp_path):
-    body = networks._backbone(facts_of("resnet50", width=0.0625))
-    outputs = keras.layers.BatchNormalization(epsilon=0.5, momentum=0.25)(body.output)
-    keras.Model(body.input, outputs).save(tmp_path / "a.keras")
-    with pytest.raises(ValueError, match=r"several epsilons and momentums: 1.001e-05 and 0.99, 0.5 and 0.25"):
-        files.read(tmp_path / "a.keras")
+    body = networks.backbone(network_of("resnet50", width=0.0625))
+    body.save(tmp_path / "a.keras")
+    with zipfile.ZipFile(tmp_path / "a.keras") as plain, zipfile.ZipFile(tmp_path / "b.keras", "w") as other:
+        for name in plain.namelist():
+            content = plain.read(name)
+            other.writestr(name, content.replace(b'"epsilon": 1.001e-05', b'"epsilon": 0.5', 1))
+    with pytest.raises(InputError, match=r"several epsilons and momentums: 1.001e-05 and 0.99, 0.5 and 0.99"):
+        reading.read(tmp_path / "b.keras")
 
 
 def test_a_flattened_map_is_channels_last(tmp_path):
-    facts = facts_of("vgg16", width=0.0625, top=[("mine", 3, "relu", True)], pooling="flatten", side=2)
+    network = network_of(
+        "vgg16", width=0.0625, top=[("mine", 3, "relu", True)], pooling="flatten", map=(2, 2), size=(64, 64)
+    )
     arrays = arrays_of("vgg16", width=0.0625)
     arrays |= {
         "mine/kernel": np.random.default_rng(0).random((128, 3), "float32"),
         "mine/bias": np.ones(3, "float32"),
     }
-    saving.write(tmp_path / "a.keras", arrays, facts, "applications")
+    saving.write(tmp_path / "a.keras", arrays, network, "applications", {})
     model = keras.models.load_model(tmp_path / "a.keras")
     features = keras.Model(model.input, model.get_layer("pool").input)
     images = np.random.default_rng(1).random((2, 64, 64, 3), "float32")
@@ -164,7 +172,7 @@ def test_a_flattened_map_is_channels_last(tmp_path):
 
 def test_float64_stays(tmp_path):
     arrays = {name: array.astype("float64") / 3 for name, array in arrays_of("vgg16", width=0.0625).items()}
-    saving.write(tmp_path / "a.weights.h5", arrays, facts_of("vgg16", width=0.0625), "applications")
-    for name, array in files.read(tmp_path / "a.weights.h5")[0].items():
+    saving.write(tmp_path / "a.weights.h5", arrays, network_of("vgg16", width=0.0625), "applications", {})
+    for name, array in reading.read(tmp_path / "a.weights.h5").arrays.items():
         np.testing.assert_array_equal(array, arrays[name])
     assert (keras.config.floatx(), keras.config.dtype_policy().name) == ("float32", "float32")

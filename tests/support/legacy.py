@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 
 from compare.weights.shapes import shapes
-from keras_impl.files import _OLD_LAYERS
+from compare.weights.spellings import OLD_LAYERS
 from tools.legacy_keras import given
 
 RECORDS = Path(__file__).parent / "legacy_records"
@@ -85,7 +85,7 @@ def resnet50(release):
 def resnet50_arrays(release):
     """The given weights of a release's ResNet50, by today's names: each layer's are drawn by its name then."""
     table = shapes("resnet50", "v1", WIDTH)
-    then = {layer: name for name, layer in _OLD_LAYERS.items()} if STRUCTURES[release] != "v1" else {}
+    then = {layer: name for name, layer in OLD_LAYERS.items()} if STRUCTURES[release] != "v1" else {}
     arrays = {}
     for layer in {name.rpartition("/")[0]: None for name in table}:
         names = [name for name in table if name.startswith(f"{layer}/")]
@@ -109,7 +109,7 @@ def write_h5(path, release, whole=False):
         group.attrs["layer_names"] = [layer.encode() for layer, _ in written["layers"]]
         for layer, names in written["layers"]:
             group.create_group(layer).attrs["weight_names"] = [name.encode() for name in names]
-            today = [name for name in arrays if name.startswith(f"{_OLD_LAYERS.get(layer, layer)}/")]
+            today = [name for name in arrays if name.startswith(f"{OLD_LAYERS.get(layer, layer)}/")]
             for name, of in zip(names, today, strict=True):
                 group[layer][name] = arrays[of]
     return path

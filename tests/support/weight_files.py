@@ -3,7 +3,9 @@
 import h5py
 import numpy as np
 
+from compare.weights.network import Dense, Network
 from compare.weights.shapes import shapes
+from compare.weights.spellings import written
 
 
 def arrays_of(backbone, variant="v1", width=0.25, seed=0):
@@ -15,6 +17,7 @@ def arrays_of(backbone, variant="v1", width=0.25, seed=0):
     }
 
 
+ORDER = ("kernel", "gamma", "beta", "bias", "moving_mean", "moving_variance")
 OLDEST_KINDS = {"kernel": "W", "bias": "b", "moving_mean": "running_mean", "moving_variance": "running_std"}
 
 
@@ -27,6 +30,8 @@ def write_legacy(path, arrays, weight_name="{layer}/{kind}:0", layer_name=str, k
         root.attrs["layer_names"] = [b"input_1", *(layer_name(layer).encode() for layer in layers)]
         root.create_group("input_1").attrs["weight_names"] = []
         for layer, members in layers.items():
+            # as Keras lists them, and loads them by position
+            members.sort(key=lambda kind: ORDER.index(kind) if kind in ORDER else len(ORDER))
             group = root.create_group(layer_name(layer))
             names = [
                 weight_name.format(layer=layer_name(layer), kind=(kinds or {}).get(kind, kind))
@@ -47,21 +52,18 @@ def old_resnet50_layer(layer):
     return f"{'res' if kind == 'conv' else 'bn'}{stage}{' abcdef'[int(block)]}_branch{branch}"
 
 
-def facts_of(backbone, variant="v1", width=0.25, top=(), **others):
-    """The facts of a network; ``top``: a tuple of name, units, activation and whether there's a bias, each."""
-    layers = [
-        {"name": name, "units": units, "bias": bias, "activation": activation, "dropout": 0.0}
-        for name, units, activation, bias in top
-    ]
-    facts = {
-        "backbone": backbone,
-        "variant": variant,
-        "width": width,
-        "preprocessing": "caffe",
-        "top": layers,
-    }
-    constants = {"epsilon": 1.001e-5 if variant == "v1" else 1e-5, "decay": 0.99, "bias": variant == "v1"}
-    return {**facts, **constants, "pooling": "avg", "side": 0, **others}
+def network_of(backbone, variant="v1", width=0.25, top=(), **others):
+    """A network's record; ``top``: a tuple of name, units, activation and whether there's a bias, each."""
+    layers = tuple(Dense(name, units, bias, activation, 0.0) for name, units, activation, bias in top)
+    epsilon = 1.001e-5 if variant == "v1" else 1e-5
+    facts = {"epsilon": epsilon, "decay": 0.99, "bias": variant == "v1", "pooling": "avg"}
+    return Network(backbone, variant, width, "caffe", **{**facts, "top": layers, **others})
+
+
+def names_of(layout, arrays, network):
+    """The names that `saving.write` of PyTorch is given for a layout."""
+    layers = list(dict.fromkeys(name.rpartition("/")[0] for name in arrays))
+    return written(layout, network.backbone, layers, [layer.name for layer in network.top])
 
 
 HEAD = [

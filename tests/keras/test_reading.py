@@ -1,4 +1,4 @@
-"""keras_impl.files: files of weights."""
+"""compare.weights.reading: what Keras wrote, read without Keras."""
 
 import re
 
@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from keras_impl import files, weights
+from compare.spec import InputError
+from compare.weights import reading
+from compare.weights.settle import backbone, settle
+from keras_impl import weights
 from tests.support.keras_models import randomise, small
 from tests.support.weight_files import OLDEST_KINDS, arrays_of, old_resnet50_layer, write_legacy
 
@@ -18,8 +21,14 @@ pytestmark = pytest.mark.filterwarnings(
 )
 
 
-def network_of(facts):
-    return {name: facts[name] for name in ("backbone", "variant", "width", "preprocessing")}
+def read(path):
+    """Arrays, and the network that they are of."""
+    source = reading.read(path)
+    return source.arrays, backbone(source)[0]
+
+
+def facts_of(network):
+    return network.backbone, network.variant, network.width, network.preprocessing
 
 
 def assert_equal(arrays, expected):
@@ -44,15 +53,10 @@ def test_files_of_a_compiled_transfer_model(tmp_path, variant):
     (tmp_path / "a.h5").rename(tmp_path / "no_suffix")
     expected = weights.to_arrays(model)
     for name in ("a.weights.h5", "a.keras", "no_suffix"):
-        arrays, facts = files.read(tmp_path / name)
+        arrays, network = read(tmp_path / name)
         assert_equal(arrays, expected)
         preprocessing = "caffe" if variant == "v1" else "torch"
-        assert network_of(facts) == {
-            "backbone": "resnet50",
-            "variant": variant,
-            "width": 0.25,
-            "preprocessing": preprocessing,
-        }
+        assert facts_of(network) == ("resnet50", variant, 0.25, preprocessing)
     backbone = weights.backbone_arrays(arrays)
     assert_equal(backbone, weights.to_arrays(model.get_layer("resnet50")))
 
@@ -60,14 +64,9 @@ def test_files_of_a_compiled_transfer_model(tmp_path, variant):
 def test_weights_of_a_backbone_alone(tmp_path):
     model = small("vgg16").get_layer("vgg16")
     model.save_weights(tmp_path / "a.weights.h5")
-    arrays, facts = files.read(tmp_path / "a.weights.h5")
+    arrays, network = read(tmp_path / "a.weights.h5")
     assert_equal(arrays, weights.to_arrays(model))
-    assert network_of(facts) == {
-        "backbone": "vgg16",
-        "variant": "v1",
-        "width": 0.25,
-        "preprocessing": "caffe",
-    }
+    assert facts_of(network) == ("vgg16", "v1", 0.25, "caffe")
 
 
 def test_keras_applications_resnet50_with_its_classifier(tmp_path):
@@ -78,9 +77,9 @@ def test_keras_applications_resnet50_with_its_classifier(tmp_path):
     randomise(model, 1).load_weights(tmp_path / "a.h5")  # Keras reads the test's file as its own
     assert_equal(weights.to_arrays(model), expected)
     for name in ("a.weights.h5", "a.h5"):
-        arrays, facts = files.read(tmp_path / name)
+        arrays, network = read(tmp_path / name)
         assert_equal(arrays, expected)
-        assert facts["width"] == 1
+        assert network.width == 1
     dropped = expected.keys() - weights.backbone_arrays(arrays).keys()
     assert dropped == {"predictions/kernel", "predictions/bias"}
 
@@ -99,7 +98,7 @@ def test_keras_applications_resnet50_with_its_classifier(tmp_path):
 def test_old_names(tmp_path, backbone, layout):
     expected = arrays_of(backbone)
     expected["predictions/kernel"] = np.ones((4, 3), "float32")
-    assert_equal(files.read(write_legacy(tmp_path / "a.h5", expected, **layout))[0], expected)
+    assert_equal(read(write_legacy(tmp_path / "a.h5", expected, **layout))[0], expected)
 
 
 def test_safetensors_say_what_the_preprocessing_was(tmp_path):
@@ -107,10 +106,10 @@ def test_safetensors_say_what_the_preprocessing_was(tmp_path):
     for metadata in ("caffe", "torch", None):
         path = tmp_path / "a"
         safetensors.numpy.save_file(expected, path, metadata and {"preprocessing": metadata})
-        arrays, facts = files.read(path)
+        arrays, network = read(path)
         assert_equal(arrays, expected)
-        assert facts["preprocessing"] == (metadata or "torch")
-        assert facts["variant"] == "v1.5"
+        assert network.preprocessing == (metadata or "torch")
+        assert network.variant == "v1.5"
 
 
 def lambda_model(path):
@@ -127,13 +126,6 @@ def truncated(path):
 def truncated_archive(path):
     small("vgg16").save(path.with_suffix(".keras"))
     path.write_bytes(path.with_suffix(".keras").read_bytes()[:-5000])
-
-
-def nameless(path):
-    small("vgg16").save_weights(path.with_suffix(".weights.h5"))
-    path.with_suffix(".weights.h5").rename(path)
-    with h5py.File(path, "a") as file:
-        del file["layers/functional/layers/conv2d/vars"].attrs["name"]
 
 
 def linked(path):
@@ -153,24 +145,23 @@ def another(path):
     [
         (lambda path: None, "is missing"),
         (lambda path: path.mkdir(), "is a directory"),
-        (lambda path: path.write_bytes(b""), "none of .weights.h5, .keras, .h5 and .safetensors"),
-        (lambda path: path.write_text("no weights at all"), "none of .weights.h5"),
+        (lambda path: path.write_bytes(b""), "is empty"),
+        (lambda path: path.write_text("no weights at all"), "none of .keras, .weights.h5"),
         (lambda path: path.write_bytes((20).to_bytes(8, "little") + b'{"a": 1'), "may be truncated"),
         (truncated, "may be truncated"),
         (truncated_archive, "may be truncated"),
         (lambda_model, "Lambda layer"),
-        (nameless, "before 3.6"),
         (linked, "block1_conv1/kernel"),
         (
             another,
-            "missing: conv1_conv/kernel or block1_conv1/kernel; unexpected: Conv1/kernel, bn_Conv1/gamma",
+            "holds 2 arrays (Conv1/kernel, bn_Conv1/gamma), neither a ResNet50 nor a VGG16",
         ),
     ],
 )
 def test_what_cannot_be_read_is_said_in_a_line(tmp_path, make, message):
     path = tmp_path / "file.keras"
     make(path)
-    with pytest.raises(ValueError, match=re.escape(message)) as error:
-        files.read(path)
+    with pytest.raises(InputError, match=re.escape(message)) as error:
+        settle(reading.read(path))
     assert str(path) in str(error.value)
     assert "\n" not in str(error.value)

@@ -1,4 +1,4 @@
-"""torch_impl.files: files of weights."""
+"""compare.weights.reading: what PyTorch wrote, read without PyTorch."""
 
 import os
 import pickle
@@ -10,13 +10,22 @@ import safetensors.numpy
 import torch
 import torchvision
 
+from compare.spec import InputError
+from compare.weights import reading
+from compare.weights.settle import backbone, settle
 from tests.support.torch_models import randomise, small
 from tests.support.weight_files import arrays_of
-from torch_impl import files, transfer, weights
+from torch_impl import transfer, weights
 
 
-def network_of(facts):
-    return {name: facts[name] for name in ("backbone", "variant", "width", "preprocessing")}
+def read(path):
+    """Arrays, and the network that they are of."""
+    source = reading.read(path)
+    return source.arrays, backbone(source)[0]
+
+
+def facts_of(network):
+    return network.backbone, network.variant, network.width, network.preprocessing
 
 
 def assert_equal(arrays, expected):
@@ -34,27 +43,17 @@ def test_our_own_state_dict(tmp_path, backbone, variant, preprocessing, part):
     model = small(backbone, variant, numerics="matched")
     model = model.backbone if part == "backbone" else model
     torch.save(model.state_dict(), tmp_path / "a")
-    arrays, facts = files.read(tmp_path / "a")
+    arrays, network = read(tmp_path / "a")
     assert_equal(arrays, weights.to_arrays(model))
-    assert network_of(facts) == {
-        "backbone": backbone,
-        "variant": variant,
-        "width": 0.25,
-        "preprocessing": preprocessing,
-    }
+    assert facts_of(network) == (backbone, variant, 0.25, preprocessing)
 
 
 @pytest.mark.parametrize("zipped", [True, False])
 def test_torchvisions_resnet50_with_its_classifier(tmp_path, zipped):
     model = randomise(torchvision.models.resnet50(weights=None, num_classes=7))
     torch.save(model.state_dict(), tmp_path / "a.pth", _use_new_zipfile_serialization=zipped)
-    arrays, facts = files.read(tmp_path / "a.pth")
-    assert network_of(facts) == {
-        "backbone": "resnet50",
-        "variant": "v1.5",
-        "width": 1,
-        "preprocessing": "torch",
-    }
+    arrays, network = read(tmp_path / "a.pth")
+    assert facts_of(network) == ("resnet50", "v1.5", 1, "torch")
     ours = transfer.build("resnet50", "v1.5").backbone
     dropped = arrays.keys() - weights.backbone_arrays(arrays).keys()
     assert dropped == {"predictions/kernel", "predictions/bias"}
@@ -78,15 +77,10 @@ def test_torchvisions_names_of_vgg16(tmp_path):
         state[f"features.{number}.weight"] = kernel.permute(3, 2, 0, 1).contiguous()
         state[f"features.{number}.bias"] = torch.from_numpy(expected[f"{layer}/bias"])
     torch.save(state | {"classifier.3.weight": torch.ones(5, 4)}, tmp_path / "a.pth")
-    arrays, facts = files.read(tmp_path / "a.pth")
+    arrays, network = read(tmp_path / "a.pth")
     assert_equal(weights.backbone_arrays(arrays), expected)
     assert arrays.keys() - expected.keys() == {"fc2/kernel"}
-    assert network_of(facts) == {
-        "backbone": "vgg16",
-        "variant": "v1",
-        "width": 0.25,
-        "preprocessing": "torch",
-    }
+    assert facts_of(network) == ("vgg16", "v1", 0.25, "torch")
 
 
 def test_safetensors_say_what_the_preprocessing_was(tmp_path):
@@ -94,10 +88,10 @@ def test_safetensors_say_what_the_preprocessing_was(tmp_path):
     for metadata in ("caffe", "torch", None):
         path = tmp_path / "a"
         safetensors.numpy.save_file(expected, path, metadata and {"preprocessing": metadata})
-        arrays, facts = files.read(path)
+        arrays, network = read(path)
         assert_equal(arrays, expected)
-        assert facts["preprocessing"] == (metadata or "torch")
-        assert facts["variant"] == "v1.5"
+        assert network.preprocessing == (metadata or "torch")
+        assert network.variant == "v1.5"
 
 
 class Evil:
@@ -118,28 +112,31 @@ def truncated(path):
     [
         (lambda path: None, "is missing"),
         (lambda path: path.mkdir(), "is a directory"),
-        (lambda path: path.write_bytes(b""), "neither a state dict nor .safetensors"),
-        (lambda path: path.write_text("no weights at all"), "neither a state dict nor .safetensors"),
+        (lambda path: path.write_bytes(b""), "is empty"),
+        (
+            lambda path: path.write_text("no weights at all"),
+            "none of .keras, .weights.h5, .h5, .pth, .safetensors",
+        ),
         (lambda path: path.write_bytes((20).to_bytes(8, "little") + b'{"a": 1'), "may be truncated"),
         (truncated, "may be truncated"),
-        (lambda path: path.write_bytes(pickle.dumps({"a": [1, 2]})), "more than tensors"),
+        (lambda path: path.write_bytes(pickle.dumps({"a": [1, 2]})), "not a state dict"),
         (lambda path: path.write_bytes(pickle.dumps(Evil(path))), "was not loaded"),
         (lambda path: path.write_bytes(pickle.dumps(Evil(path), 2)), "was not loaded"),
         (lambda path: torch.save({"a": Evil(path)}, path), "would run posix.mkdir"),
-        (lambda path: torch.save(small("vgg16"), path), "would run torch_impl"),
+        (lambda path: torch.save(small("vgg16"), path), "a whole pickled torch_impl"),
         (lambda path: torch.save([torch.ones(3)], path), "not a state dict"),
-        (lambda path: torch.save({"state": {"a": torch.ones(3)}}, path), "not a state dict"),
+        (lambda path: torch.save({"state": {"a": 3}}, path), "not a state dict"),
         (
             lambda path: torch.save(torch.nn.Sequential(torch.nn.Linear(2, 3)).state_dict(), path),
-            "missing: conv1_conv/kernel or block1_conv1/kernel; unexpected: 0/bias, 0/kernel",
+            "holds 2 arrays (0.weight, 0.bias), neither a ResNet50 nor a VGG16",
         ),
     ],
 )
 def test_what_cannot_be_read_is_said_in_a_line(tmp_path, make, message):
     path = tmp_path / "file.pth"
     make(path)
-    with pytest.raises(ValueError, match=re.escape(message)) as error:
-        files.read(path)
+    with pytest.raises(InputError, match=re.escape(message)) as error:
+        settle(reading.read(path))
     assert str(path) in str(error.value)
     assert "\n" not in str(error.value)
     assert not (tmp_path / "file.pth.executed").exists()

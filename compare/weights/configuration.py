@@ -1,0 +1,301 @@
+"""What a Keras model's configuration says of its function: the network it is, and what of it can't be moved."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from compare.spec import EPSILONS
+from compare.weights.network import ACTIVATIONS, Dense, Told
+from compare.weights.spellings import OLD_LAYERS
+
+OLD_EPSILON = EPSILONS["v1-old"]  # of Keras's ResNet50 as long as it had the old names
+_POOLINGS = {
+    "GlobalAveragePooling2D": "avg",
+    # until Keras 2.2 the last map was averaged so, at 224 pixels a single value
+    "AveragePooling2D": "avg",
+    "GlobalMaxPooling2D": "max",
+    "Flatten": "flatten",
+}
+_STRUCTURE = (
+    *("InputLayer", "ZeroPadding2D", "Conv2D", "MaxPooling2D", "Add"),
+    *("Convolution2D", "Merge"),  # of Keras 1
+)
+_ACTIVATION_LAYERS = ("Activation", "ReLU", "Softmax")
+_BATCH_NORM = ("BatchNormalization", "BatchNorm")
+# layers that do nothing when a model is evaluated; what they do in training belongs to the training
+_NOISE = ("SpatialDropout2D", "GaussianDropout", "GaussianNoise", "AlphaDropout", "ActivityRegularization")
+_LAST = (
+    "conv5_block3_out",
+    "activation_49",
+    "block5_pool",
+)  # of the backbones; the second is Keras 1 and 2's
+# what may hold code, or may make a program read other files
+CODE = ("Lambda", "TorchModuleWrapper", "TFSMLayer", "JaxLayer", "FlaxLayer", "function_lambda")
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer of a configuration: its class, name and arguments, and where its weights lie in Keras's HDF5."""
+
+    kind: str
+    name: str
+    arguments: dict[str, Any]
+    path: str
+    calls: int
+    shape: tuple[int | None, ...]
+
+
+@dataclass(frozen=True)
+class Configured:
+    """What a configuration says.
+
+    Attributes:
+        told: of the network, as far as it is one.
+        names: path of a layer's weights in HDF5 -> the layer's name.
+        idle: layers that do nothing when the model is evaluated, as ``name (class)``.
+        obstacles: what of the function can't be moved, a line each that names the layer.
+        front: the layers in front of the backbone that change what it sees, as ``name (class)``.
+    """
+
+    told: Told
+    names: dict[str, str]
+    idle: tuple[str, ...] = ()
+    obstacles: tuple[str, ...] = ()
+    front: tuple[str, ...] = ()
+
+
+def configured(config: Any) -> Configured:
+    """Read a configuration.
+
+    Raises:
+        ValueError: it holds code, or its backbone's BN layers differ.
+    """
+    code = sorted(set(CODE) & _class_names(config))
+    if code:
+        raise ValueError(f"holds a {code[0]} layer, which is code; save the weights alone with save_weights")
+    layers = list(_layers(config, ""))
+    reader = _Reader(old=any(layer.name == "bn_conv1" for layer in layers))
+    for layer in layers:
+        reader.take(layer)
+    reader.ends(config)
+    return Configured(
+        reader.finished(),
+        {layer.path: reader.named(layer.name) for layer in layers},
+        tuple(reader.idle),
+        tuple(reader.obstacles),
+        tuple(reader.front),
+    )
+
+
+@dataclass
+class _Reader:
+    """Takes a model's layers in order, and keeps what they say."""
+
+    old: bool
+    told: Told = field(default_factory=Told)
+    top: list[Dense] = field(default_factory=list)
+    idle: list[str] = field(default_factory=list)
+    obstacles: list[str] = field(default_factory=list)
+    front: list[str] = field(default_factory=list)
+    epsilons: set[tuple[float, float]] = field(default_factory=set)
+    dropout: float = 0.0
+    begun: bool = False
+    ended: bool = False
+    same: bool = False
+    padded: bool = False
+    strides: int = 0
+
+    def named(self, name: str) -> str:
+        """Today's name of a layer."""
+        return OLD_LAYERS.get(name, name) if self.old else name
+
+    def take(self, layer: Layer) -> None:
+        kind, arguments = layer.kind, layer.arguments
+        if arguments.get("data_format") == "channels_first":
+            self.refuse(layer, "has channels first; Keras on TensorFlow and this command have them last")
+        if layer.calls > 1 and kind != "InputLayer":
+            self.refuse(layer, "is called several times")
+        if kind in _BATCH_NORM and not self.ended:
+            decay = arguments["decay"] if "decay" in arguments else arguments["momentum"]
+            self.epsilons.add((float(arguments["epsilon"]), float(decay)))
+        elif kind in _POOLINGS:
+            self.pool(layer)
+        elif kind == "Dense":
+            self.dense(layer)
+        elif kind in ("Dropout", "CounterDropout"):
+            self.dropout = float(arguments.get("rate", arguments.get("p", 0.0)))
+        elif kind in _NOISE or kind.startswith("Random"):
+            self.idle.append(f"{layer.name} ({kind})")
+        elif kind in _ACTIVATION_LAYERS:
+            self.activation(layer)
+        elif kind in _STRUCTURE:
+            self.structure(layer)
+        else:
+            if not self.begun:
+                self.front.append(f"{layer.name} ({kind})")
+            self.refuse(layer, "is part of what the model computes and can't be moved")
+        self.ended = self.ended or layer.name in _LAST
+
+    def refuse(self, layer: Layer, reason: str) -> None:
+        self.obstacles.append(f"layer {layer.name} ({layer.kind}) {reason}")
+
+    def structure(self, layer: Layer) -> None:
+        arguments, name = layer.arguments, self.named(layer.name)
+        if layer.kind == "InputLayer" and self.told.input is None and not self.begun:
+            shape = list(arguments.get("batch_shape") or arguments.get("batch_input_shape") or ())
+            if len(shape) == 4 and shape[1] and shape[2]:
+                self.told = replace(self.told, input=(int(shape[1]), int(shape[2])))
+        if "Conv" in layer.kind:
+            self.begun = True
+            if name == "conv3_block1_1_conv":
+                self.strides = int(_either(arguments, "strides", "subsample")[0])
+            elif name == "conv1_conv":
+                self.same = _either(arguments, "padding", "border_mode") == "same"
+            if _activation_name(arguments.get("activation")) not in ("linear", "relu"):
+                self.refuse(layer, f"has the activation {_activation_name(arguments['activation'])}")
+        elif name == "pool1_pad":
+            self.padded = True
+        elif layer.kind in ("Add", "Merge", "MaxPooling2D", "ZeroPadding2D") and self.ended:
+            self.refuse(layer, "comes after the backbone and can't be moved")
+
+    def pool(self, layer: Layer) -> None:
+        if layer.kind == "AveragePooling2D" and list(layer.arguments.get("pool_size", ())) != [7, 7]:
+            self.refuse(layer, "averages within the map; only averaging all of it can be moved")
+        if self.top and layer.kind != "Flatten":
+            self.refuse(layer, "comes after a dense layer")
+        if self.told.pooling is None:
+            self.told = replace(self.told, pooling=_POOLINGS[layer.kind])
+            if layer.kind == "Flatten" and len(layer.shape) == 4 and layer.shape[1] and layer.shape[2]:
+                self.told = replace(self.told, map=(int(layer.shape[1]), int(layer.shape[2])))
+
+    def dense(self, layer: Layer) -> None:
+        self.ended = True
+        arguments = layer.arguments
+        activation = _activation_name(arguments.get("activation"))
+        self.top.append(
+            Dense(
+                self.named(layer.name),
+                int(_either(arguments, "units", "output_dim")),
+                bool(_either(arguments, "use_bias", "bias")),
+                "linear",
+                self.dropout,
+            )
+        )
+        self.dropout = 0.0
+        self.activate(layer, activation)
+
+    def activation(self, layer: Layer) -> None:
+        arguments = layer.arguments
+        name = _activation_name(arguments.get("activation")) if layer.kind == "Activation" else None
+        name = name or layer.kind.lower()
+        plain = arguments.get("max_value") is None and not (
+            arguments.get("negative_slope") or arguments.get("threshold") or arguments.get("alpha")
+        )
+        if not plain or (layer.kind == "Softmax" and arguments.get("axis", -1) != -1):
+            self.refuse(layer, "has settings that can't be moved")
+        elif self.top:
+            self.activate(layer, name)
+        elif name != "relu" or self.told.pooling is not None:
+            self.refuse(layer, f"is a {name} where the backbone has none, and can't be moved")
+
+    def activate(self, layer: Layer, activation: str) -> None:
+        """Put an activation onto the last dense layer."""
+        if activation == "linear":
+            return
+        if activation not in ACTIVATIONS or self.top[-1].activation != "linear":
+            self.refuse(layer, f"has the activation {activation}, which can't be moved")
+        else:
+            self.top[-1] = replace(self.top[-1], activation=activation)
+
+    def ends(self, config: Any) -> None:
+        """Refuse what has several inputs or outputs."""
+        inner = config.get("config", {})
+        for word in ("input", "output"):
+            layers = inner.get(f"{word}_layers") if isinstance(inner, dict) else None
+            names = _ends(layers)
+            if len(names) > 1:
+                self.obstacles.append(
+                    f"it has several {word}s ({', '.join(names)}), of which one can be moved"
+                )
+
+    def finished(self) -> Told:
+        """What all layers together say."""
+        told = replace(self.told, top=tuple(self.top))
+        if len(self.epsilons) > 1:
+            found = ", ".join(f"{epsilon:g} and {decay:g}" for epsilon, decay in sorted(self.epsilons))
+            raise ValueError(f"can't be read: its BN layers have several epsilons and momentums: {found}")
+        for epsilon, decay in self.epsilons:
+            told = replace(told, epsilon=epsilon, decay=decay)
+        if self.strides:
+            variant = "v1" if self.strides == 2 else "v1.5"
+            if variant == "v1" and (self.same or not self.padded):
+                variant = "v1-old-same" if self.same else "v1-old-unpadded"
+            elif variant == "v1" and told.epsilon == OLD_EPSILON:
+                variant = "v1-old"
+            told = replace(told, variant=variant)
+        return told if told.pooling else replace(told, pooling="none")
+
+
+def _either(layer: dict[str, Any], name: str, of_keras_1: str) -> Any:
+    """An argument of a layer, which Keras 1 called otherwise."""
+    return layer[name] if name in layer else layer[of_keras_1]
+
+
+def _activation_name(activation: Any) -> str:
+    """The name of an activation, however a configuration holds it."""
+    if isinstance(activation, dict):
+        inner = activation.get("config")
+        activation = inner if isinstance(inner, str) else activation.get("class_name")
+    return str(activation or "linear").lower()
+
+
+def _class_names(config: Any) -> set[str]:
+    """Collect the ``class_name`` of everything in a configuration, with marshalled functions as ``function_lambda``."""
+    if isinstance(config, list):
+        return {name for item in config for name in _class_names(item)}
+    if isinstance(config, dict):
+        own = str(config.get("class_name"))
+        return {"function_lambda" if own == "__lambda__" else own} | _class_names(list(config.values()))
+    return set()
+
+
+def _layers(config: Any, path: str) -> Iterator[Layer]:
+    """Yield every layer of a configuration, in order, those of inner models too."""
+    arguments = config["config"]
+    inner = arguments.get("layers") if isinstance(arguments, dict) else arguments
+    if not isinstance(inner, list):  # Keras 1 and 2 kept a Sequential's layers as the list alone
+        yield _layer(config, path)
+        return
+    counts: Counter[str] = Counter()
+    for layer in inner:
+        base = snake_case(str(layer["class_name"]))
+        place = f"{path}{'/' if path else ''}layers/{base}"
+        yield from _layers(layer, f"{place}_{counts[base]}" if counts[base] else place)
+        counts[base] += 1
+
+
+def _layer(config: dict[str, Any], path: str) -> Layer:
+    arguments = config["config"]
+    shape = (config.get("build_config") or {}).get("input_shape") or ()
+    calls = len(config.get("inbound_nodes") or ())
+    name = str(arguments.get("name") or config.get("name"))
+    return Layer(str(config["class_name"]), name, arguments, path, calls, tuple(shape))
+
+
+def snake_case(name: str) -> str:
+    """The name that Keras gives a class's group of weights."""
+    name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", name))
+    return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
+
+
+def _ends(layers: Any) -> list[str]:
+    """The names of a model's inputs or outputs: ``[name, 0, 0]`` for one, a list or dict of those for several."""
+    if isinstance(layers, dict):
+        layers = list(layers.values())
+    if not isinstance(layers, list) or not layers:
+        return []
+    return [str(end[0]) for end in layers] if isinstance(layers[0], list) else [str(layers[0])]

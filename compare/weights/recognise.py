@@ -1,0 +1,130 @@
+"""Names the network that a file's arrays are of, where it is another than those that can be moved."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+
+import numpy as np
+
+Arrays = dict[str, np.ndarray]
+
+_DEPTHS = {(3, 4, 6, 3): "50", (3, 4, 23, 3): "101", (3, 8, 36, 3): "152"}
+_BASIC = {(2, 2, 2, 2): "18", (3, 4, 6, 3): "34"}
+_DENSENETS = {(6, 12, 24, 16): "121", (6, 12, 32, 32): "169", (6, 12, 48, 32): "201", (6, 12, 36, 24): "161"}
+_VGGS = {8: "11", 10: "13", 13: "16", 16: "19"}
+# words in the names of arrays that are one architecture's own, the special before the general
+_WORDS = (
+    ("sepconv", "an Xception"),
+    ("convnext", "a ConvNeXt"),
+    ("stem_conv|block1a_|_conv_stem", "an EfficientNet"),
+    (r"features\.\d\.\d\.block\.\d\.\d\.weight", "an EfficientNet or a MobileNetV3"),
+    (r"blocks\.\d+\.\d+\.(conv_dw|conv_pw)", "an EfficientNet or a MobileNet of timm's"),
+    (r"block_\d+_(expand|depthwise)|features\.\d+\.conv\.\d", "a MobileNetV2"),
+    ("expanded_conv", "a MobileNetV3"),
+    (r"conv_dw_\d+|conv_pw_\d+", "a MobileNet"),
+    ("inception_resnet|block35_|mixed_5b", "an InceptionResNet"),
+    (r"Mixed_\d|mixed\d|inception\d[ab]", "an Inception network"),
+    (r"fire\d|squeeze", "a SqueezeNet"),
+    ("relative_position_bias_table", "a Swin Transformer"),
+    (r"patch_embed|encoder_layer_\d|cls_token|blocks\.\d+\.attn", "a Vision Transformer"),
+    (r"word_embeddings|self_attn|\.attention\.", "a transformer for text"),
+    (r"nasnet|normal_conv_\d|reduction_conv", "a NASNet"),
+    (r"s\d+\.b\d+\.conv|trunk_output", "a RegNet"),
+    (r"down\d\.|up\d\.|inc\.double_conv", "a U-Net"),
+    (r"model\.\d+\.(cv\d|m\.\d)", "a YOLO network"),
+)
+
+
+def recognise(arrays: Arrays) -> str:
+    """Name the architecture of arrays under whatever names they have, with its article; empty if it isn't known."""
+    names = list(arrays)
+    if any(re.search("sepconv|convnext", name) for name in names):
+        return _by_words(names)
+    for found in (_densenet(names), _resnet(arrays), _vgg(arrays)):
+        if found:
+            return found
+    return _by_words(names)
+
+
+def _by_words(names: list[str]) -> str:
+    return next((kind for word, kind in _WORDS if any(re.search(word, name) for name in names)), "")
+
+
+def _counted(names: Iterable[str], pattern: str, key: Callable = int) -> dict:
+    """First group of a pattern -> how many different second groups it comes with."""
+    found: dict = {}
+    for name in names:
+        match = re.search(pattern, name)
+        if match:
+            found.setdefault(key(match[1]), set()).add(match[2])
+    return {name: len(seconds) for name, seconds in sorted(found.items())}
+
+
+def _densenet(names: list[str]) -> str:
+    torch = _counted(names, r"denseblock(\d+)\.denselayer(\d+)\.")
+    keras = (
+        _counted(names, r"^conv([2-5])_block(\d+)_1_conv/")
+        if any(n.startswith("conv1/conv") for n in names)
+        else {}
+    )
+    if any(name.startswith("pool2_conv") for name in names):
+        keras = _counted(names, r"^conv([2-5])_block(\d+)_1_conv/")
+    blocks = tuple((torch or keras).values())
+    return f"a DenseNet{_DENSENETS.get(blocks, '')}" if blocks else ""
+
+
+def _resnet(arrays: Arrays) -> str:
+    names = list(arrays)
+    blocks = (
+        _counted(names, r"(?:^|\.)layer([1-4])\.(\d+)\.conv1\.")
+        or _counted(names, r"(?:^|\.)stages\.([0-3])\.layers\.(\d+)\.layer\.0\.")
+        or _counted(names, r"(?:^|/|\.)conv([2-5])_block(\d+)_(?:1_conv|preact_bn)")
+        or _counted(names, r"(?:^|\.)conv([2-5])_block(\d+)\.conv1")
+        or _counted(names, r"^res([2-5])([a-z]\d*)_branch2a")
+    )
+    if len(blocks) != 4:
+        return ""
+    depth = tuple(blocks.values())
+    if any("preact" in name or name.startswith("post_bn") for name in names):
+        return f"a ResNet{_DEPTHS.get(depth, '')}V2"
+    bottleneck = any(re.search(r"conv3\.|layer\.2\.|_3_conv|branch2c|\.conv3", name) for name in names)
+    if not bottleneck:
+        return f"a ResNet{_BASIC.get(depth, '')}"
+    kernels = [
+        a
+        for name, a in arrays.items()
+        if re.search(r"layer1\.0\.conv2\.weight|conv2_block1_2_conv/kernel", name)
+    ]
+    outer = [
+        a
+        for name, a in arrays.items()
+        if re.search(r"layer1\.0\.conv3\.weight|conv2_block1_3_conv/kernel", name)
+    ]
+    number = _DEPTHS.get(depth, "")
+    if kernels and outer and kernels[0].ndim == outer[0].ndim == 4:
+        torch = kernels[0].shape[-1] == 3
+        inner, seen = (kernels[0].shape[0], kernels[0].shape[1]) if torch else kernels[0].shape[:1:-1]
+        if seen < inner:
+            return f"a ResNeXt{number}"
+        if (outer[0].shape[0] if torch else outer[0].shape[-1]) < 4 * inner:
+            return f"a Wide ResNet{number}"
+    if any(re.search(r"\.se\.|se_module", name) for name in names):
+        return f"an SE-ResNet{number}"
+    if any(name.endswith("conv1.0.weight") for name in names):
+        return f"a ResNet{number}-D or another with a deep stem"
+    return f"a ResNet{number}" if number else f"a ResNet with {', '.join(map(str, depth))} blocks"
+
+
+def _vgg(arrays: Arrays) -> str:
+    names = list(arrays)
+    torch = [n for n in names if re.search(r"(?:^|\.)features\.\d+\.weight$", n)]
+    keras = [n for n in names if re.search(r"(?:^|\.)block\d_conv\d[./](kernel|weight)", n)]
+    kernels = [n for n in torch or keras if arrays[n].ndim == 4]
+    size = {arrays[n].shape[2:] if torch else arrays[n].shape[:2] for n in kernels}
+    if len(kernels) == 5 and torch and (11, 11) in size:
+        return "an AlexNet"
+    if size != {(3, 3)} or len(kernels) not in _VGGS:
+        return ""
+    normalised = any(re.search(r"features\.\d+\.running_mean$|block\d_bn\d", name) for name in names)
+    return f"a VGG{_VGGS[len(kernels)]}{' with BN' if normalised else ''}"
