@@ -103,9 +103,9 @@ def _norm(switches, name, count, moved, trains):
         fit=in_fit,
         evaluate=in_evaluation,
         flag_fit=_flag(module, mode),
-        flag_evaluate="moving" if _keeps(module) else in_evaluation,
+        flag_evaluate="moving" if _keeps(module) or call.mean is not None else in_evaluation,
         calls=max(1, count),
-        override=_override(switches, path, module, in_fit, in_evaluation),
+        override=_override(switches, path, module, in_fit, in_evaluation, call),
         **_kept(switches.model, path, module, trains, moved, call),
     )
 
@@ -202,14 +202,14 @@ def _flag(module, mode):
     return None
 
 
-def _override(switches, path, module, fit, evaluate):
+def _override(switches, path, module, fit, evaluate, call):
     """Why a layer does something else than its flag or ``eval()`` asks for; None where it doesn't."""
     if (why := _why(switches.model, path, switches.evaluate_modes)) is not None:
         return why
     asked = _flag(module, switches.evaluate_modes[path])
     if not isinstance(module, _RUNNING):
-        if evaluate == "batch" and fit == "batch":
-            return "its function is told to normalise with the batch in evaluation, too"
+        if evaluate == "batch" and fit == "batch" and call.mean is not None:
+            return f"the call says training=True in evaluation, too (F.{call.function.__name__})"
         return None
     if asked == "moving" and evaluate == "batch":
         return f"{type(module).__name__} normalises with the batch although its mode is evaluation"

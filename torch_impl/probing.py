@@ -255,7 +255,12 @@ class Subject:
         """
         switches, found = self.switches, []
         plain = self._sample(batch, frozenset())
+        if self.objective.two and switches.fit_modes[""] != switches.evaluate_modes[""]:
+            switches.groups[""] = "other"  # a step reads this mode, whatever the module does with it
         before = {path: switches.groups[path] for path in switches.groups if switches.may_be_other(path)}
+        if self._sample(batch, frozenset(before.values())) == plain:
+            switches.groups |= dict.fromkeys(before, "inert")
+            before = {}
         sorted_out = dict(before)
         for path, group in before.items():
             switches.groups |= dict.fromkeys(before, "inert") | {path: group}

@@ -20,7 +20,7 @@ from compare.diagnosis.side import Layer, Subject
 from compare.spec import InputError
 
 # what makes the figures themselves unreliable comes first, whatever the terms say
-FIRST = ("random-evaluation", "evaluation-changes-state", "mode-override", "mode-in-evaluation")
+FIRST = ("mode-override", "random-evaluation", "evaluation-changes-state", "mode-in-evaluation")
 
 
 def diagnose(
@@ -70,7 +70,7 @@ def diagnose(
         with subject.kept():
             passes = Passes(subject, ours, limit)
             others = None if theirs is None else Passes(subject, theirs, limit)
-            measured = measure(subject, passes, others, limit)
+            measured = measure(subject, passes, others, limit, orders="loss" in figures.fit)
             case = Case(framework, subject, measured, figures, passes, others, limit, ours.batch_size)
             _judge(case)
             audited = _audit(framework, subject, measured.layers, stored.drifts(case))
@@ -119,7 +119,7 @@ def _judge(case: Case) -> None:
 def _close(case: Case) -> None:
     """Make the terms add up to the gap to the last digit, and say it where much is unexplained."""
     rest = case.gap - sum(term.value for term in case.terms)
-    if isfinite(rest) and abs(rest) > 1e-9 * max(1.0, abs(case.gap)):
+    if isfinite(rest) and abs(rest) > 1e-6 * max(1.0, abs(case.gap)):
         case.add("unexplained", rest)
     elif isfinite(rest) and case.terms:
         last = max(case.terms, key=lambda term: abs(term.value))
@@ -127,10 +127,11 @@ def _close(case: Case) -> None:
 
 
 def _ranked(case: Case) -> tuple[Finding, ...]:
-    def rank(finding: Finding) -> tuple[bool, bool, bool, float]:
+    def rank(finding: Finding) -> tuple[bool, int, bool, float]:
         broken = finding.cause == "numerics" and not isfinite(case.evaluated)
         # what is harmless comes before nothing that is harmful
-        return not finding.harmful, finding.cause not in FIRST, not broken, -abs(finding.value or 0)
+        first = FIRST.index(finding.cause) if finding.cause in FIRST else len(FIRST)
+        return not finding.harmful, first, not broken, -abs(finding.value or 0)
 
     found = sorted(case.findings, key=rank)
     if not found:

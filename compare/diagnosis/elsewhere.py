@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from compare.diagnosis.case import Case, figure
+from compare.diagnosis.case import Case, figure, names
 from compare.diagnosis.data import Look
 from compare.diagnosis.finding import find
 from compare.diagnosis.inputs import CHANGES
@@ -42,7 +42,17 @@ def _random_data(case: Case) -> None:
 
 
 def _weights(case: Case, ours: Look, theirs: Look, value: float) -> None:
-    if ours.weighted != theirs.weighted or case.matters(value):
+    by_batch = [
+        row.name for row in case.measured.layers if row.role == "normalisation" and row.evaluate == "batch"
+    ]
+    if ours.weighted == theirs.weighted and by_batch and case.matters(value):
+        evidence = (
+            f"Both data sets hold the same samples, in other batches; {names(by_batch)} normalises with the batch in"
+            f" evaluation, too: the loss is {figure(case.evaluated_elsewhere)} and not {figure(case.evaluated)}."
+        )
+        case.add("mode-in-evaluation", value)
+        find(case, "mode-in-evaluation", case.costs(abs(value)), value, tuple(by_batch), evidence)
+    elif ours.weighted != theirs.weighted or case.matters(value):
         case.add("objective", value)
         if case.matters(value):
             unweighted = [s.unweighted for s in case.measured.evaluate.steps if s.unweighted is not None]

@@ -14,6 +14,8 @@ from compare.diagnosis.records import Answer
 from compare.diagnosis.side import Batch, Facts, Layer, Pass, Seen, Statistics, Subject
 from compare.spec import InputError
 
+# how far apart batches of a kind must lie, beside batches dealt at random, to be called unmixed
+UNMIXED = 3.0
 # samples of the probes: enough to see a difference, few enough to be quick
 PROBED = 64
 # relative to the outputs' own size: kernels differ by the number of samples, in rounding only
@@ -50,6 +52,7 @@ class Measured:
         probed: what the probes showed.
         switches: those that are there, without ``normalisation``'s positions.
         evaluate: an evaluation of fit's data; elsewhere: of ``evaluate_data``, None without.
+        sample: an evaluation of some of fit's data with its outputs, where there are too many to keep them all.
         fit: a pass as in training, nothing updated.
         standing: set of switches as in training, normalisation else with the population's -> pass.
         orders: losses of passes as in training, of other orders of the samples.
@@ -67,6 +70,7 @@ class Measured:
     switches: frozenset[str]
     evaluate: Pass
     elsewhere: Pass | None = None
+    sample: Pass | None = None
     fit: Pass | None = None
     standing: dict[frozenset[str], Pass] = field(default_factory=dict)
     orders: list[float] = field(default_factory=list)
@@ -85,23 +89,31 @@ class Measured:
         return {} if self.fit is None else self.fit.seen
 
 
-def measure(subject: Subject, fit: Passes, elsewhere: Passes | None, limit: int) -> Measured:
-    """Measure everything, in the order of the module's text; the caller keeps the state."""
+def measure(
+    subject: Subject, fit: Passes, elsewhere: Passes | None, limit: int, orders: bool = True
+) -> Measured:
+    """Measure everything, in the order of the module's text; the caller keeps the state.
+
+    ``orders`` is whether other orders of the samples are of interest, where that of `fit` isn't known.
+    """
     some = fit.some(limit)
     few = _few(some)
     layers = subject.layers(few[:2])
     switches = frozenset(subject.present())
     probed = probe(subject, _few(elsewhere.some(limit)) if elsewhere else few)
     with subject.kept():
-        evaluate = subject.evaluate(fit, seed=0)
+        evaluate = subject.evaluate(fit, seed=0, keep=fit.look.size <= limit)
     done = Measured(layers, subject.facts(), probed, switches, evaluate)
     if elsewhere is not None:
         with subject.kept():
-            done.elsewhere = subject.evaluate(elsewhere, seed=0)
+            done.elsewhere = subject.evaluate(elsewhere, seed=0, keep=elsewhere.look.size <= limit)
+    if fit.look.size > limit:
+        with subject.kept():
+            done.sample = subject.evaluate(some, keep=True, seed=0)
     if not np.isfinite([step.loss for step in evaluate.steps]).all():
         with subject.kept():
             done.nonfinite = subject.nonfinite(few)
-    _as_in_fit(subject, fit, some, done)
+    _as_in_fit(subject, fit, some, done, orders and (fit.data.arrays or not fit.ordered))
     if any(row.evaluate == "batch" and row.role == "normalisation" for row in layers):
         with subject.kept():
             done.restacked = _quietly(
@@ -112,30 +124,37 @@ def measure(subject: Subject, fit: Passes, elsewhere: Passes | None, limit: int)
 
 def probe(subject: Subject, batches: list[Batch]) -> Probed:
     """Evaluate twice, hash the state around an evaluation, and compare samples alone with those in a batch."""
-    found = Probed()
-    passes = []
-    for seed in (1, 1, 2, 3):
-        with subject.kept():
-            passes.append(subject.evaluate(batches, keep=True, seed=seed))
-    found.losses = [one.figures["loss"] for one in passes]
-    precision = subject.facts().precision
-    found.twice = "same" if all(_alike(passes[0], other, precision) for other in passes[1:]) else "differs"
+    found, precision = Probed(), subject.facts().precision
     with subject.kept():
         before = subject.state()
-        found.in_a_row = [subject.evaluate(batches, seed=1).figures["loss"]]
+        passes = [subject.evaluate(batches, keep=True, seed=1)]
         after = subject.state()
-        found.changed = [
+        found.changed = sorted(
             name
             for name in before.keys() | after.keys()
             if name.split(":")[0] in ("weights", "statistics", "metrics")
             and before.get(name) != after.get(name)
-        ]
+        )
+        found.in_a_row = [loss_of(passes[0])]
         if found.changed:
-            found.in_a_row += [subject.evaluate(batches, seed=1).figures["loss"] for _ in range(3)]
-    found.changed.sort()
+            found.in_a_row += [loss_of(subject.evaluate(batches, seed=1)) for _ in range(3)]
     found.state = "differs" if found.changed else "same"
+    for seed in (2, 3, 1):
+        with subject.kept():
+            passes.append(subject.evaluate(batches, keep=True, seed=seed))
+        found.twice = (
+            "same" if all(_alike(passes[0], other, precision) for other in passes[1:]) else "differs"
+        )
+        if found.twice == "same":
+            break
+    found.losses = [loss_of(one) for one in passes]
     _alone(subject, batches[0], passes[0], found, precision)
     return found
+
+
+def loss_of(one: Pass) -> float:
+    """A pass's loss."""
+    return one.figures["loss"]
 
 
 def _alone(subject: Subject, batch: Batch, together: Pass, found: Probed, precision: str) -> None:
@@ -147,22 +166,21 @@ def _alone(subject: Subject, batch: Batch, together: Pass, found: Probed, precis
     except ValueError:
         return
     losses, same = [], True
-    for i, one in enumerate(alone):
-        with subject.kept():
-            try:
-                step = subject.evaluate([one], keep=True, seed=1).steps[0]
-            except Exception:  # batch statistics of a single value, for one
-                same = False
-                continue
+    with subject.kept():
+        try:
+            steps = [subject.evaluate([one], keep=True, seed=1).steps[0] for one in alone]
+        except Exception:  # batch statistics of a single value, for one
+            same, steps = False, []
+    for i, step in enumerate(steps):
         losses.append(step.loss)
         same &= step.outputs is not None and _near(_flat(step.outputs), _flat(outputs, i), precision)
-    if found.twice == "same":
+    if found.twice == "same" and not found.changed:
         found.alone = "same" if same else "differs"
     if not same and losses:
         found.by_itself = (float(np.mean(losses)), together.steps[0].loss)
 
 
-def _as_in_fit(subject: Subject, data: Passes, some: list[Batch], done: Measured) -> None:
+def _as_in_fit(subject: Subject, data: Passes, some: list[Batch], done: Measured, orders: bool) -> None:
     """The passes of the terms: each set of switches, normalisation with the population's where it is off."""
     every = done.switches
     with subject.kept():
@@ -182,11 +200,11 @@ def _as_in_fit(subject: Subject, data: Passes, some: list[Batch], done: Measured
                     name: (seen.batch_mean, seen.batch_variance) for name, seen in done.fit.seen.items()
                 }
                 done.by_call = subject.run(data, frozenset(), statistics=averages)
-        if "normalisation" in every and len(some) > 1:
-            _mix(subject, some, done)
+        if "normalisation" in every and len(some) > 1 and (orders or unmixed(done.fit.seen)):
+            _mix(subject, data, some, done)
 
 
-def _mix(subject: Subject, some: list[Batch], done: Measured) -> None:
+def _mix(subject: Subject, data: Passes, some: list[Batch], done: Measured) -> None:
     """Deal the samples to batches of the same size anew, as in training."""
     every = done.switches
 
@@ -194,9 +212,24 @@ def _mix(subject: Subject, some: list[Batch], done: Measured) -> None:
         return subject.run(batches, every, seed=seed).figures["loss"]
 
     dealt = _quietly(done, lambda: [run(_dealt(subject, some, seed), seed) for seed in (1, 2)])
-    if dealt is not None:
-        done.mixed = (run(some), float(np.mean(dealt)))
+    if dealt is not None and done.fit is not None:
+        whole = sum(batch.size for batch in some) == data.look.size
+        done.mixed = (done.fit.figures["loss"] if whole else run(some), float(np.mean(dealt)))
         done.orders = dealt
+
+
+def unmixed(seen: dict[str, Seen]) -> list[str]:
+    """Calls whose batches are unlike one another by far more than batches dealt at random."""
+    found = []
+    for name, one in seen.items():
+        if one.batches < 3:
+            continue
+        expected = np.maximum(one.expected, 1e-12 * (np.abs(one.mean) ** 2 + one.variance) + 1e-300)
+        ratio = float(np.median(one.between / expected))
+        # what a ratio of variances of so many batches reaches by chance
+        if ratio > UNMIXED + 6 / np.sqrt(one.batches - 1):
+            found.append(name)
+    return found
 
 
 def _dealt(subject: Subject, batches: list[Batch], seed: int = 0) -> list[Batch]:

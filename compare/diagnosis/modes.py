@@ -8,6 +8,9 @@ from compare.diagnosis.case import Case, figure, names
 from compare.diagnosis.finding import find
 from compare.diagnosis.side import Layer
 
+# of the loss: what evaluating on the batch's statistics must cost to be called harmful
+DEARLY = 0.25
+
 
 def judge(case: Case) -> None:
     """Find all of them, whatever the terms say."""
@@ -63,9 +66,10 @@ def _overridden(case: Case) -> None:
         by_class = "leaves it in training mode" in row.override
         baked = row.override.startswith(("the call", "its call", "training="))
         cause = "mode-override" if by_class or baked else "mode-in-evaluation"
-        if row.role == "normalisation" and not by_class and not _cost(case):
+        stuck = by_class or row.moves_in_evaluation
+        if row.role == "normalisation" and not stuck and not _cost(case):
             continue
-        if cause == "mode-in-evaluation" and case.measured.probed.twice == "same" and not _cost(case):
+        if row.role != "normalisation" and case.measured.probed.twice == "same":
             continue
         find(case, cause, True, 0.0, (row.name,), f"{row.name}: {row.override}.")
 
@@ -88,7 +92,8 @@ def _cost(case: Case) -> float:
         alone, together = measured.probed.by_itself
         found.append(alone - together)
     worst = max(value for value in found if np.isfinite(value))
-    return worst if case.costs(worst) else 0.0
+    # a network that has memorised its batches does a little worse in others: that is no harm that a mode does
+    return worst if case.costs(worst) and worst > max(DEARLY * case.evaluated, 2.5 * case.floor) else 0.0
 
 
 def _by_batch(case: Case) -> None:

@@ -9,8 +9,8 @@ import numpy as np
 
 from compare.diagnosis.case import Case, figure, names
 from compare.diagnosis.finding import find
+from compare.diagnosis.measuring import unmixed
 from compare.diagnosis.side import Pass
-from compare.diagnosis.terms import unmixed
 
 # relative: a figure recomputed from the same numbers; one that weights moved a little under
 EXACT, NEAR = 1e-3, 0.03
@@ -71,11 +71,7 @@ def _of_evaluation(case: Case, rest: float) -> str:
     for cause in ("random-evaluation", "evaluation-changes-state"):
         if case.has(cause):
             return cause
-    spread = max(measured.orders, default=case.as_in_fit) - min(measured.orders, default=case.as_in_fit)
-    told_apart = (
-        measured.elsewhere is None and measured.switches and case.matters(case.as_in_fit - case.evaluated)
-    )
-    if told_apart and abs(said - case.as_in_fit) <= max(NEAR * abs(said), spread):
+    if measured.elsewhere is None and _is_as_in_fit(case, said):
         evidence = (
             f"Evaluation's reported loss, {figure(said)}, is what a pass in training mode gives"
             f" ({figure(case.as_in_fit)}); in evaluation mode it is {figure(case.evaluated)}."
@@ -108,6 +104,18 @@ def _of_evaluation(case: Case, rest: float) -> str:
     )
     find(case, "other-weights", bool(case.measured.facts.notes), rest, (), evidence)
     return "other-weights"
+
+
+def _is_as_in_fit(case: Case, said: float) -> bool:
+    """Whether a figure is what passes in training mode give, by their spread over masks, and not evaluation's."""
+    switches = case.measured.switches
+    if not switches or not case.matters(said - case.evaluated):
+        return False
+    losses = [case.as_in_fit]
+    losses += [case.subject.run(case.fit, switches, seed=seed).figures["loss"] for seed in (1, 2, 3)]
+    middle, spread = float(np.mean(losses)), 3 * float(np.std(losses))
+    near = abs(said - middle)
+    return near <= max(NEAR * abs(said), spread) and 2 * near < abs(said - case.evaluated)
 
 
 def _input(case: Case, said: float) -> str | None:
@@ -204,7 +212,7 @@ def _other_weights(case: Case, rest: float) -> bool:
 def _composition(case: Case, rest: float) -> float:
     """The part of it that another order of the samples could make, where nobody knows the order of `fit`."""
     measured = case.measured
-    if (case.fit.ordered and not case.fit.data.arrays) or not measured.orders or unmixed(measured):
+    if (case.fit.ordered and not case.fit.data.arrays) or not measured.orders or unmixed(measured.seen):
         return 0.0
     base = measured.mixed[0] if measured.mixed else case.as_in_fit
     spread = max(abs(value - base) for value in measured.orders)
@@ -270,7 +278,7 @@ def _shared(case: Case, name: str, said: float, evaluated: float) -> str | None:
 
 def _resolved(case: Case) -> None:
     """A metric called accuracy that isn't the share of right classes."""
-    one = case.measured.evaluate
+    one = case.measured.sample or case.measured.evaluate
     plain = _accuracies(one)
     for name in one.figures:
         if "acc" not in name.lower() or not plain or "auc" in name.lower():

@@ -103,6 +103,8 @@ def _shares(case: Case, groups: dict[str, list[Layer]], value: float) -> dict[st
     """Split the step among groups of layers: each group's own, first and last to go, and the rest to the largest."""
     if len(groups) == 1:
         return dict.fromkeys(groups, value)
+    if not np.isfinite(value):
+        return {cause: value if cause == "numerics" else 0.0 for cause in groups}
     averaged = case.measured.averaged or {}
     stored = {row.name: (row.mean, row.variance) for row in case.normalisations()}
     first, last = loss(case.measured.under_averages), case.evaluated

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from compare.diagnosis import terms
 from compare.diagnosis.case import Case, figure
 from compare.diagnosis.finding import find
+from compare.diagnosis.measuring import unmixed
 from compare.diagnosis.records import Term
 
 
@@ -48,7 +48,7 @@ def _normalised(case: Case, cause: str) -> tuple[tuple[str, ...], str]:
             f"{', '.join(shared)} is called {calls} times a pass, and stores one mean of all of them.",
         )
     if cause == "unmixed-batches":
-        apart = terms.unmixed(measured)
+        apart = unmixed(measured.seen)
         ratio = max(
             float((seen.between / seen.expected.clip(1e-300)).mean())
             for name, seen in measured.seen.items()

@@ -7,11 +7,9 @@ from math import nan
 
 import numpy as np
 
-from compare.diagnosis.measuring import Measured
+from compare.diagnosis.measuring import Measured, unmixed
 from compare.diagnosis.records import Term
 
-# how far apart batches of a kind must lie, beside batches dealt at random, to be called unmixed
-UNMIXED = 3.0
 ORDER = ("dropout", "augmentation", "other", "objective", "normalisation")
 
 
@@ -65,7 +63,7 @@ def _normalisation(measured: Measured, share: float, spread: float, pooled: floa
         return [Term("stored-statistics", share + end - pooled, spread)]
     averaged = measured.under_averages.figures["loss"]
     by_call = averaged if measured.by_call is None else measured.by_call.figures["loss"]
-    apart = unmixed(measured)
+    apart = unmixed(measured.seen)
     between = by_call - pooled
     noise = share
     terms = []
@@ -78,20 +76,6 @@ def _normalisation(measured: Measured, share: float, spread: float, pooled: floa
         terms.append(Term("shared-layer", averaged - by_call))
     terms.append(Term("stored-statistics", end - averaged))
     return terms
-
-
-def unmixed(measured: Measured) -> list[str]:
-    """Calls whose batches are unlike one another by far more than batches dealt at random."""
-    found = []
-    for name, seen in measured.seen.items():
-        if seen.batches < 3:
-            continue
-        expected = np.maximum(seen.expected, 1e-12 * (np.abs(seen.mean) ** 2 + seen.variance) + 1e-300)
-        ratio = float(np.median(seen.between / expected))
-        # what a ratio of variances of so many batches reaches by chance
-        if ratio > UNMIXED + 6 / np.sqrt(seen.batches - 1):
-            found.append(name)
-    return found
 
 
 def _closed(terms: list[Term], rest: float) -> list[Term]:
