@@ -17,7 +17,8 @@ from compare.parity import inputs
 from compare.parity.check import Check
 from compare.parity.figures import Stage
 from compare.parity.stages import Pair, Report, run
-from compare.parity.tolerances import TWIN_FACTOR, TWIN_FLOOR, as_dict
+from compare.parity.tolerances import TWIN_FACTOR, TWIN_FACTOR_STEPPED, TWIN_FLOOR, as_dict
+from compare.processes.environment import peak_memory
 from compare.spec import InputError
 
 FORMAT = 1
@@ -58,13 +59,20 @@ def check_parity(check: Check, policies: tuple[str, ...], report: Report = lambd
         for policy in policies:
             own = replace(check, policy=policy)
             stages[policy] = run(pair, own, weights, report)
-        versions = {**pair.keras.ask("versions"), **pair.torch.ask("versions"), "numpy": np.__version__}
-        peak = sum(pair.both("peak_memory"))
+        sides = (pair.reference, pair.other)
+        versions = {k: v for side in sides for k, v in side.worker.call(side.framework.versions).items()}
+        peak = sum(side.worker.call(peak_memory) for side in sides)
         hashes = {
             "weights": sha256(Path(weights)),
             "images": sha256(check.pixels(0).tobytes()),
         }
-    return Result(check, stages, hashes, {"python": platform.python_version(), **versions}, peak)
+    return Result(
+        check,
+        stages,
+        hashes,
+        {"python": platform.python_version(), **versions, "numpy": np.__version__},
+        peak,
+    )
 
 
 def prepare(check: Check, path: Path) -> Check:
@@ -91,7 +99,13 @@ def as_json(result: Result) -> dict[str, Any]:
         "versions": result.versions,
         "hashes": result.hashes,
         "tolerances": as_dict(result.check.dtype),
-        "twin": {"factor": TWIN_FACTOR, "roundings_that_are_no_distance": TWIN_FLOOR},
+        "twin": {
+            "factor": TWIN_FACTOR,
+            "factor_stepped": TWIN_FACTOR_STEPPED,
+            "roundings_that_are_no_distance": TWIN_FLOOR,
+            "reason": "where a bar is exceeded it is so many times the distance of a twin whose weights and images are"
+            " one rounding away, which measures how far rounding goes there",
+        },
         "policies": {name: [_stage(stage) for stage in stages] for name, stages in result.stages.items()},
     }
 

@@ -29,6 +29,9 @@ class Row:
         introduced: whether the difference arises here. None where that can't be told.
         difference: ``relative`` before the terms that the defaults explain were taken out (native numerics).
         note: what else is to be said.
+        scale: what ``relative`` is relative to, where it isn't the reference's largest value.
+        whole: whether it is of norms.
+        twin: how far a twin one rounding away is, where that raised the bar.
     """
 
     name: str
@@ -45,6 +48,9 @@ class Row:
     introduced: bool | None = None
     difference: float | None = None
     note: str = ""
+    scale: float | None = None
+    whole: bool = False
+    twin: float | None = None
 
     @property
     def same(self) -> bool:
@@ -123,6 +129,8 @@ def compare(
         bar=bar,
         ulp=relative / rounding(str(wide)),
         step=step,
+        scale=scale,
+        whole=whole,
     )
 
 

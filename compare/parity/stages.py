@@ -1,4 +1,4 @@
-"""The check itself, stage by stage: Keras computes and writes, PyTorch computes and compares itself with it."""
+"""The check itself, stage by stage: a reference computes and writes, the other computes and compares itself with it."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ from typing import Any
 import numpy as np
 
 from compare.frameworks import FRAMEWORKS, Framework
-from compare.parity import subject
+from compare.parity import comparing, reference
 from compare.parity.check import Check
 from compare.parity.figures import Row, Stage, judge, worst_by_name
+from compare.parity.model import Model
 from compare.parity.native import EXPLAINED, explained
-from compare.parity.tolerances import TWIN_FACTOR, TWIN_FLOOR, rounding
+from compare.parity.tolerances import TWIN_FACTOR, TWIN_FLOOR, TWINS, rounding
 from compare.processes.environment import cores
 from compare.processes.worker import Worker
+from compare.spec import NAMES
 
 STAGES = {
     "configuration": "configuration",
@@ -34,61 +36,77 @@ STAGES = {
 }
 STEPPED = ("loss", "gradients", "optimizer", "statistics", "parameters", "evaluation")
 Report = Callable[[str], None]
+Evaluation = tuple[float, np.ndarray]  # loss and probabilities
 
 
 class Side:
-    """One framework's process and the model that it holds."""
+    """One framework's process and the model that it keeps there."""
 
-    def __init__(self, framework: Framework, dtype: str, make: Callable) -> None:
+    def __init__(self, framework: Framework, dtype: str, make: Callable[[Framework], Model]) -> None:
+        self.framework = framework
         self.worker = Worker(framework, max(1, cores() // 2), dtype)
-        self.subject = self.worker.keep(make, framework)
+        self.model = self.worker.keep(make, framework)
 
-    def send(self, request: str, *arguments: Any) -> None:
-        """Ask for something; `receive` waits for it."""
-        self.worker.send(subject.ask, self.subject, request, *arguments)
+    def send(self, function: Callable, *arguments: Any) -> None:
+        """Have a function called there with the model; `receive` waits for what it returns."""
+        self.worker.send(function, self.model, *arguments)
 
     def receive(self) -> Any:
-        """Wait for the answer."""
+        """Wait for it."""
         return self.worker.receive()
 
-    def ask(self, request: str, *arguments: Any) -> Any:
-        """Ask for something and wait for the answer."""
-        self.send(request, *arguments)
+    def call(self, function: Callable, *arguments: Any) -> Any:
+        """Call a function there with the model and wait for what it returns."""
+        self.send(function, *arguments)
         return self.receive()
 
 
 class Pair:
-    """Both frameworks at work, each in its own process, with a directory for the files between them.
+    """Two frameworks at work, each in its own process, with a directory for the files between them.
 
     Args:
         dtype: ``float64`` or ``float32``.
-        make: makes what answers in the PyTorch process (tests put a mutant there).
+        frameworks: the reference, which computes and writes, and the one that compares itself with that.
+        make: makes the second one's model (tests put a mutant there).
     """
 
-    def __init__(self, dtype: str, make: Callable = subject.Subject) -> None:
-        self.dtype, self.make = dtype, make
+    def __init__(
+        self,
+        dtype: str,
+        frameworks: tuple[str, str] = ("keras", "torch"),
+        make: Callable[[Framework], Model] = Model,
+    ) -> None:
+        self.dtype, self.frameworks, self.make = dtype, frameworks, make
 
     def __enter__(self) -> Pair:
         with ExitStack() as stack:
             self.folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="compare-parity-")))
-            self.keras = self._side("keras", subject.Subject, stack)
-            self.torch = self._side("torch", self.make, stack)
+            self.reference, self.other = (
+                self._side(name, make, stack)
+                for name, make in zip(self.frameworks, (Model, self.make), strict=True)
+            )
             self.stack = stack.pop_all()
         return self
 
     def __exit__(self, *exception: object) -> None:
         self.stack.close()
 
-    def _side(self, framework: str, make: Callable, stack: ExitStack) -> Side:
+    def _side(self, framework: str, make: Callable[[Framework], Model], stack: ExitStack) -> Side:
         side = Side(FRAMEWORKS[framework], self.dtype, make)
         stack.callback(side.worker.stop)
         return side
 
-    def both(self, request: str, *arguments: Any) -> tuple[Any, Any]:
-        """Ask both for the same thing at the same time."""
-        self.keras.send(request, *arguments)
-        self.torch.send(request, *arguments)
-        return self.keras.receive(), self.torch.receive()
+    def both(self, function: Callable, *arguments: Any) -> tuple[Any, Any]:
+        """Call a function in both at the same time."""
+        self.reference.send(function, *arguments)
+        self.other.send(function, *arguments)
+        return self.reference.receive(), self.other.receive()
+
+    @property
+    def labels(self) -> tuple[str, str]:
+        """What a person calls the two: Keras and PyTorch, unless both are Keras's."""
+        one, other = self.reference.framework, self.other.framework
+        return (one.label, other.label) if one.side == other.side else (NAMES[one.side], NAMES[other.side])
 
     def file(self, name: str) -> str:
         """The path of a file between the two."""
@@ -104,14 +122,13 @@ def run(pair: Pair, check: Check, weights: str, report: Report = lambda stage: N
         report: is called with what is under way.
     """
     report(f"{check.policy}: configuration")
-    pair.both("start", check, weights)
-    keras_facts, torch_facts = pair.both("configuration")
-    stages = [configuration(keras_facts, torch_facts, check.numerics == "native")]
+    facts = pair.both(reference.start, check, weights)
+    stages = [configuration(*facts, check.numerics == "native", pair.labels)]
     for training in (False, True):
         report(STAGES["forward-batch" if training else "forward"])
         stages += _forward(pair, training)
-    native_facts = keras_facts if check.numerics == "native" else None
-    rows, keras = _stepped(pair, check, report, native_facts)
+    native_facts = facts[0] if check.numerics == "native" else None
+    rows, evaluations = _stepped(pair, check, report, native_facts)
     for name in STEPPED:
         if name in rows:
             stages.append(judge(Stage(name, rows=worst_by_name(rows[name])), backwards=name == "gradients"))
@@ -119,8 +136,7 @@ def run(pair: Pair, check: Check, weights: str, report: Report = lambda stage: N
     if native_facts or any(stage.verdict == "differs" for stage in stages):
         return follow(stages)
     report("free-running")
-    free, twin = (pair.torch.ask("run_free", pair.file("state0"), moved) for moved in (False, True))
-    stages.append(_free(check, keras, free, twin))
+    stages.append(_run_free(pair, check, evaluations))
     return follow(stages)
 
 
@@ -133,7 +149,9 @@ def follow(stages: list[Stage]) -> list[Stage]:
     return stages
 
 
-def configuration(keras: dict, torch: dict, native: bool = False) -> Stage:
+def configuration(
+    reference: dict, other: dict, native: bool = False, labels: tuple[str, str] = ("Keras", "PyTorch")
+) -> Stage:
     """Compare constants, layer by layer, in the reference's order.
 
     Args:
@@ -141,8 +159,8 @@ def configuration(keras: dict, torch: dict, native: bool = False) -> Stage:
     """
     stage = Stage("configuration")
     defaults: dict[str, int] = {}
-    for layer in [*keras, *(name for name in torch if name not in keras)]:
-        ours, theirs = keras.get(layer, {}), torch.get(layer, {})
+    for layer in [*reference, *(name for name in other if name not in reference)]:
+        ours, theirs = reference.get(layer, {}), other.get(layer, {})
         for fact in dict.fromkeys([*ours, *theirs]):
             if _equal(ours.get(fact), theirs.get(fact)):
                 continue
@@ -150,7 +168,7 @@ def configuration(keras: dict, torch: dict, native: bool = False) -> Stage:
                 defaults[fact] = defaults.get(fact, 0) + 1
                 continue
             stage.verdict, stage.place = "differs", stage.place or layer
-            note = f"{layer}: {fact} is {ours.get(fact)} in Keras and {theirs.get(fact)} in PyTorch"
+            note = f"{layer}: {fact} is {ours.get(fact)} in {labels[0]} and {theirs.get(fact)} in {labels[1]}"
             stage.notes.append(note)
     for fact, places in defaults.items():
         what, code = EXPLAINED[fact]
@@ -171,11 +189,11 @@ def _equal(a: Any, b: Any) -> bool:
 def _forward(pair: Pair, training: bool) -> list[Stage]:
     """Compare every layer's output; the images that went in are a stage of their own."""
     path = pair.file("forward")
-    pair.keras.ask("forward", training, path)
-    accumulated, alone = pair.torch.ask("compare_forward", training, path)
+    pair.reference.call(reference.forward, training, path)
+    accumulated, alone = pair.other.call(comparing.forward, training, path)
     for row, single in zip(accumulated, alone, strict=True):
         row.introduced = not single.same
-        row.note = f"{single.relative:.1e} on the reference's input"
+        row.note = "; ".join([f"{single.relative:.1e} on the reference's input", *filter(None, [row.note])])
     images, *layers = accumulated
     images.bar = 0.0
     stages = [] if training else [judge(Stage("preprocessing", rows=[images]))]
@@ -184,7 +202,7 @@ def _forward(pair: Pair, training: bool) -> list[Stage]:
 
 def _stepped(
     pair: Pair, check: Check, report: Report, native: dict | None
-) -> tuple[dict[str, list[Row]], list]:
+) -> tuple[dict[str, list[Row]], list[Evaluation]]:
     """Take the steps in Keras, and each again in PyTorch from the state that Keras was in before it.
 
     Args:
@@ -195,21 +213,21 @@ def _stepped(
     """
     rows: dict[str, list[Row]] = {}
     evaluations = []
-    pair.keras.ask("save", pair.file("state0"))
+    pair.reference.call(reference.save, pair.file("state0"))
     if check.facts.reestimate == "before-fit":
-        rows["statistics"] = pair.torch.ask("compare_statistics", pair.file("state0"))
+        rows["statistics"] = pair.other.call(comparing.statistics, pair.file("state0"))
     report(f"step 1 of {check.steps} (Keras traces its graph first)")
-    pair.keras.ask("step", 0, pair.file("state1"))
+    pair.reference.call(reference.step, 0, pair.file("state1"))
     for number in range(check.steps):
         before, after = pair.file(f"state{number}"), pair.file(f"state{number + 1}")
         if native:
             found = _native_step(pair, number, before, after, native)
         else:
-            pair.torch.send("compare_step", number, before, after)
+            pair.other.send(comparing.step, number, before, after)
         if number + 1 < check.steps:
             report(f"step {number + 2} of {check.steps}")
-            pair.keras.ask("step", number + 1, pair.file(f"state{number + 2}"))
-        for stage, compared in (found if native else pair.torch.receive()).items():
+            pair.reference.call(reference.step, number + 1, pair.file(f"state{number + 2}"))
+        for stage, compared in (found if native else pair.other.receive()).items():
             rows.setdefault(stage, []).extend(compared)
         evaluations.append(_evaluation(after))
         if number:
@@ -220,37 +238,51 @@ def _stepped(
 def _native_step(pair: Pair, number: int, before: str, after: str, keras: dict) -> dict[str, list[Row]]:
     """Compare a step with what the defaults predict; Keras evaluates the state they predict."""
     predicted = pair.file("predicted")
-    rows = pair.torch.ask("compare_native_step", number, before, after, keras, predicted)
-    loss, outputs = pair.keras.ask("evaluate_at", predicted, after)
-    rows["evaluation"] = pair.torch.ask("compare_evaluation", number, loss, outputs, after)
+    rows = pair.other.call(comparing.native_step, number, before, after, keras, predicted)
+    loss, outputs = pair.reference.call(reference.evaluate_at, predicted, after)
+    rows["evaluation"] = pair.other.call(comparing.evaluation, number, loss, outputs, after)
     return rows
 
 
-def _evaluation(path: str) -> tuple[float, np.ndarray]:
+def _evaluation(path: str) -> Evaluation:
     from safetensors import safe_open
 
     with safe_open(path, "numpy") as file:
         return float(file.get_tensor("evaluation/loss")), file.get_tensor("evaluation/outputs")
 
 
-def _free(check: Check, keras: list, torch: list, twin: list) -> Stage:
-    """Compare the frameworks' distance with that of a twin that started one rounding away, step by step.
+def _run_free(pair: Pair, check: Check, reference: list[Evaluation]) -> Stage:
+    """Let the other run free, beside a twin; beside more of them where one isn't far enough."""
+    start = pair.file("state0")
+    own, twins = pair.other.call(comparing.run_free, start), []
+    for number in range(TWINS):
+        twins.append(pair.other.call(comparing.run_free, start, number))
+        stage = free(check, reference, own, twins)
+        if stage.verdict == "same":
+            break
+    return stage
 
-    The twin's is the largest so far: two runs that have parted may cross again for a step, by chance.
+
+def free(
+    check: Check, reference: list[Evaluation], own: list[Evaluation], twins: list[list[Evaluation]]
+) -> Stage:
+    """Compare the frameworks' distance with that of twins that started one rounding away, step by step.
+
+    The twins' is the largest so far: two runs that have parted may cross again for a step, by chance.
     """
     stage = Stage("free")
     apart, floor = 0.0, TWIN_FLOOR * rounding(check.dtype)
-    for number, (k, t, w) in enumerate(zip(keras, torch, twin, strict=True), 1):
-        distance, apart = _distance(t, k), max(apart, _distance(w, t))
-        bar = TWIN_FACTOR * max(apart, floor / TWIN_FACTOR)
+    for at, (theirs, ours) in enumerate(zip(reference, own, strict=True)):
+        apart = max([apart, *(_distance(twin[at], ours) for twin in twins)])
+        distance, bar = _distance(ours, theirs), max(TWIN_FACTOR * apart, floor)
         ulp = distance / rounding(check.dtype)
-        note = f"twin {apart:.1e}"
-        row = Row(f"step {number}", distance, distance, distance, 1.0, 1.0, bar, ulp, step=number, note=note)
+        note, step = f"twin {apart:.1e}", at + 1
+        row = Row(f"step {step}", distance, distance, distance, 1.0, 1.0, bar, ulp, step=step, note=note)
         stage.rows.append(row)
     return judge(stage)
 
 
-def _distance(a: tuple[float, np.ndarray], b: tuple[float, np.ndarray]) -> float:
+def _distance(a: Evaluation, b: Evaluation) -> float:
     """The larger of the relative distances of losses and of probabilities; relative to the larger of the two."""
     losses = abs(a[0] - b[0]) / max(abs(a[0]), abs(b[0]))
     return float(max(losses, np.abs(a[1] - b[1]).max() / max(np.abs(a[1]).max(), np.abs(b[1]).max())))

@@ -76,6 +76,8 @@ def figure(row: Row) -> str:
         text += f"; from float64: Keras {row.keras_ulp:.1f}, PyTorch {row.torch_ulp:.1f} ulp"
     if row.step and not row.name.startswith("step"):
         text += f", step {row.step}"
+    if row.twin is not None:
+        text += f", a twin {row.twin:.1e}"
     return f"{text}, {row.note}" if row.note else text
 
 

@@ -79,8 +79,19 @@ TOLERANCES = {
     ),
 }  # fmt: skip
 
+# Where a bar is exceeded, twins one rounding away (`compare.parity.twin`) say how far rounding takes an array there,
+# and the bar is raised to so many times that. Measured on correct networks: twice the twin's distance for layers,
+# losses and gradients (full width), up to eight times for parameters, where Adam divides by a gradient near its
+# epsilon, and the one element that decides comes out much smaller in one twin than in another.
+TWINS = 3  # whose largest distance counts: a single number, as a loss is, may come close again by chance
 TWIN_FACTOR = 10.0  # frameworks round at every operation, the twin was moved once
+TWIN_FACTOR_STEPPED = 100.0  # parameters after a step, and what is evaluated with them
 TWIN_FLOOR = 64.0  # roundings below which a distance is none: the twin may happen not to move at all
+
+
+def twin_factor(stage: str) -> float:
+    """How many times a twin's distance is no difference, in a stage."""
+    return TWIN_FACTOR_STEPPED if stage in ("parameters", "evaluation") else TWIN_FACTOR
 
 
 def of_layer(images_own: bool, last: bool) -> Tolerance:

@@ -22,7 +22,7 @@ CHEAP = replace(
 
 @pytest.fixture(scope="module")
 def pair():
-    with Pair("float64", parity_mutants.Mutant) as both:
+    with Pair("float64", make=parity_mutants.Mutant) as both:
         yield both
 
 
@@ -34,7 +34,7 @@ def weights(pair):
 
 
 def check(pair, weights, wanted, mutation=None):
-    pair.torch.ask("mutate", mutation)
+    pair.other.call(parity_mutants.mutate, mutation)
     return run(pair, wanted, weights)
 
 
@@ -110,7 +110,7 @@ def test_a_free_run_is_measured_against_its_twin():
         return [(1.0 + offset * step, np.array([[0.5]])) for step in (1, 2, 3)]
 
     def verdict_of(torch, twin):
-        stage = stages._free(SMALL, runs(0.0), runs(torch), runs(twin))
+        stage = stages.free(SMALL, runs(0.0), runs(torch), [runs(twin)])
         return stage.verdict, stage.place
 
     assert verdict_of(torch=5e-12, twin=6e-12) == ("same", "")  # five times as far as the twin
@@ -125,9 +125,8 @@ def test_a_twin_that_comes_back_for_a_step_lowers_no_bar():
 
     def verdict_of(torch):
         twin = run(1e-9, 1e-8, 1e-12)
-        return stages._free(
-            SMALL, run(0, 0, 0), torch, [(t[0] + w[0] - 1, w[1]) for t, w in zip(torch, twin, strict=True)]
-        )
+        beside = [(t[0] + w[0] - 1, w[1]) for t, w in zip(torch, twin, strict=True)]
+        return stages.free(SMALL, run(0, 0, 0), torch, [beside])
 
     assert verdict_of(run(0, 2e-8, 3e-8)).verdict == "same"
     assert verdict_of(run(0, 2e-8, 2e-7)).place == "step 3"

@@ -7,26 +7,29 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from compare.parity import subject
+from compare.parity.model import Model
 from torch_impl import layers, optimizers
 
 
-class Mutant(subject.Subject):
-    mutation = None
+def mutate(model, name):
+    """Have the model make a mistake from its next start on; None for none."""
+    model.mutation = name
 
-    def mutate(self, name):
-        self.mutation = name
+
+class Mutant(Model):
+    mutation = None
 
     def start(self, check, weights):
         super().start(check, weights)
         if self.mutation in MODELS:
             MODELS[self.mutation](self.model)
 
-    def make_optimizer(self, check):
+    def make_optimizer(self):
         make = {"adam epsilon": _textbook_adam, "disguised adam epsilon": _Corrected}.get(self.mutation)
         if make is None:
-            return super().make_optimizer(check)
-        return make([p for p in self.model.parameters() if p.requires_grad], lr=check.learning_rate, eps=1e-7)
+            return super().make_optimizer()
+        trained = [p for p in self.model.parameters() if p.requires_grad]
+        return make(trained, lr=self.check.learning_rate, eps=1e-7)
 
     def set_state(self, arrays):
         super().set_state(ARRAYS[self.mutation](dict(arrays)) if self.mutation in ARRAYS else arrays)

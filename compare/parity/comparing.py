@@ -1,0 +1,223 @@
+"""What the compared model's process does: the same as the reference, and then it compares itself with its files.
+
+Each function is called there with the `Model` that the process keeps.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+from safetensors import safe_open
+from safetensors.numpy import load_file, save_file
+
+from compare.parity import native
+from compare.parity.check import Check
+from compare.parity.figures import Row, compare
+from compare.parity.model import Model, state
+from compare.parity.tolerances import TOLERANCES, TWINS, of_layer, rounding, twin_factor
+from compare.parity.twin import moved, one_rounding_away, raise_bars
+from compare.wings import Arrays
+
+Rows = dict[str, list[Row]]  # by stage
+
+
+def forward(model: Model, training: bool, path: str) -> tuple[list[Row], list[Row]]:
+    """Compare every layer with the reference's: each model on its own, then each layer on its input."""
+    reference, check, images = load_file(path), model.check, model.images()
+    own, single = model.forward(training, images), model.forward(training, images, reference)
+    last = list(own)[-1]
+    images_own = (
+        training or check.facts.evaluate_statistics == "batch" or check.facts.reestimate == "before-fit"
+    )
+    bars = {layer: of_layer(images_own, layer == last).bar(check.dtype) for layer in own}
+    accumulated = [compare(layer, array, reference[layer], bars[layer]) for layer, array in own.items()]
+    alone = [compare(layer, array, reference[layer], bars[layer]) for layer, array in single.items()]
+    if check.dtype == "float32":
+        _against_truth(accumulated, _float64(model, training), own, reference)
+    layers = accumulated[1:]  # the images themselves must be the same to the last bit
+    if not all(row.same for row in layers):
+        for number in range(TWINS):
+            raise_bars(layers, own, _forward_of_twin(model, training, images, number))
+    return accumulated, alone
+
+
+def step(model: Model, number: int, before: str, after: str) -> Rows:
+    """Take the same step from the reference's state and compare everything, stage by stage."""
+    own = _same_step(model, number, before)
+    rows = compare_results(model.check, own, _File(after), number + 1)
+    return _beside_twin(model, rows, own, number, before)
+
+
+def native_step(model: Model, number: int, before: str, after: str, keras: dict, out: str) -> Rows:
+    """The same with what the defaults explain taken out: the rows are of what is left.
+
+    Args:
+        keras: the reference's configuration.
+        out: where the state is written that the defaults predict; its evaluation is for the reference to do.
+    """
+    check, own, reference = model.check, _same_step(model, number, before), load_file(after)
+    configuration = model.configuration()
+    predicted = native.predict(check, load_file(before), reference, keras, configuration, model.counts)
+    expected = {**reference, **predicted}
+    save_file(state(expected), out)
+    plain = compare_results(check, own, reference, number + 1)
+    rows = compare_results(check, own, expected, number + 1)
+    for stage in rows:
+        for row, bare in zip(rows[stage], plain[stage], strict=True):
+            layer = row.name.rpartition("/")[0]
+            row.difference = bare.relative
+            if layer in model.counts and stage == "statistics":
+                row.note = f"n = {model.counts[layer]}"
+            if f"weights/{row.name}" in predicted or f"optimizer/{row.name}" in predicted:
+                row.bar = TOLERANCES["native"].bar(check.dtype)
+    del rows["evaluation"]  # follows, at the predicted state
+    return _beside_twin(model, rows, own, number, before)
+
+
+def evaluation(model: Model, number: int, loss: float, outputs: np.ndarray, plain: str) -> list[Row]:
+    """Compare the evaluation after a step with the reference's at the predicted state.
+
+    Args:
+        plain: file of the reference's own results.
+    """
+    bar, (own_loss, own_outputs) = TOLERANCES["native"].bar(model.check.dtype), model.evaluated
+    reference, rows = load_file(plain), []
+    for name, own, expected in (("loss", own_loss, np.array(loss)), ("outputs", own_outputs, outputs)):
+        row = compare(name, own, expected, bar, step=number + 1)
+        row.difference = compare(name, own, reference[f"evaluation/{name}"], bar).relative
+        rows.append(row)
+    return rows
+
+
+def statistics(model: Model, path: str) -> list[Row]:
+    """Compare the moving statistics with the reference's, before any step."""
+    bar = TOLERANCES["statistics"].bar(model.check.dtype)
+    own = model.training.to_arrays()
+    names = [name for name in own if "/moving_" in name]
+    reference = load_file(path)
+    rows = [compare(name.removeprefix("weights/"), own[name], reference[name], bar) for name in names]
+    if not all(row.same for row in rows):
+        for number in range(TWINS):
+            model.begin(moved(model.initial, model.check, number))
+            raise_bars(rows, own, model.training.to_arrays(), "weights/")
+    return rows
+
+
+def run_free(model: Model, before: str, twin: int | None = None) -> list[tuple[float, np.ndarray]]:
+    """Take all steps on its own and evaluate after each.
+
+    Args:
+        before: the state to start from.
+        twin: which one's weights to take, one rounding away; None takes its own.
+    """
+    _go_to(model, before, twin)
+    evaluations = []
+    for number in range(model.check.steps):
+        model.training.step(model.check.images(number), model.check.labels())
+        evaluations.append(model.evaluate())
+    return evaluations
+
+
+def compare_results(check: Check, own: Arrays, reference: Mapping[str, np.ndarray], step: int) -> Rows:
+    """Compare what a step gave and left behind."""
+    gradients = [np.abs(reference[name]).max() for name in reference if name.startswith("gradients/")]
+    largest = float(max(gradients, default=0.0))
+    stages: Rows = {}
+    for name in sorted(reference):
+        part, _, rest = name.partition("/")
+        if not rest or rest == "step":
+            continue
+        stage, tolerance, scale = _place(check, part, rest, largest)
+        bar = TOLERANCES[tolerance].bar(check.dtype)
+        whole = TOLERANCES[tolerance].of_norm(check.dtype) and scale is None
+        row = compare(rest, own[name], reference[name], bar, scale, step, whole)
+        stages.setdefault(stage, []).append(row)
+    return stages
+
+
+def _place(check: Check, part: str, name: str, largest: float) -> tuple[str, str, float | None]:
+    """The stage that an array belongs to, its tolerance, and the scale if it isn't the array's own."""
+    zero = check.no_gradient(name)
+    if part == "weights":
+        if "/moving_" in name:
+            return "statistics", "statistics", None
+        if zero and check.dtype == "float32":
+            return "parameters", "zero-parameters", check.learning_rate
+        return "parameters", "parameters", None
+    if part == "gradients":
+        return "gradients", "zero-gradients" if zero else "gradients", largest if zero else None
+    if part == "optimizer":
+        squared = name.startswith("velocity/")
+        return "optimizer", "optimizer", (largest**2 if squared else largest) if zero else None
+    return part, part, None
+
+
+def _same_step(model: Model, number: int, before: str, twin: int | None = None) -> Arrays:
+    """Take a step from the state in a file; a twin's is one rounding away."""
+    _go_to(model, before, twin)
+    return model.step(number)
+
+
+def _go_to(model: Model, path: str, twin: int | None) -> None:
+    arrays = state(load_file(path))
+    model.set_state(arrays if twin is None else moved(arrays, model.check, twin))
+
+
+def _beside_twin(model: Model, rows: Rows, own: Arrays, number: int, before: str) -> Rows:
+    """Have twins take the step too where a bar is exceeded."""
+    if all(row.same for stage in rows.values() for row in stage):
+        return rows
+    for one in range(TWINS):
+        twin = _same_step(model, number, before, one)
+        for stage, found in rows.items():
+            prefix = "weights/" if stage in ("statistics", "parameters") else f"{stage}/"
+            raise_bars(found, own, twin, prefix, twin_factor(stage))
+    return rows
+
+
+def _forward_of_twin(model: Model, training: bool, images: np.ndarray, number: int) -> Arrays:
+    """Every layer's output where weights and images are one rounding away; the model is afterwards as it was."""
+    check = model.check
+    model.begin(moved(model.initial, check, number))
+    try:
+        return model.forward(training, one_rounding_away(images, number, check.dtype))
+    finally:
+        model.begin(model.initial)
+
+
+class _File(Mapping):
+    """A file's arrays, each read when it is asked for: a state with Adam's slots is a gigabyte."""
+
+    def __init__(self, path: str | Path) -> None:
+        with safe_open(path, "numpy") as file:
+            self.names = sorted(file.keys())
+        self.path = path
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        with safe_open(self.path, "numpy") as file:
+            return file.get_tensor(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+def _float64(model: Model, training: bool) -> Arrays:
+    """Every layer's output computed in float64 from the same weights."""
+    wide = copy.deepcopy(model.model).double()
+    return model.parts.tracing.forward(wide, model.images(), training)
+
+
+def _against_truth(rows: list[Row], truth: Arrays, torch: Arrays, keras: Arrays) -> None:
+    """Add both frameworks' distances from the float64 run, in units of float32's rounding."""
+    for row in rows:
+        exact = truth[row.name]
+        unit = rounding("float32") * float(np.abs(exact).max())
+        if unit:
+            row.keras_ulp = float(np.abs(keras[row.name] - exact).max()) / unit
+            row.torch_ulp = float(np.abs(torch[row.name] - exact).max()) / unit
