@@ -14,6 +14,12 @@ ALONE = {
 }
 FILES = [name for name in FILES if name not in ALONE]
 
+ALONE |= {
+    "attention.py": "PyTorch's attention is one function; Keras's is made of layers that can be seen",
+    "editing.py": "a cause is tried on PyTorch's side, whose functions can be replaced call by call",
+}
+FILES = [name for name in FILES if name not in ALONE]
+
 # what one framework needs and the other doesn't, with the reason
 ONE_SIDED = {
     "batches.Epochs": "Keras's own loops take their batches from such an object; PyTorch's loop is written out",
@@ -30,6 +36,22 @@ ONE_SIDED = {
     "switches.Site": "a Keras layer is watched at its call; a PyTorch module's functions are",
     "switches.called": "as Site",
     "switches.given": "as Site",
+    "kinds.bind": "PyTorch's calls are of functions, which say nothing of themselves",
+    "kinds.facts": "as bind",
+    "kinds.quiet": "as bind",
+    "kinds.describe": "Keras's calls are of layers, which know what they do",
+    "kinds.activation": "as describe",
+    "kinds.arrays": "as describe",
+    "kinds.rate": "as describe",
+    "kinds.own_weights": "as describe",
+    "observing.Watch": "Keras's calls are watched by replacing one method",
+    "observing.mode": "Keras is told the mode at a call",
+    "observing.flat": "Keras has a function for nests",
+    "observing.state": "Keras's variables are found by `variables`",
+    "observing.variables": "PyTorch's state has names",
+    "observing.paths": "PyTorch's modules have names",
+    "observing.is_leaf": "PyTorch's functions are watched, not its modules",
+    "observing.quiet": "PyTorch's noise is switched off call by call",
     "layers.SameConv": 'Keras\'s own convolution knows padding="same" at any stride',
     "metrics.metrics": "Keras compiles metric objects into a model; PyTorch measures an epoch's predictions at its end",
     "names.of_path": "a Keras layer has a name of its own, whatever the path to it",

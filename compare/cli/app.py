@@ -8,6 +8,7 @@ from typing import Any
 import typer
 
 from compare.cli import diagnose as cli_diagnose
+from compare.cli import pair as cli_pair
 from compare.cli import parity as cli_parity
 from compare.cli import policies as cli_policies
 from compare.cli import port as cli_port
@@ -60,6 +61,7 @@ app.command()(cli_run.run)
 app.command()(cli_policies.policies)
 app.command()(cli_diagnose.diagnose)
 app.command()(cli_port.port)
+app.command("map")(cli_pair.map_)
 app.command()(cli_parity.parity)
 app.command()(cli_semantics.semantics)
 app.command()(cli_report.report)

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from typer import Argument, Option
 
+from compare.cli import pair as pairs
 from compare.spec import BACKBONES, NUMERICS, POLICIES, InputError, choose
 
 OPTIMIZERS = ("adam", "adamw", "rmsprop", "sgd")
@@ -18,7 +19,8 @@ DEFAULT = ("fine-tune", "frozen")
 
 def parity(
     a: Annotated[
-        Path | None, Argument(metavar="A", help="A file of weights, or a directory of dumps.")
+        Path | None,
+        Argument(metavar="A", help="A file of weights, a directory of dumps, or a model: FILE.py:NAME."),
     ] = None,
     b: Annotated[Path | None, Argument(metavar="B", help="What A is compared with.")] = None,
     backbone: Annotated[str | None, Option(metavar="NAME", help=f"{' or '.join(BACKBONES)}.")] = None,
@@ -33,13 +35,18 @@ def parity(
         str, Option(metavar="NAME|FILE", help="random (where every array matters), or as in compare run.")
     ] = "random",
     numerics: Annotated[
-        str,
+        str | None,
         Option(
-            metavar="matched|native", help="native: predicts what the defaults change, and checks the rest."
+            metavar="matched|native",
+            help="native: predicts what the defaults change, and checks the rest. [default: matched; native for"
+            " two models]",
         ),
-    ] = "matched",
-    optimizer: Annotated[str, Option(metavar="NAME", help=f"{', '.join(OPTIMIZERS)}.")] = "adam",
-    learning_rate: Annotated[float, Option(metavar="X", help="Step size.")] = 1e-3,
+    ] = None,
+    optimizer: Annotated[
+        str | None,
+        Option(metavar="NAME", help=f"{', '.join(OPTIMIZERS)}. [default: adam; two models' own]"),
+    ] = None,
+    learning_rate: Annotated[float | None, Option(metavar="X", help="Step size. [default: 0.001]")] = None,
     momentum: Annotated[float, Option(metavar="X", help="Of sgd.")] = 0.0,
     weight_decay: Annotated[
         float, Option(metavar="X", help="Of adamw, or of sgd (coupled, on kernels).")
@@ -47,6 +54,15 @@ def parity(
     image_size: Annotated[int, Option(min=32, metavar="N", help="Pixels a side.")] = 64,
     batch_size: Annotated[int, Option(min=2, metavar="N", help="Images a batch.")] = 4,
     seed: Annotated[int, Option(min=0, metavar="N", help="Of weights, images and dropout masks.")] = 0,
+    map_file: Annotated[
+        Path | None, Option("--map", metavar="FILE", help="Of two models: names that overrule what is found.")
+    ] = None,
+    shape: Annotated[
+        str | None, Option("--input", metavar="SHAPE", help="Of two models: what they take, like 32x32x3.")
+    ] = None,
+    loss: Annotated[
+        str | None, Option(metavar="NAME", help="Of two models: crossentropy, binary, mse or mae.")
+    ] = None,
     out: Annotated[
         Path | None, Option(metavar="DIR", help="Write parity.html and certificate.json there.")
     ] = None,
@@ -71,9 +87,16 @@ def parity(
       compare parity --backbone resnet50 --dtype float32 --image-size 224 --out parity
       compare parity --check parity/certificate.json
       compare parity model.keras model.pth
+      compare parity keras_model.py:build torch_model.py:build --input 32x32x3
     """
+    if pairs.is_pair(a, b):
+        given = {"map": map_file, "shape": shape, "loss": loss, "optimizer": optimizer, "steps": steps}
+        given |= {"learning_rate": learning_rate, "dtype": dtype, "numerics": numerics, "seed": seed}
+        return pairs.parity(a, b, given, out, as_json)
     if a is not None or b is not None:
         return _files(a, b, as_json)
+    numerics, optimizer = numerics or "matched", optimizer or "adam"
+    learning_rate = 1e-3 if learning_rate is None else learning_rate
     from compare.parity import certificate
     from compare.parity.check import Check
 

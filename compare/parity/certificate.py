@@ -111,11 +111,11 @@ def as_json(result: Result) -> dict[str, Any]:
 
 
 def _stage(stage: Stage) -> dict:
-    rows = [{key: _number(value) for key, value in asdict(row).items()} for row in stage.rows]
+    rows = [{key: number(value) for key, value in asdict(row).items()} for row in stage.rows]
     return {**stage.as_dict(), "rows": rows}
 
 
-def _number(value: Any) -> Any:
+def number(value: Any) -> Any:
     """JSON has no NaN and no infinity."""
     return str(value) if isinstance(value, float) and not isfinite(value) else value
 

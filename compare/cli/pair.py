@@ -1,0 +1,121 @@
+"""The commands for any pair: `compare map`, and what `compare parity` and `compare port` do with two models."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+from typer import Argument, Option
+
+from compare.spec import InputError, choose
+
+LOSSES = ("crossentropy", "binary", "mse", "mae")
+OPTIMIZERS = ("adam", "adamw", "rmsprop", "sgd")
+MODEL = "A .keras or .h5 file, FILE.py:NAME or package.module:NAME."
+
+
+def map_(
+    a: Annotated[str, Argument(metavar="A", help=MODEL)],
+    b: Annotated[str, Argument(metavar="B", help="The other framework's model.")],
+    map_file: Annotated[
+        Path | None,
+        Option("--map", metavar="FILE", help="Names that overrule what is found; may be partial."),
+    ] = None,
+    shape: Annotated[
+        str | None, Option("--input", metavar="SHAPE", help="Like 32x32x3; several separated by commas.")
+    ] = None,
+    out: Annotated[
+        Path | None, Option(metavar="FILE", help="Write the map there, to edit and give back.")
+    ] = None,
+    as_json: Annotated[bool, Option("--json", help="Print the map as JSON.")] = False,
+) -> int:
+    """Find which array of a Keras model is which of its PyTorch port, and why.
+
+    \b
+    Exit 0: every array has its partner or a reason why it has none, 2: something can't be decided, or bad input.
+
+    \b
+    Examples:
+      compare map keras_model.py:build torch_model.py:build
+      compare map model.keras port.py:Net --out names.json
+    """
+    from compare.pair.finding import find_map
+
+    found = find_map(asked(a, b, map_file, shape))
+    if out is not None:
+        from compare.pair import mapfile
+
+        mapfile.write(out, found)
+    if as_json:
+        from compare.pair.verdict import map_json
+
+        print(json.dumps(map_json(found), indent=1))
+    else:
+        from rich.console import Console
+
+        from compare.pair.terminal import print_map
+
+        print_map(found, Console())
+    return 2 if found.undecided else 0
+
+
+def is_pair(a: object, b: object) -> bool:
+    """Whether two arguments name models of which at least one is code."""
+    from compare.pair.references import is_model
+
+    return any(value is not None and is_model(str(value)) for value in (a, b))
+
+
+def parity(a: Path | None, b: Path | None, options: dict[str, Any], out: Path | None, as_json: bool) -> int:
+    """Check a pair and print the verdict: 0 same, 1 differs, 2 unmapped."""
+    if a is None or b is None:
+        raise InputError("parity: two models are needed, one of each framework")
+    for name, allowed in (("loss", LOSSES), ("optimizer", OPTIMIZERS), ("dtype", ("float64", "float32"))):
+        if options.get(name) is not None:
+            choose(name, options[name], allowed)
+    from compare.pair.proof import prove
+    from compare.pair.verdict import as_json as verdict
+
+    map_file, shape = options.pop("map"), options.pop("shape")
+    wanted = asked(str(a), str(b), map_file, shape, **options)
+    outcome = _with_progress(prove, wanted)
+    if as_json:
+        print(json.dumps(verdict(outcome), indent=1))
+    else:
+        from rich.console import Console
+
+        from compare.pair.terminal import print_outcome
+
+        print_outcome(outcome, Console())
+    if out is not None:
+        _write(out, verdict(outcome))
+    return {"same": 0, "differs": 1, "unmapped": 2}[outcome.verdict]
+
+
+def asked(a: str, b: str, map_file: Path | None, shape: str | None, **options: Any) -> Any:
+    """What is asked for, as a record."""
+    from compare.pair.proof import Asked
+    from compare.pair.references import pair
+
+    keras, torch = pair(a, b)
+    given = {name: value for name, value in options.items() if value is not None}
+    return Asked(keras, torch, map_file, shape, **given)
+
+
+def _with_progress(prove: Any, asked: Any) -> Any:
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    with console.status("starting Keras and PyTorch") as status:
+        return prove(asked, lambda line: status.update(line))
+
+
+def _write(out: Path, content: dict) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    unfinished = out / "certificate.json.unfinished"
+    try:
+        unfinished.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        unfinished.replace(out / "certificate.json")
+    finally:
+        unfinished.unlink(missing_ok=True)

@@ -1,0 +1,286 @@
+"""PyTorch's model beside what was seen of Keras's: the map, and where the two part, on a copy that may be changed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import load_file
+
+from compare.pair import configuration, graph, mapping, records, training
+from compare.pair.configuration import Fact
+from compare.pair.locate import Found, locate
+from compare.pair.mapping import Map, Rows
+from compare.pair.matching import Values, front
+from compare.pair.records import Arrays, Call, Seen
+from compare.pair.side import Side
+from compare.pair.training import Plan
+from compare.parity.figures import Row
+from compare.parity.tolerances import TOLERANCES
+from compare.spec import InputError
+
+
+class Bench(Side):
+    """PyTorch's side, which knows Keras's."""
+
+    def meet(
+        self, record: dict, values: str, arrays: str, held: dict, inputs: list[np.ndarray], given: dict
+    ) -> dict[str, Any]:
+        """Find the map between Keras's model and this one.
+
+        Args:
+            record, values: what was seen of Keras's in inference mode, and the file of its values.
+            arrays, held: the file of its arrays, and what is known of them.
+            given: what a person says of the map.
+            inputs: as Keras takes them.
+
+        Raises:
+            InputError: this model can't be run on them.
+        """
+        self.keras = records.seen({**record, "values": load_file(values)})
+        self.keras_arrays, self.keras_held = load_file(arrays), records.held(held)
+        self.torch_held = records.held(self.held())
+        self.given = given
+        self.own, self.inputs = self.stepping.arrays(self.model), inputs
+        self.edits: list[dict] = []
+        runs, failed = [], ""
+        for arrangement in arrangements(inputs):
+            seen = self.look(inputs, arrangement)
+            if seen.error is None:
+                runs.append((self._mapped(seen, inputs, arrangement), arrangement))
+            failed = failed or seen.error or ""
+        if not runs:
+            raise InputError(f"the PyTorch model can't be run on {_told(inputs)}: {failed}")
+        if len(runs) > 1:
+            runs.sort(key=lambda run: -self._fit(run[0], inputs, run[1]))
+        self.map, self.arrangement = runs[0]
+        self.put(self.map)
+        return self.summary()
+
+    def summary(self) -> dict[str, Any]:
+        """The map as records that go between processes."""
+        return {"map": self.map, "arrangement": self.arrangement}
+
+    def look(
+        self,
+        inputs: list[np.ndarray],
+        arrangement: Sequence[str],
+        training: bool = False,
+        edits: Sequence[dict] = (),
+    ) -> Seen:
+        """One pass of this model with some of its calls changed."""
+        arranged = arrange(inputs, arrangement)
+        return records.seen(self.observing.observe(self.model, arranged, training, edits))
+
+    def put(self, found: Map) -> None:
+        """Overwrite this model's arrays with Keras's, where the map has them."""
+        self.stepping.assign(self.model, mapping.to_torch(found, self.keras_arrays, self.own))
+
+    def _mapped(self, seen: Seen, inputs: list[np.ndarray], arrangement: Sequence[str]) -> Map:
+        """The map from structure, and then from values where that leaves a choice."""
+        self.keras_ops = graph.ops(self.keras, self.keras_held, True)
+        torch_ops = graph.ops(seen, self.torch_held, False)
+        held = (self.keras_held, self.torch_held)
+        found = mapping.find(self.keras_ops, torch_ops, held, {})
+        rows: Rows = mapping.flattened(found.pairs, self.keras, seen)
+        for _ in range(1 + len(rows)):
+            found = mapping.find(self.keras_ops, torch_ops, held, rows)
+            if not mapping.may_flatten(found.pairs, self.keras):
+                break
+            self.put(found)
+            values = Values(self.look(inputs, arrangement), {}, 1e-6)
+            again = mapping.flattened(found.pairs, self.keras, seen, values)
+            if again == rows:
+                break
+            rows = again
+        return found
+
+    def _fit(self, found: Map, inputs: list[np.ndarray], arrangement: Sequence[str]) -> float:
+        """How many of Keras's values this model has."""
+        self.put(found)
+        values = Values(self.look(inputs, arrangement), {}, 1e-5)
+        return sum(values.find(array) is not None for array in self.keras.values.values())
+
+    def forward(
+        self, inputs: list[np.ndarray], targets: list[str], record: dict | None = None, values: str = ""
+    ) -> Found:
+        """Find where a pass departs from Keras's.
+
+        Args:
+            targets: Keras's values that the outputs are.
+            record, values: of Keras's pass in training mode; inference mode without.
+        """
+        training = record is not None
+        keras = records.seen({**record, "values": load_file(values)}) if record is not None else self.keras
+
+        def run(edits: list[dict], moved: bool = False) -> Seen:
+            given = [rounding_away(x) for x in inputs] if moved else inputs
+            return self.look(given, self.arrangement, training, edits)
+
+        def twin(edits: list[dict]) -> Seen:
+            if any(x.dtype.kind == "f" for x in inputs):
+                return run(edits, True)
+            state = self.stepping.arrays(self.model)
+            self.stepping.assign(self.model, {name: rounding_away(array) for name, array in state.items()})
+            try:
+                return run(edits)
+            finally:
+                self.stepping.assign(self.model, state)
+
+        kind = "forward-batch" if training else "forward"
+        floor = TOLERANCES[kind].bar(self.dtype)
+        found = locate(keras, run, targets, self.map.pairs, twin, floor, self.keras_arrays, self.edits)
+        self.edits = list(found.edits)
+        return _light(found, keras, targets)
+
+    def ends(self) -> dict[str, Any]:
+        """What the outputs are compared as: probabilities at the end of one of them are left out.
+
+        Returns:
+            ``targets``: Keras's values; ``keras``, ``torch``: what training leaves out, layers and calls; ``notes``.
+        """
+        seen = self.look(self.inputs, self.arrangement)
+        found: dict[str, Any] = {"targets": [], "keras": [], "torch": [], "notes": [], "kinds": []}
+        for ours, theirs in zip(self.keras.outputs, seen.outputs, strict=False):
+            last, other = self.keras.maker.get(ours), _probabilities(seen, theirs)
+            found["targets"].append(ours)
+            found["kinds"].append(last.kind if last is not None else "")
+            if last is None or last.kind not in ("softmax", "sigmoid"):
+                continue
+            found["keras"].append(last.place)
+            if other is not None:
+                found["torch"].append(other.index)
+            if other is None or other.kind == "log_softmax":
+                found["targets"][-1] = last.inputs[0]
+                found["notes"].append(f"Keras ends in {last.kind}, PyTorch doesn't: compared as logits")
+                if other is not None:
+                    self.edits.append({"call": other.index, "do": "identity"})
+        return found
+
+    def configuration(
+        self, decayed: dict[str, float], optimizers: tuple[dict | None, dict | None]
+    ) -> list[Fact]:
+        """Settings in which the two differ."""
+        seen = self.look(self.inputs, self.arrangement, True)
+        facts = configuration.norms(self.map.pairs) + configuration.rates(self.keras, seen)
+        ours, theirs = optimizers
+        own = self.decayed() if self.optimizer is not None else None
+        if own is not None or any(decayed.values()):
+            facts += configuration.decays(self.map, decayed, own)
+        if ours and theirs:
+            facts += configuration.optimizers(ours, theirs)
+        return facts
+
+    def coupled(self, penalties: dict[str, float]) -> dict[str, float]:
+        """Keras's penalties by the names that their arrays have here."""
+        return {b.torch: penalties[b.keras] for b in self.map.bindings if penalties.get(b.keras)}
+
+    def train(
+        self, plan: Plan, settings: dict, loss: dict, head: list[int], edits: list[dict], axes: list
+    ) -> dict[str, Any]:
+        """Take the steps that Keras took, and again from weights one rounding away."""
+        held = self.keras_held
+        inputs = [arrange(batch, self.arrangement) for batch in plan.inputs]
+        plan = replace(plan, inputs=inputs)
+        edits = [*edits, *self._as_keras(edits)]
+        before = self.stepping.arrays(self.model)
+        own = self._run(plan, settings, loss, head, edits, axes)
+        self.stepping.assign(self.model, {name: rounding_away(array) for name, array in before.items()})
+        twin = self._run(plan, settings, loss, head, edits, axes)
+        self.stepping.assign(self.model, before)
+        rows = training.rows(plan, own, twin, self.map, held, self.dtype)
+        return {"rows": rows, "extra": training.extra(self.map, own, before)}
+
+    def _run(
+        self, plan: Plan, settings: dict, loss: dict, head: list, edits: list, axes: list
+    ) -> training.Trained:
+        return training.run(self.stepping.Steps(self.model, settings, loss, head, edits, axes), plan)
+
+    def _as_keras(self, edits: list[dict]) -> list[dict]:
+        """The moving variance takes in the biased one, as Keras's does: what PyTorch's can't be set to."""
+        done = {edit["call"] for edit in edits}
+        seen = self.look(self.inputs, self.arrangement, True)
+        norms = [call.index for call in seen.calls if call.kind == "batch_norm" and call.index not in done]
+        return [{"call": index, "do": "set", "arguments": {"moves": "biased"}} for index in norms]
+
+
+def _light(found: Found, keras: Seen, targets: list[str]) -> Found:
+    """What the other process asks for, without the values."""
+    found.outputs = {name: tuple(keras.values[name].shape) for name in targets}
+    for call in keras.calls:
+        for name in call.outputs:
+            match = found.front.matched.get(name)
+            if match is not None:
+                found.rows.append(matched_row(call, match, found.values.bar(match.torch)))
+    for name in targets:
+        match = found.front.matched.get(name)
+        plain = match is not None and len(match.axes) == keras.values[name].ndim
+        found.axes.append(list(match.axes) if plain and match is not None else None)
+    if found.departure is not None:
+        trial = found.departure.trial
+        if trial is not None:
+            trial.everywhere, trial.edits = None, []
+    found.torch = found.values = found.front = None  # type: ignore[assignment]
+    return found
+
+
+def matched_row(call: Call, match: Any, bar: float) -> Row:
+    """A layer's result as a row of the report."""
+    return Row(
+        call.place,
+        match.apart,
+        match.apart,
+        match.apart,
+        1.0,
+        1.0,
+        bar,
+        match.apart / 2.2e-16,
+        note=call.kind,
+    )
+
+
+def _probabilities(run: Seen, value: str) -> Call | None:
+    """The softmax or sigmoid at the end, with what only moves its result about behind it."""
+    call = run.maker.get(value)
+    while call is not None and call.kind in (
+        "reshape",
+        "permute",
+        "transpose",
+        "flatten",
+        "squeeze",
+        "getitem",
+    ):
+        call = run.maker.get(call.inputs[0])
+    return call if call is not None and call.kind in ("softmax", "sigmoid", "log_softmax") else None
+
+
+def rounding_away(array: np.ndarray) -> np.ndarray:
+    """Every number moved by one rounding, up or down."""
+    if array.dtype.kind != "f":
+        return array
+    up = np.random.default_rng(2).random(array.shape) < 0.5
+    return np.nextafter(array, np.where(up, np.inf, -np.inf).astype(array.dtype))
+
+
+def arrangements(inputs: list[np.ndarray]) -> list[tuple[str, ...]]:
+    """How inputs may lie in PyTorch: channels first for images, either for sequences."""
+    fixed = tuple("first" if x.ndim >= 4 else "last" for x in inputs)
+    if any(x.ndim == 3 for x in inputs):
+        turned = tuple("first" if x.ndim >= 3 else "last" for x in inputs)
+        return [fixed, turned]
+    return [fixed]
+
+
+def arrange(inputs: list[np.ndarray], arrangement: Sequence[str]) -> list[np.ndarray]:
+    """Inputs as PyTorch takes them."""
+    pairs = zip(inputs, arrangement, strict=True)
+    return [np.ascontiguousarray(np.moveaxis(x, -1, 1)) if how == "first" else x for x, how in pairs]
+
+
+def _told(inputs: list[np.ndarray]) -> str:
+    return " and ".join(f"{'x'.join(map(str, x.shape[1:]))}" for x in inputs)
+
+
+__all__ = ["Arrays", "Bench", "arrange", "arrangements", "front", "rounding_away"]

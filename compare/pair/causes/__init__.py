@@ -1,0 +1,37 @@
+"""Likely causes of a difference, each as one change of PyTorch's model to be tried on a copy."""
+
+from __future__ import annotations
+
+from compare.pair.causes import (
+    activations,
+    attention,
+    convolutions,
+    inputs,
+    norms,
+    pooling,
+    recurrent,
+    rounding,
+    shapes,
+    whole,
+)
+from compare.pair.causes.trial import Cause
+
+# tried first, where the results are nearly the same: constants that a framework keeps in float32
+FIRST: dict[str, Cause] = {"rounding": rounding.constants}
+# in the order in which they are tried: what is read off both models before what is only possible
+CAUSES: dict[str, Cause] = {
+    "norms": norms.settings,
+    "convolutions": convolutions.settings,
+    "activations": activations.other,
+    "pooling": pooling.settings,
+    "resize": pooling.resizing,
+    "recurrent": recurrent.cells,
+    "attention": attention.scales,
+    "shapes": shapes.orders,
+    "axes": shapes.axes,
+    "input": inputs.scales,
+    "kernels": convolutions.kernels,
+    "missing activations": activations.missing,
+    "extra": whole.extra,
+    "missing": whole.missing,
+}

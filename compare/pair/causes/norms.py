@@ -1,0 +1,125 @@
+"""A normalisation's settings: epsilon, axis, which variance, what is taken for what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import prod
+
+from compare.pair.causes.trial import Scene, Trial, module, moved, number, path
+from compare.pair.records import Call
+
+NORMS = ("batch_norm", "layer_norm", "group_norm", "instance_norm", "rms_norm")
+
+
+def settings(scene: Scene) -> Iterator[Trial]:
+    """Give PyTorch's normalisation what Keras's has."""
+    call = scene.call
+    if call.kind not in NORMS:
+        return
+    own = [scene.partner] if scene.partner is not None and scene.partner.kind in NORMS else []
+    for other in [*own, *(c for c in scene.having(*NORMS) if c not in own)][:2]:
+        yield from _epsilon(call, other)
+        yield from _swapped(other)
+        yield from _variance(call, other)
+        yield from _axes(call, other, scene)
+        yield from _groups(call, other)
+    yield from _by_hand(scene)
+
+
+def _set(call: Call, **arguments: object) -> dict:
+    return {"call": call.index, "do": "set", "arguments": arguments}
+
+
+def _epsilon(call: Call, other: Call) -> Iterator[Trial]:
+    epsilon, theirs = call.facts.get("epsilon"), other.facts.get("eps")
+    if epsilon is None:
+        return
+    text = f"epsilon is {number(epsilon)} in Keras and {number(theirs)} in PyTorch"
+    yield Trial(
+        "epsilon", [_set(other, eps=epsilon)], module(other), text, f"{path(other.place)}.eps = {epsilon:g}"
+    )
+
+
+def _swapped(other: Call) -> Iterator[Trial]:
+    if other.kind == "batch_norm":
+        yield Trial(
+            "swapped-statistics", [_set(other, swapped=True)], module(other), "mean and variance are exchanged",
+            f"m = {path(other.place)}; m.running_mean, m.running_var = m.running_var, m.running_mean",
+        )  # fmt: skip
+    if other.kind in ("batch_norm", "layer_norm"):
+        yield Trial(
+            "swapped-statistics", [_set(other, swapped_affine=True)], module(other), "gamma and beta are exchanged",
+            f"m = {path(other.place)}; m.weight, m.bias = m.bias, m.weight",
+        )  # fmt: skip
+
+
+def _variance(call: Call, other: Call) -> Iterator[Trial]:
+    if other.kind == "layer_norm":
+        yield Trial("variance-rule", [_set(other, variance="biased")], module(other), "another variance", "")
+    if other.kind == "batch_norm":
+        text = "one normalises with the batch's own statistics, the other with the moving ones"
+        turned = not other.facts.get("training")
+        code = f"{path(other.place)}.{'train' if turned else 'eval'}()"
+        yield Trial("variance-rule", [_set(other, training=turned)], module(other), text, code)
+
+
+def _axes(call: Call, other: Call, scene: Scene) -> Iterator[Trial]:
+    rank = len(call.facts.get("shape", []))
+    axes = call.facts.get("axis")
+    if call.kind not in ("layer_norm", "batch_norm") or not axes or rank < 2:
+        return
+    if other.kind == "layer_norm" and call.kind == "layer_norm":
+        for found in ([axis % rank for axis in axes], moved([axis % rank for axis in axes], rank)):
+            text = f"Keras normalises over axis {', '.join(map(str, axes))}"
+            edit = {"call": other.index, "do": "function", "name": "norm_over", "options": {"axes": found}}
+            yield Trial(
+                "axis", [edit], module(other), text, f"# normalise over axis {found} of PyTorch's tensor"
+            )
+    if other.kind == "batch_norm" and call.kind == "batch_norm":
+        theirs = len(other.facts["shape"])
+        for axis in range(1, theirs):
+            edit = {
+                "call": other.index,
+                "do": "function",
+                "name": "batch_norm_axis",
+                "options": {"axis": axis},
+            }
+            if axis != 1:
+                text = f"Keras normalises axis {axes[0]}, PyTorch axis 1"
+                code = f"x = {path(other.place)}(x.movedim({axis}, 1)).movedim(1, {axis})"
+                yield Trial("axis", [edit], module(other), text, code)
+
+
+def _groups(call: Call, other: Call) -> Iterator[Trial]:
+    groups = call.facts.get("groups")
+    if other.kind == "group_norm" and isinstance(groups, int) and groups != other.facts.get("num_groups"):
+        groups = call.facts["shape"][-1] if groups == -1 else groups
+        text = f"{groups} groups in Keras, {other.facts.get('num_groups')} in PyTorch"
+        code = f"{path(other.place)}.num_groups = {groups}"
+        yield Trial("axis", [_set(other, num_groups=groups)], module(other), text, code)
+
+
+def _by_hand(scene: Scene) -> Iterator[Trial]:
+    """A normalisation written out: its variance and its epsilon."""
+    spread = list(scene.having("var", "std"))
+    epsilon = scene.call.facts.get("epsilon")
+    sums = [
+        c
+        for c in scene.having("add")
+        if isinstance(c.facts.get("other"), float) and abs(c.facts["other"]) < 0.1
+    ]
+    for other in spread:
+        biased = {"call": other.index, "do": "function", "name": "spread", "options": {"unbiased": False}}
+        text = "PyTorch's var and std divide by n - 1 unless told otherwise, Keras's by n"
+        yield Trial("variance-rule", [biased], module(other), text, "x.var(..., unbiased=False)")
+    for other in sums:
+        if epsilon is None or other.facts["other"] == epsilon:
+            continue
+        text = f"epsilon is {number(epsilon)} in Keras and {number(other.facts['other'])} in PyTorch"
+        yield Trial("epsilon", [_set(other, other=epsilon)], module(other), text, f"eps = {epsilon:g}")
+
+
+def count(call: Call) -> int:
+    """Values a channel's batch statistics are over."""
+    shape = call.facts["shape"]
+    return prod(shape) // shape[1] if len(shape) > 1 else 1

@@ -1,0 +1,158 @@
+"""What outputs can't show: decay, epsilon, rates of dropout, weight decay, the optimizers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from compare.pair.causes.trial import path
+from compare.pair.mapping import Map
+from compare.pair.partners import Partner
+from compare.pair.records import Call, Seen
+
+
+@dataclass
+class Fact:
+    """A setting in which the two differ.
+
+    Attributes:
+        cause: in the verdict's words.
+        text: what it is in both.
+        code: the line that makes PyTorch's equal.
+    """
+
+    cause: str
+    keras: str
+    torch: str
+    text: str
+    code: str = ""
+
+
+def close(a: Any, b: Any) -> bool:
+    """Whether two settings are the same; one of them may have been kept in float32."""
+    if isinstance(a, (int, float)) and isinstance(b, (int, float)):
+        return bool(np.isclose(a, b, rtol=1e-6, atol=1e-15))
+    if isinstance(a, list) and isinstance(b, list) and len(a) == len(b):
+        return all(close(x, y) for x, y in zip(a, b, strict=True))
+    return bool(a == b)
+
+
+def norms(pairs: list[Partner]) -> list[Fact]:
+    """Decay and epsilon of normalisations that both models call."""
+    found = []
+    for pair in pairs:
+        ours, theirs = pair.keras.facts, pair.torch.facts
+        if (
+            "epsilon" in ours
+            and isinstance(theirs.get("eps"), float)
+            and not close(ours["epsilon"], theirs["eps"])
+        ):
+            text = f"epsilon is {ours['epsilon']:g} in Keras and {theirs['eps']:g} in PyTorch"
+            found.append(
+                Fact(
+                    "epsilon",
+                    pair.keras.owner,
+                    pair.torch.place,
+                    text,
+                    f"{path(pair.torch.place)}.eps = {ours['epsilon']:g}",
+                )
+            )
+        if (
+            pair.keras.kind != "batch_norm"
+            or pair.torch.kind != "batch_norm"
+            or not ours.get("trainable", True)
+        ):
+            continue
+        if theirs.get("cumulative"):
+            text = f"Keras keeps {ours['decay']:g} of the moving statistics, PyTorch averages all batches"
+        else:
+            kept = 1 - theirs.get("momentum", 0.1)
+            if np.isclose(ours["decay"], kept, rtol=1e-6, atol=1e-9):
+                continue
+            text = f"Keras keeps {ours['decay']:g} of the moving statistics, PyTorch {kept:g}"
+        code = f"{path(pair.torch.place)}.momentum = {1 - ours['decay']:g}"
+        found.append(Fact("decay", pair.keras.owner, pair.torch.place, text, code))
+    return found
+
+
+def rates(keras: Seen, torch: Seen) -> list[Fact]:
+    """Rates of the dropout that is really called, in the order of calls."""
+    ours = [(call, rate) for call in keras.calls if (rate := _rate(call)) > 0]
+    theirs = [(call, rate) for call in torch.calls if (rate := _rate(call)) > 0]
+    if [round(rate, 9) for _, rate in ours] == [round(rate, 9) for _, rate in theirs]:
+        return []
+    for n, (call, rate) in enumerate(ours):
+        other, own = theirs[n] if n < len(theirs) else (None, 0.0)
+        if not close(rate, own):
+            place = other.place if other is not None else ""
+            text = f"the rate is {rate:g} in Keras and {own:g} in PyTorch"
+            code = f"{path(place)}.p = {rate:g}" if place else f"x = F.dropout(x, {rate:g}, self.training)"
+            return [Fact("dropout-rate", call.owner, place, text, code)]
+    call, rate = theirs[len(ours)]
+    before = _before(keras, torch, call)
+    text = f"PyTorch drops {rate:g} at {call.place}, Keras nothing"
+    return [Fact("dropout-rate", before, call.place, text, f"{path(call.place)}.p = 0.0")]
+
+
+def _rate(call: Call) -> float:
+    if call.kind == "attention":
+        return float(call.facts.get("dropout_p") or 0.0)
+    if call.kind in ("lstm", "gru", "rnn"):
+        stacked = (call.facts.get("num_layers") or 1) > 1
+        return float(
+            call.facts.get("rate", 0.0) or (call.facts.get("dropout", 0.0) if stacked else 0.0) or 0.0
+        )
+    if call.kind in ("dropout", "noise"):
+        return float(call.facts.get("rate", call.facts.get("p", 0.5)) or 0.0)
+    return 0.0
+
+
+def _before(keras: Seen, torch: Seen, call: Call) -> str:
+    """Keras's layer at about the place of one of PyTorch's calls."""
+    share = call.index / max(len(torch.calls), 1)
+    return keras.calls[min(int(share * len(keras.calls)), len(keras.calls) - 1)].owner if keras.calls else ""
+
+
+def decays(found: Map, keras: dict[str, float], torch: dict[str, float] | None) -> list[Fact]:
+    """Weight decay, array by array.
+
+    Args:
+        keras, torch: array -> factor; None where PyTorch's optimizer isn't known.
+    """
+    for binding in found.bindings:
+        ours = keras.get(binding.keras, 0.0)
+        theirs = (torch or {}).get(binding.torch, 0.0)
+        if not close(ours, theirs):
+            text = f"{binding.keras} is decayed with {ours:g} in Keras, {binding.torch} with {theirs:g} in PyTorch"
+            code = f"{{'params': [{path(binding.torch)}], 'weight_decay': {ours:g}}}  # a group of the optimizer's"
+            return [Fact("weight-decay", binding.keras_place, binding.torch_place, text, code)]
+    return []
+
+
+def optimizers(keras: dict[str, Any], torch: dict[str, Any]) -> list[Fact]:
+    """Settings of both optimizers; weight decay is compared array by array."""
+    pairs = [
+        (key, keras.get(key), torch.get(key))
+        for key in dict.fromkeys([*keras, *torch])
+        if key != "weight_decay"
+    ]
+    apart = [(key, a, b) for key, a, b in pairs if not close(_family(key, a), _family(key, b))]
+    if not apart:
+        return []
+    text = "; ".join(f"{key.replace('_', ' ')} is {a} in Keras and {b} in PyTorch" for key, a, b in apart)
+    names = {"learning_rate": "lr", "decays": "betas", "epsilon": "eps"}
+    given = ", ".join(f"{names.get(key, key)}={a}" for key, a, _ in apart if key != "kind")
+    code = f"torch.optim.{_named(keras['kind'])}(model.parameters(){', ' + given if given else ''})"
+    return [Fact("optimizer", "", "", text, code)]
+
+
+def _family(key: str, value: Any) -> Any:
+    if key in ("nesterov", "amsgrad"):
+        return bool(value)
+    return value
+
+
+def _named(kind: str) -> str:
+    return {"adam": "Adam", "adamw": "AdamW", "sgd": "SGD", "rmsprop": "RMSprop"}.get(kind, kind)

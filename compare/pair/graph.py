@@ -1,0 +1,202 @@
+"""The calls that read arrays, as a graph of their own, the same for both frameworks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from compare.pair.records import Call, Held, Seen, Slot
+
+# kinds that stand for one another in a port
+CLASSES = {
+    "dense": "linear", "conv": "linear", "depthwise_conv": "linear", "conv_transpose": "transposed",
+    "batch_norm": "batch norm", "layer_norm": "norm", "group_norm": "norm", "rms_norm": "norm",
+    "instance_norm": "norm", "embedding": "embedding", "lstm": "lstm", "gru": "gru", "rnn": "rnn",
+}  # fmt: skip
+STANDARD = ("Linear", "Conv", "Embedding", "LSTM", "GRU", "RNN", "Norm", "MultiheadAttention", "PReLU")
+
+
+@dataclass
+class Op:
+    """All calls that read the same arrays.
+
+    Attributes:
+        slots: role -> the array as it is read.
+        calls: in forward order.
+        label: what a partner must share.
+    """
+
+    number: int
+    kind: str
+    place: str
+    slots: dict[str, Slot]
+    calls: list[Call]
+    facts: dict[str, Any]
+    label: tuple = ()
+    before: set[int] = field(default_factory=set)
+    after: set[int] = field(default_factory=set)
+
+    @property
+    def owner(self) -> str:
+        """The layer that a person would name."""
+        return self.calls[0].owner
+
+    @property
+    def family(self) -> str:
+        """Kinds that stand for one another in a port."""
+        return CLASSES.get(self.kind, "array")
+
+
+def ops(run: Seen, arrays: dict[str, Held], keras: bool) -> list[Op]:
+    """Gather the calls that read arrays, and which follow on which."""
+    found: list[Op] = []
+    by_arrays: dict[tuple, Op] = {}
+    sources: dict[str, set[int]] = {name: set() for name in run.inputs}
+    for call in run.calls:
+        before = set().union(*(sources.get(value, set()) for value in call.inputs))
+        for kind, place, slots, facts in _read(call, arrays, keras):
+            key = (kind, *sorted((slot.name, _mark(slot.index)) for slot in slots.values()))
+            op = by_arrays.get(key)
+            if op is None:
+                op = Op(len(found), kind, place, slots, [], facts)
+                op.label = label(op)
+                found.append(op)
+                by_arrays[key] = op
+            op.calls.append(call)
+            op.before |= before - {op.number}
+            before = {op.number}
+        for value in call.outputs:
+            sources[value] = before
+    for op in found:
+        for number in op.before:
+            found[number].after.add(op.number)
+    return found
+
+
+def _mark(index: Any) -> Any:
+    return index.tobytes() if isinstance(index, np.ndarray) else str(index)
+
+
+def _read(call: Call, arrays: dict[str, Held], keras: bool) -> list[tuple[str, str, dict[str, Slot], dict]]:
+    """The parts of a call that read arrays: one for most, one a layer for a stack of recurrent ones."""
+    if not call.slots:
+        return []
+    if keras:
+        return _keras_parts(call)
+    if call.kind in ("lstm", "gru", "rnn"):
+        return _stacked(call)
+    slots, kind = _conventional(call, arrays)
+    facts = call.facts
+    if call.kind == "matmul":
+        own = not any(arrays[slot.name].kind.startswith(STANDARD) for slot in call.slots)
+        facts = {**facts, "rows_are_inputs": own and _rows_are_inputs(call)}
+    return [(kind, call.place, slots, facts)]
+
+
+def _rows_are_inputs(call: Call) -> bool:
+    """Whether a product reads a matrix as (in, out): ``x @ w`` does, ``w @ x`` doesn't."""
+    equation = call.facts.get("equation")
+    if not isinstance(equation, str) or "->" not in equation:
+        return call.slots[0].role != "input"
+    terms, result = equation.replace(" ", "").split("->")
+    term = terms.split(",")[-1 if call.slots[0].role == "other" else 0]
+    return term[-1] in result
+
+
+def _keras_parts(call: Call) -> list[tuple[str, str, dict[str, Slot], dict]]:
+    slots = {slot.role: slot for slot in call.slots}
+    if call.kind != "separable_conv":
+        return [(call.kind, call.place, slots, call.facts)]
+    first = {"kernel": slots["depthwise_kernel"]}
+    second = {"kernel": slots["pointwise_kernel"], **{r: s for r, s in slots.items() if r == "bias"}}
+    return [("depthwise_conv", call.place, first, call.facts), ("conv", call.place, second, call.facts)]
+
+
+def _stacked(call: Call) -> list[tuple[str, str, dict[str, Slot], dict]]:
+    """PyTorch's recurrent stack, layer by layer; a cell is one layer."""
+    if call.facts.get("cell"):
+        names = {
+            "weight_ih": "kernel",
+            "weight_hh": "recurrent_kernel",
+            "bias_ih": "bias",
+            "bias_hh": "second_bias",
+        }
+        return [
+            (call.kind, call.place, {names[s.role]: s for s in call.slots if s.role in names}, call.facts)
+        ]
+    each = 4 if call.facts.get("has_biases", True) else 2
+    directions = 2 if call.facts.get("bidirectional") else 1
+    roles = ("kernel", "recurrent_kernel", "bias", "second_bias")[:each]
+    params = [slot for slot in call.slots if slot.role.startswith("params")]
+    parts = []
+    for start in range(0, len(params), each * directions):
+        slots = {}
+        for n, slot in enumerate(params[start : start + each * directions]):
+            side = ("forward_", "backward_")[n // each] if directions == 2 else ""
+            slots[side + roles[n % each]] = slot
+        layer = start // (each * directions)
+        parts.append((call.kind, call.place, slots, {**call.facts, "layer": layer, "directions": directions}))
+    return parts
+
+
+def _conventional(call: Call, arrays: dict[str, Held]) -> tuple[dict[str, Slot], str]:
+    """An array of a standard module is laid out as that module has it, however it is read here."""
+    slots, kind = {}, call.kind
+    for slot in call.slots:
+        holder = arrays[slot.name].kind
+        role = slot.role
+        if call.kind == "matmul":
+            role, kind = "kernel", "dense"
+        whole = isinstance(slot.index, np.ndarray) and slot.index.size == prod(arrays[slot.name].shape)
+        if whole and holder.startswith(STANDARD):
+            slot = Slot(role, slot.name, arrays[slot.name].shape)
+        slots[role] = Slot(role, slot.name, slot.shape, slot.index)
+    if kind not in CLASSES and kind != "prelu":
+        kind = "custom"
+    return slots, kind
+
+
+def label(op: Op) -> tuple:
+    """What two operations must share to be partners: the family and the sizes of the array that makes it."""
+    family = op.family
+    if family in ("lstm", "gru", "rnn"):
+        kernel = op.slots.get("kernel") or op.slots.get("forward_kernel")
+        assert kernel is not None
+        return (family, tuple(sorted(kernel.shape)), op.facts.get("directions", 1))
+    main = next(
+        (op.slots[role] for role in ("kernel", "embeddings", "mean", "gamma", "beta") if role in op.slots),
+        None,
+    )
+    if main is None:
+        return (family, prod(next(iter(op.slots.values())).shape))
+    if family in ("norm", "batch norm"):
+        return (family, prod(main.shape))
+    if op.facts.get("in_axes"):
+        return (family, tuple(sorted(size for size in _matrix(op, main) if size > 1)))
+    return (family, tuple(sorted(size for size in main.shape if size > 1)))
+
+
+def _matrix(op: Op, kernel: Slot) -> tuple[int, int]:
+    ins = op.facts["in_axes"]
+    n = prod(kernel.shape[axis] for axis in ins)
+    return n, prod(kernel.shape) // n
+
+
+def colours(graph: list[Op], depth: int, towards: str) -> np.ndarray:
+    """For each operation what it has upstream (``before``) or downstream (``after``), step by step.
+
+    Returns:
+        int64 ``(operations, depth + 1)``: equal where the neighbourhood to that depth is.
+    """
+    current = [hash(op.label) for op in graph]
+    table = [current]
+    for _ in range(depth):
+        current = [
+            hash((op.label, tuple(sorted(current[number] for number in getattr(op, towards)))))
+            for op in graph
+        ]
+        table.append(current)
+    return np.array(table, np.int64).T.reshape(len(graph), depth + 1)

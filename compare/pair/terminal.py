@@ -1,0 +1,65 @@
+"""The map and the verdict in the terminal."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+from rich.tree import Tree
+
+from compare.pair.mapping import Map
+from compare.pair.proof import STAGES, Outcome
+from compare.parity.terminal import STYLES, figure
+
+
+def print_map(found: Map, console: Console) -> None:
+    """Print a table of arrays, and what is left."""
+    table = Table("Keras", "PyTorch", "layout", "why")
+    for binding in found.bindings:
+        part = "" if binding.part is None else f" (part of {binding.part.size})"
+        table.add_row(binding.keras, binding.torch + part, binding.layout.name, binding.why)
+    console.print(table)
+    print_left(found, console)
+
+
+def print_left(found: Map, console: Console) -> None:
+    """Print arrays without a partner, each with the reason."""
+    names = {"keras": "Keras", "torch": "PyTorch"}
+    for one in found.left:
+        line = f"left in {names[one.side]}: {one.name}: {one.reason}"
+        if one.candidates:
+            line += f"; it could be {', '.join(one.candidates)}"
+        console.print(Text(line, style="yellow" if one.cause or one.candidates else ""))
+
+
+def print_outcome(outcome: Outcome, console: Console) -> None:
+    """Print the stages as a tree, and the verdict."""
+    tree = Tree(Text("Keras and PyTorch", style="bold"))
+    for stage in outcome.stages:
+        head = Text(f"{STAGES[stage.name]:32} ")
+        head.append(f"{stage.verdict:10}", style=STYLES[stage.verdict])
+        if stage.worst is not None:
+            head.append(f" {figure(stage.worst)}")
+        branch = tree.add(head)
+        for note in stage.notes[:8]:
+            branch.add(Text(note))
+    console.print(tree)
+    print_left(outcome.map, console)
+    for note in outcome.notes:
+        console.print(Text(note))
+    for line in sentences(outcome):
+        console.print(Text(line, style="bold"))
+
+
+def sentences(outcome: Outcome) -> list[str]:
+    """The verdict in words, and the line that mends."""
+    if outcome.verdict == "unmapped":
+        return ["unmapped: write what can't be decided into a file and give it with --map"]
+    first = outcome.first
+    if first is None:
+        return ["same: both compute and train the same function"]
+    place = f"{first['keras'] or 'the optimizer'} ({first['torch'] or 'PyTorch has nothing there'})"
+    lines = [f"differs at {STAGES[first['stage']]}, {place}: {first['cause']}: {first['text']}"]
+    if first["code"]:
+        lines.append(f"to mend it: {first['code']}")
+    return lines

@@ -1,0 +1,334 @@
+"""Every call of a forward pass, whoever's model it is: layers and operations, in order, with what goes in and out.
+
+The same words for both frameworks: a call has a kind, a place, values that go in and come out, arrays and facts.
+"""
+
+from contextlib import contextmanager
+
+import keras
+import numpy as np
+from keras import tree
+
+from . import kinds
+
+
+def arrays(model):
+    """A model's floating-point arrays, parameters and moving statistics.
+
+    Returns:
+        name -> facts: ``shape``, ``trains``, ``alias`` (always None), ``kind`` of the layer that holds it.
+    """
+    return {
+        name: {
+            "shape": list(weight.shape),
+            "trains": bool(weight.trainable) and any(weight is one for one in model.trainable_variables),
+            "alias": None,
+            "kind": kind,
+            "own": weight.name,
+        }
+        for name, (weight, kind) in variables(model).items()
+    }
+
+
+def variables(model):
+    """name -> the variable and the type of the layer that holds it."""
+    found, seen = {}, set()
+    for path, layer in paths(model).values():
+        for one in kinds.arrays(layer, path):
+            if id(one["variable"]) not in seen:
+                seen.add(id(one["variable"]))
+                found[one["name"]] = (one["variable"], type(layer).__name__)
+    return found
+
+
+def paths(model):
+    """id of a layer -> its path in the model and itself, in the model's order; leaves are not looked into."""
+    found, used = {id(model): ("", model)}, set()
+
+    def walk(layer, prefix):
+        for part in layer._flatten_layers(include_self=False, recursive=False):
+            if id(part) in found:
+                continue
+            path = f"{prefix}{part.name}"
+            while path in used:
+                path += "'"
+            used.add(path)
+            found[id(part)] = (path, part)
+            if not is_leaf(part):
+                walk(part, f"{path}/")
+
+    walk(model, "")
+    return found
+
+
+def is_leaf(layer):
+    """Whether a layer is one step of a pass: it holds no others, or they are its own business."""
+    return isinstance(layer, kinds.LEAVES) or not layer._flatten_layers(include_self=False, recursive=False)
+
+
+def observe(model, inputs, training=False, edits=(), values=True):
+    """Run a model and record each call of a layer or operation; leave its state as it was.
+
+    Args:
+        model: a model.
+        inputs: a list of arrays, as the model takes them.
+        training: whether layers behave as in training; dropout and other noise are off in any case.
+        edits: none; it is PyTorch's side that a cause is tried on.
+        values: whether to keep what goes in and out.
+
+    Returns:
+        ``calls``, ``inputs``, ``outputs`` (names of values), ``values`` (name -> array) and ``error``: why the pass
+        ended early, or None.
+    """
+    tensors = [tensor(array) for array in inputs]
+    watch = _Watch(model, values)
+    with kept(model), quiet(model):
+        names = [watch.name(x) for x in tensors]
+        with watch.attached():
+            outputs = model(tensors if len(tensors) > 1 else tensors[0], training=training)
+        found = [watch.name(x) for x in tree.flatten(outputs)]
+    return {"calls": watch.calls, "inputs": names, "outputs": found, "values": watch.values, "error": None}
+
+
+class _Watch:
+    """Sees every call of a layer or operation and writes down what it sees."""
+
+    def __init__(self, model, values):
+        self.keep = values
+        self.calls, self.values, self.held, self.names = [], {}, [], {}
+        self.paths = paths(model)
+        held = [(path, layer) for path, layer in self.paths.values() if not is_leaf(layer)]
+        self.own, self.read = {path: kinds.arrays(layer, path) for path, layer in held}, set()
+        self.scopes, self.inside = [("", "Model", [])], False
+
+    @contextmanager
+    def attached(self):
+        """Follow which layer is at work."""
+        original = keras.Operation.__call__
+        watch = self
+
+        def call(operation, *args, **kwargs):
+            return watch.seen(original, operation, args, kwargs)
+
+        keras.Operation.__call__ = call
+        try:
+            yield
+        finally:
+            keras.Operation.__call__ = original
+
+    def name(self, value):
+        """Give a value a name, and keep a copy."""
+        if id(value) in self.names:
+            return self.names[id(value)]
+        name = f"k{len(self.held)}"
+        self.held.append(value)
+        self.names[id(value)] = name
+        if self.keep:
+            self.values[name] = np.array(keras.ops.convert_to_numpy(value))
+        return name
+
+    def _result(self, value, incoming):
+        """The name of a result; one that is handed through unchanged gets a new name."""
+        if self.names.get(id(value)) in incoming:
+            del self.names[id(value)]
+        return self.name(value)
+
+    def seen(self, original, operation, args, kwargs):
+        if self.inside or any(isinstance(x, keras.KerasTensor) for x in tree.flatten((args, kwargs))):
+            return original(operation, *args, **kwargs)
+        if isinstance(operation, keras.layers.InputLayer):
+            return original(operation, *args, **kwargs)
+        if isinstance(operation, keras.layers.Layer) and not is_leaf(operation):
+            return self._composite(original, operation, args, kwargs)
+        return self._leaf(original, operation, args, kwargs)
+
+    def _composite(self, original, layer, args, kwargs):
+        path = self.paths.get(id(layer), (self.scopes[-1][0], None))[0]
+        incoming = self._incoming(args, kwargs)
+        scope = (path, type(layer).__name__, list(incoming))
+        self.scopes.append(scope)
+        try:
+            outputs = original(layer, *args, **kwargs)
+        finally:
+            self.scopes.pop()
+        for value in tree.flatten(outputs):
+            if _is_tensor(value):
+                self.scopes[-1][2].append(self._known(value, scope))
+        return outputs
+
+    def _leaf(self, original, layer, args, kwargs):
+        incoming = self._incoming(args, kwargs)
+        fused = []
+        self.inside = True
+        try:
+            with _activation_seen(layer, fused):
+                outputs = original(layer, *args, **kwargs)
+        finally:
+            self.inside = False
+        results = [x for x in tree.flatten(outputs) if _is_tensor(x)]
+        self._write(layer, incoming, results, fused)
+        return outputs
+
+    def _incoming(self, args, kwargs):
+        kwargs = {key: value for key, value in kwargs.items() if "mask" not in key}
+        return [self._known(x, self.scopes[-1]) for x in tree.flatten((args, kwargs)) if _is_tensor(x)]
+
+    def _known(self, value, scope):
+        """The name of a value; one that no call gave was computed in between, from what the scope has had."""
+        if id(value) in self.names:
+            return self.names[id(value)]
+        array = np.array(keras.ops.convert_to_numpy(value))
+        for name in self.values:
+            if self.values[name].shape == array.shape and np.array_equal(self.values[name], array):
+                self.held.append(value)
+                self.names[id(value)] = name
+                return name
+        name = self.name(value)
+        kind = "attention" if scope[1] in ("MultiHeadAttention", "GroupedQueryAttention") else "between"
+        facts = {"shape": list(array.shape), "type": scope[1]}
+        sources = list(dict.fromkeys(scope[2]))
+        if sources:
+            own = [] if scope[0] in self.read else self.own.get(scope[0], [])
+            self.read.add(scope[0])
+            self._append(kind, scope[0], sources, [name], _plain(own), facts)
+        return name
+
+    def _write(self, layer, incoming, results, fused):
+        path = self.paths.get(id(layer), (f"{self.scopes[-1][0]}/{layer.name}".strip("/"), None))[0]
+        shapes = [list(self.values[n].shape) if n in self.values else [] for n in incoming]
+        out = results[0].shape if results else []
+        kind, facts = kinds.describe(layer, shapes, [int(size) for size in out])
+        facts |= {"trains": getattr(layer, "trainable", True), "scope": self.scopes[-1][1]}
+        used = _plain(kinds.arrays(layer, path))
+        if isinstance(layer, keras.layers.Layer):
+            facts["penalty"] = _penalties(layer)
+        if fused and fused[0][1] != "linear":
+            before, name, options, _after = fused[0]
+            middle = self.name(before)
+            self._append(
+                kind, path, incoming, [middle], used, {**facts, "shape": [int(s) for s in before.shape]}
+            )
+            self._append(
+                name,
+                path,
+                [middle],
+                [self.name(x) for x in results],
+                [],
+                {**options, "fused": True, "shape": facts["shape"]},
+            )
+        else:
+            self._append(kind, path, incoming, [self._result(x, incoming) for x in results], used, facts)
+        self.scopes[-1][2].extend(self.names[id(x)] for x in results)
+
+    def _append(self, kind, place, inputs, outputs, used, facts):
+        owner = next(
+            (
+                path
+                for path, kind_, _ in reversed(self.scopes)
+                if kind_ in ("MultiHeadAttention", "GroupedQueryAttention")
+            ),
+            place,
+        )
+        self.calls.append(
+            {
+                "index": len(self.calls),
+                "kind": kind,
+                "place": place,
+                "owner": owner,
+                "type": facts.get("type", ""),
+                "inputs": inputs,
+                "outputs": outputs,
+                "arrays": [{**one, "index": None} for one in used],
+                "facts": facts,
+            }
+        )
+
+
+@contextmanager
+def _activation_seen(layer, fused):
+    """Record what goes into a layer's own activation and what comes out."""
+    own = getattr(layer, "activation", None)
+    skip = not isinstance(layer, keras.layers.Layer) or isinstance(
+        layer, (keras.layers.Activation, *kinds.LEAVES)
+    )
+    if skip or not callable(own):
+        yield
+        return
+    name, options = kinds.activation(own)
+
+    def record(x, *args, **kwargs):
+        y = own(x, *args, **kwargs)
+        fused.append((x, name, options, y))
+        return y
+
+    object.__setattr__(layer, "activation", record)
+    try:
+        yield
+    finally:
+        object.__setattr__(layer, "activation", own)
+
+
+@contextmanager
+def quiet(model):
+    """Switch off dropout and other noise, whatever the mode."""
+    changed = []
+    for _, layer in paths(model).values():
+        cell = getattr(layer, "cell", None)
+        for owner in (
+            layer,
+            cell,
+            *(getattr(layer, side, None) for side in ("forward_layer", "backward_layer")),
+        ):
+            for key in ("rate", "stddev", "dropout", "recurrent_dropout", "drop_path_rate", "_dropout"):
+                value = vars(owner).get(key) if owner is not None and hasattr(owner, "__dict__") else None
+                if isinstance(value, float) and value:
+                    changed.append((owner, key, value))
+                    object.__setattr__(owner, f"own_{key}", value)
+                    object.__setattr__(owner, key, 0.0)
+    try:
+        yield
+    finally:
+        for owner, key, value in changed:
+            object.__setattr__(owner, key, value)
+            object.__delattr__(owner, f"own_{key}")
+
+
+@contextmanager
+def kept(model):
+    """Put arrays back at the end."""
+    state = [
+        (v, np.array(keras.ops.convert_to_numpy(v.value)))
+        for v in model.variables
+        if "string" not in str(v.dtype)
+    ]
+    try:
+        yield
+    finally:
+        for variable, before in state:
+            variable.assign(before)
+
+
+def tensor(array):
+    """Copy an array to a tensor, floating-point ones in the default type."""
+    array = np.asarray(array)
+    return keras.ops.convert_to_tensor(
+        array.astype(keras.config.floatx()) if array.dtype.kind == "f" else array
+    )
+
+
+def _plain(used):
+    return [{key: value for key, value in one.items() if key != "variable"} for one in used]
+
+
+def _is_tensor(value):
+    return hasattr(value, "shape") and hasattr(value, "dtype") and not isinstance(value, keras.Variable)
+
+
+def _penalties(layer):
+    """Factors of L2 (and L1) by the array's name that they are on."""
+    found = {}
+    for key, value in vars(layer).items():
+        if key.endswith("_regularizer") and value is not None:
+            l1, l2 = (float(getattr(value, name, 0.0) or 0.0) for name in ("l1", "l2"))
+            found[key.removesuffix("_regularizer")] = [l1, l2]
+    return found

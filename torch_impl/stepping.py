@@ -1,0 +1,174 @@
+"""Training steps of any model, on inputs and targets that both frameworks are given."""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from . import observing, optimizers
+
+
+class Steps:
+    """A model in training; dropout and other noise are off.
+
+    Args:
+        model: a module.
+        optimizer: settings: ``kind`` (of `optimizers.NAMES`), ``learning_rate`` and what else it has.
+        loss: ``kind``, one of `LOSSES`, and ``logits``.
+        head: what turns logits into probabilities at the end and is left out: indices of calls; none if None.
+        edits: changes of single calls, as `observing.observe` takes them.
+        axes: of each output, in Keras's order.
+    """
+
+    def __init__(self, model, optimizer, loss, head=None, edits=(), axes=None):
+        self.model, self.loss, self.axes = model, loss, axes
+        self.edits = [*edits, *({"call": call, "do": "identity"} for call in head or ())]
+        self.parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
+        self.optimizer = make(optimizer, self.parameters)
+        self.coupled = optimizer.get("coupled", {})
+
+    def step(self, inputs, targets):
+        """Take one step.
+
+        Returns:
+            The loss before it, its penalty's part, and the gradients by name.
+        """
+        observing.mode(self.model, True)
+        self.optimizer.zero_grad()
+        for parameter in self.model.parameters():
+            parameter.grad = None
+        loss = self._loss(inputs, targets)
+        loss.backward()
+        gradients = {n: p.grad.numpy().copy() for n, p in self.parameters.items() if p.grad is not None}
+        with torch.no_grad():
+            for name, factor in self.coupled.items():
+                if name in gradients:
+                    self.parameters[name].grad.add_(self.parameters[name], alpha=float(np.float32(factor)))
+        self.optimizer.step()
+        return float(loss.detach()), 0.0, gradients
+
+    @torch.no_grad()
+    def evaluate(self, inputs, targets):
+        """Loss and outputs in inference mode."""
+        observing.mode(self.model, False)
+        loss = self._loss(inputs, targets)
+        return float(loss), [x.numpy().copy() for x in self.outputs]
+
+    def to_arrays(self):
+        """Copy all arrays of the model."""
+        return arrays(self.model)
+
+    def _loss(self, inputs, targets):
+        tensors = [observing.tensor(x) for x in inputs]
+        watch = observing.Watch(self.model, self.edits, values=False)
+        with watch.attached():
+            for x in tensors:
+                watch.live(x)
+            with watch:
+                outputs = observing.flat(self.model(*tensors))
+        outputs = outputs[: len(targets)]
+        if self.axes:
+            outputs = [
+                x if order is None else x.permute(order) for x, order in zip(outputs, self.axes, strict=True)
+            ]
+        self.outputs = [x.detach() for x in outputs]
+        return sum(loss(x, observing.tensor(y), self.loss) for x, y in zip(outputs, targets, strict=True))
+
+
+def loss(outputs, targets, settings):
+    """The mean loss over a batch.
+
+    Args:
+        outputs, targets: ``(N, ..., C)``; targets are one-hot or numbers.
+        settings: ``kind`` is ``crossentropy``, ``binary``, ``mse`` or ``mae``; ``logits`` says what outputs are.
+    """
+    targets = targets.reshape(outputs.shape)
+    kind, smoothing = settings["kind"], settings.get("smoothing", 0.0)
+    if kind == "crossentropy":
+        targets = targets * (1 - smoothing) + smoothing / outputs.shape[-1]
+        logs = (
+            F.log_softmax(outputs, -1)
+            if settings["logits"]
+            else (outputs / outputs.sum(-1, keepdim=True)).log()
+        )
+        return -(targets * logs).sum(-1).mean()
+    if kind == "binary":
+        targets = targets * (1 - smoothing) + 0.5 * smoothing
+        if settings["logits"]:
+            return (outputs.clamp(min=0) - outputs * targets + torch.log1p(torch.exp(-outputs.abs()))).mean()
+        return -(targets * outputs.log() + (1 - targets) * (1 - outputs).log()).mean()
+    if kind == "mae":
+        return (outputs - targets).abs().mean()
+    return (outputs - targets).square().mean()
+
+
+def arrays(model):
+    """Copy a model's floating-point arrays: name -> array, in PyTorch's layout."""
+    state = observing.state(model)
+    return {name: value.detach().numpy().copy() for name, value in state.items() if value.is_floating_point()}
+
+
+def assign(model, values):
+    """Set arrays of a model to copies of ``values``."""
+    state = observing.state(model)
+    with torch.no_grad():
+        for name, value in values.items():
+            state[name].copy_(torch.from_numpy(np.ascontiguousarray(value)))
+
+
+def make(settings, parameters):
+    """Make the optimizer that computes as Keras's does.
+
+    Args:
+        settings: ``kind``, ``learning_rate``, and of ``momentum``, ``nesterov``, ``decays``, ``epsilon``,
+            ``weight_decay`` what it has; ``coupled`` (array -> twice the factor of its L2 penalty) is `Steps`'s.
+        parameters: name -> parameter.
+    """
+    kind, rate = settings["kind"], settings["learning_rate"]
+    if kind == "sgd":
+        return optimizers.KerasSGD(list(parameters.values()), rate, settings.get("momentum", 0.0))
+    if kind == "rmsprop":
+        alpha = settings.get("decays", [0.9])[0]
+        return optimizers.KerasRMSprop(list(parameters.values()), rate, alpha, settings.get("epsilon", 1e-7))
+    betas, epsilon = tuple(settings.get("decays", (0.9, 0.999))), settings.get("epsilon", 1e-7)
+    decay = settings.get("weight_decay", 0.0) if kind == "adamw" else 0.0
+    return optimizers.KerasAdam(list(parameters.values()), rate, betas, epsilon, decay)
+
+
+def configuration(optimizer):
+    """Read an optimizer's settings off it, in the words that `make` takes; ``kind`` is empty for an unknown one."""
+    group = optimizer.param_groups[0]
+    kind = type(optimizer).__name__.removeprefix("Keras").lower()
+    facts = {"kind": kind, "learning_rate": group["lr"], "weight_decay": group.get("weight_decay", 0.0)}
+    if kind == "sgd":
+        return {**facts, "momentum": group["momentum"], "nesterov": group.get("nesterov", False)}
+    if kind in ("adam", "adamw"):
+        return {
+            **facts,
+            "decays": list(group["betas"]),
+            "epsilon": group["eps"],
+            "amsgrad": group.get("amsgrad", False),
+        }
+    if kind == "rmsprop":
+        return {
+            **facts,
+            "decays": [group["alpha"]],
+            "epsilon": group["eps"],
+            "momentum": group.get("momentum", 0.0),
+        }
+    return {**facts, "kind": kind}
+
+
+def decayed(model, optimizer):
+    """array -> its factor of weight decay, for a person's own optimizer."""
+    names = {id(p): name for name, p in model.named_parameters()}
+    return {
+        names[id(p)]: float(group.get("weight_decay", 0.0))
+        for group in optimizer.param_groups
+        for p in group["params"]
+        if id(p) in names
+    }
+
+
+def penalties(model):
+    """array -> twice the factor of its L2 penalty: a module has none."""
+    return {}
