@@ -21,11 +21,19 @@ CHUNK = 64  # files a task of the thread pool: a future for each of 100,000 file
 
 
 class File(NamedTuple):
-    """An image file: name relative to the data set's folder, class name, ``train`` / ``val`` / empty."""
+    """An image file.
+
+    Attributes:
+        name: relative to the data set's folder.
+        class_name: the class.
+        part: ``train``, ``val`` or empty.
+        group: images of one group are as good as copies of each other, so that a split keeps them together.
+    """
 
     name: str
     class_name: str
     part: str = ""
+    group: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +49,7 @@ class ImageData:
         classes: (negative, positive).
         labels: uint8 (N,), 1 = positive.
         split: uint8 (N,), 0 = train, 1 = val; None where the data isn't split already.
+        groups: int64 (N,), images that a split keeps together; None where each stands for itself.
         sha256: hex digest over labels, names and file contents.
         skipped: names of the unreadable files that were left out.
         cache: decoded images, a bounded amount.
@@ -52,6 +61,7 @@ class ImageData:
     classes: tuple[str, str]
     labels: np.ndarray
     split: np.ndarray | None
+    groups: np.ndarray | None
     sha256: str
     skipped: tuple[str, ...] = ()
     cache: Cache = field(default_factory=Cache, repr=False)
@@ -120,9 +130,10 @@ def assemble(
     classes = classes_of(name, files, positive)
     labels = np.array([classes.index(file.class_name) for file in files], np.uint8)
     split = np.array([file.part == "val" for file in files], np.uint8) if files[0].part else None
+    groups = np.array([file.group for file in files], np.int64) if files[0].group is not None else None
     names = tuple(file.name for file in files)
     digest = sha256(names, labels, (digests[name] for name in names))
-    return ImageData(name, root, names, classes, labels, split, digest, tuple(problems))
+    return ImageData(name, root, names, classes, labels, split, groups, digest, tuple(problems))
 
 
 def classes_of(name: str, files: Sequence[File], positive: str | None) -> tuple[str, str]:

@@ -8,10 +8,14 @@ from compare.data.dataset import ImageData
 from compare.spec import InputError
 
 VAL_SHARE = 0.2
+DRAWS = 100  # of groups: the draw whose classes come nearest to `VAL_SHARE` is taken
 
 
 def split(data: ImageData, seed: int, images: int | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Split a data set 80/20 in each class, or as its folder is split already.
+
+    Images of one group (cells of one solar module) stay together, since a validation on images that are nearly
+    copies of the training images flatters; the classes are then near 80/20.
 
     Args:
         data: the data set.
@@ -28,7 +32,10 @@ def split(data: ImageData, seed: int, images: int | None = None) -> tuple[np.nda
     """
     rng = np.random.Generator(np.random.PCG64(seed))
     order = rng.permutation(len(data))
-    part = in_val(data, order)[order] if data.split is None else data.split[order]
+    part = data.split
+    if part is None:
+        part = in_val(data, order) if data.groups is None else groups_in_val(data.labels, data.groups, rng)
+    part = part[order]
     train, val = order[part == 0], order[part == 1]
     if images is not None:
         train = subset(train, data.labels, images)
@@ -47,6 +54,22 @@ def in_val(data: ImageData, order: np.ndarray) -> np.ndarray:
             )
         chosen[members[: max(1, round(VAL_SHARE * len(members)))]] = True
     return chosen
+
+
+def groups_in_val(labels: np.ndarray, groups: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Choose a fifth of the groups, and of `DRAWS` such choices the one that has nearest to a fifth of each class.
+
+    Returns:
+        bool (N,), True for the images of the chosen groups.
+    """
+    names = np.unique(groups)
+    count = max(1, round(VAL_SHARE * len(names)))
+    draws = [np.isin(groups, rng.choice(names, count, replace=False)) for _ in range(DRAWS)]
+
+    def distance(chosen: np.ndarray) -> float:
+        return max(abs(chosen[labels == label].mean() - VAL_SHARE) for label in np.unique(labels))
+
+    return min(draws, key=distance)
 
 
 def subset(indices: np.ndarray, labels: np.ndarray, count: int) -> np.ndarray:

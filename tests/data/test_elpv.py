@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from compare.data import elpv, load
+from compare.data import elpv, load, split
 from compare.spec import InputError
 from tests.support.image_files import pattern
 
@@ -37,6 +37,17 @@ def test_the_real_package():
     with Image.open(data.root / data.names[0]) as image:
         assert (image.size, image.mode) == ((300, 300), "L")
         np.testing.assert_array_equal(data.read(0, 300)[..., 1], np.asarray(image))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_next_to_no_cell_validates_beside_a_neighbour_that_trained(seed):
+    """Split cell by cell, 98 % of the validation cells would have a neighbour among the training cells."""
+    data = load("elpv")
+    train, val = (np.sort(part) for part in split(data, seed))
+    beside = np.isin(val - 1, train) | np.isin(val + 1, train)
+    assert beside.mean() < 0.04
+    assert 0.16 < len(val) / len(data) < 0.24
+    assert abs(data.labels[val].mean() - data.labels.mean()) < 0.06
 
 
 def test_a_probability_of_half_or_more_is_positive(package):

@@ -11,10 +11,10 @@ from compare.data import ImageData, split
 from compare.spec import InputError
 
 
-def data_of(labels, part=None) -> ImageData:
+def data_of(labels, part=None, groups=None) -> ImageData:
     labels = np.array(labels, np.uint8)
     names = tuple(f"{index}.png" for index in range(len(labels)))
-    return ImageData("some", Path(), names, ("no", "yes"), labels, part, "")
+    return ImageData("some", Path(), names, ("no", "yes"), labels, part, groups, "")
 
 
 @pytest.fixture
@@ -31,6 +31,19 @@ def test_a_fifth_of_each_class_validates(data):
     assert (train.dtype, val.dtype) == (np.int64, np.int64)
     assert (len(train), positives(data, train), len(val), positives(data, val)) == (800, 240, 200, 60)
     assert sorted([*train, *val]) == list(range(1000))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_images_of_one_group_stay_together(seed):
+    """Cells of one solar module are nearly copies of each other: none validates what another trained."""
+    rng = np.random.default_rng(7)
+    groups = np.repeat(np.arange(40), 50)
+    data = data_of(rng.random(2000) < rng.random(40)[groups], groups=groups)
+    train, val = split(data, seed)
+    assert not set(groups[train]) & set(groups[val])
+    assert sorted([*train, *val]) == list(range(2000))
+    for label in (0, 1):
+        assert 0.17 < (data.labels[val] == label).sum() / (data.labels == label).sum() < 0.23
 
 
 def test_the_seed_decides(data):
