@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from compare.cells import schedule, store
+from compare.cells import estimate, schedule, store
 from compare.cells.grid import Grid
 from compare.cells.progress import showing
 from compare.cells.releases import meanings
@@ -105,12 +105,12 @@ def _train(
     as_json: bool,
     console: Console,
 ) -> int:
-    done = len(grid.cells) - len(opened.unfinished)
-    _say(console, f"{opened.path}: {len(grid.cells)} cells, {done} of them finished already")
-    with showing(console, grid.cells, done) as on_event:
-        schedule.run_cells(
-            opened, Task(settings, Start.read(opened.path / store.WEIGHTS), data), jobs, on_event
-        )
+    left, start = opened.unfinished, Start.read(opened.path / store.WEIGHTS)
+    done = len(grid.cells) - len(left)
+    expected = estimate.sentence(left, settings, _steps(data, settings), start.width, min(jobs, cores()))
+    _say(console, f"{opened.path}: {len(grid.cells)} cells, {done} of them finished already; {expected}")
+    with showing(console, grid.cells, left) as on_event:
+        schedule.run_cells(opened, Task(settings, start, data), jobs, on_event)
     opened.write_tables()
 
     from compare.report.as_json import record
@@ -118,14 +118,22 @@ def _train(
     from compare.report.page import write_report
     from compare.report.terminal import print_results
 
-    left = load_run(opened.path)
+    found = load_run(opened.path)
     if as_json:
-        print(json.dumps({"run": str(opened.path), "tables": record(left.tables)}, indent=1))
+        print(json.dumps({"run": str(opened.path), "tables": record(found.tables)}, indent=1))
     else:
-        print_results(left.tables, Console())
-    report = write_report(left)
+        print_results(found.tables, Console())
+    report = write_report(found)
     _say(console if as_json else Console(), f"report: {report}")
     return int(not all(result.finished for result in opened.ended))
+
+
+def _steps(data: ImageData, settings: Settings) -> int:
+    """Training steps an epoch."""
+    from compare.data import Stream, split
+
+    parts = split(data, 0, settings.images)
+    return Stream(data, *parts, settings.image_size, settings.batch_size, 0, "caffe").steps
 
 
 def configuration(grid: Grid, settings: Settings, data: ImageData) -> dict:

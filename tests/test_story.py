@@ -7,32 +7,57 @@ from statistics import mean
 
 import pytest
 
+LAST = 3  # epochs that the story's own figures are means of
 POLICIES = ("frozen-batch-stats", "frozen", "features", "fine-tune")
 pytestmark = pytest.mark.slow  # 24 trainings
 
 
 @pytest.fixture(scope="module")
-def gaps(tmp_path_factory):
-    """(framework, policy, seed) -> evaluate minus fit on the same samples, averaged over the epochs, by metric."""
+def epochs(tmp_path_factory):
+    """(framework, policy, seed) -> rows of history.csv."""
     out = tmp_path_factory.mktemp("story") / "run"
-    command = [sys.executable, "-m", "compare", "run", "--backbone", "resnet50", "--weights", "pretext"]
+    command = [sys.executable, "-m", "compare", "run", "--backbone", "resnet50"]
     options = [f"--policy={policy}" for policy in POLICIES]
     run = subprocess.run([*command, *options, "--seeds", "3", "--explain", "nothing", "--out", str(out)])
     assert run.returncode == 0
-    return _gaps(out / "history.csv")
+    found = {}
+    for row in csv.DictReader((out / "history.csv").read_text().splitlines()):
+        found.setdefault((row["framework"], row["policy"], int(row["seed"])), []).append(row)
+    return found
 
 
-def _gaps(history):
-    epochs = {}
-    for row in csv.DictReader(history.read_text().splitlines()):
-        epochs.setdefault((row["framework"], row["policy"], int(row["seed"])), []).append(row)
+@pytest.fixture(scope="module")
+def gaps(epochs):
+    """(framework, policy, seed) -> evaluate minus fit on the same samples, averaged over the epochs, by metric."""
+    return {cell: _gap(rows) for cell, rows in epochs.items()}
+
+
+def _gap(rows):
     return {
-        cell: {
-            metric: mean(float(row[f"evaluate_{metric}"]) - float(row[f"fit_{metric}"]) for row in rows)
-            for metric in ("loss", "accuracy")
-        }
-        for cell, rows in epochs.items()
+        metric: mean(float(row[f"evaluate_{metric}"]) - float(row[f"fit_{metric}"]) for row in rows)
+        for metric in ("loss", "accuracy")
     }
+
+
+def _ratio(rows):
+    """Evaluate's loss over fit's, in the last epochs."""
+    return mean(float(row["evaluate_loss"]) for row in rows[-LAST:]) / mean(
+        float(row["fit_loss"]) for row in rows[-LAST:]
+    )
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_keras_ends_at_three_times_fits_loss_and_pytorch_beside_it(epochs, seed):
+    assert _ratio(epochs["keras", "fine-tune", seed]) >= 3
+    assert _ratio(epochs["torch", "fine-tune", seed]) <= 1.3
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("framework", ["keras", "torch"])
+def test_frozen_on_batch_statistics_ends_with_a_gap(epochs, framework, seed):
+    gap = _gap(epochs[framework, "frozen-batch-stats", seed][-LAST:])
+    assert gap["loss"] >= 0.15
+    assert gap["accuracy"] <= -0.12
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from compare.cells.estimate import cost, duration
 from compare.gap.records import CellResult, Ended, EpochDone, Event, Started, StepDone
 from compare.spec import Cell
 
 
 @contextmanager
-def showing(console: Console, cells: Sequence[Cell], done: int) -> Iterator[Callable[[Cell, Event], None]]:
+def showing(
+    console: Console, cells: Sequence[Cell], left: Sequence[Cell]
+) -> Iterator[Callable[[Cell, Event], None]]:
     """Show the events of cells that the yielded function is called with.
 
     Args:
         console: where; its being a terminal decides how.
         cells: all of the run's.
-        done: how many of them are finished already.
+        left: those of them that aren't finished already.
     """
-    lines = _Lines(console, cells, done)
+    lines = _Lines(console, cells, left)
     if not console.is_terminal:
         yield lines
         return
@@ -34,8 +38,9 @@ def showing(console: Console, cells: Sequence[Cell], done: int) -> Iterator[Call
 class _Lines:
     """A plain line for every epoch and for every cell that ends."""
 
-    def __init__(self, console: Console, cells: Sequence[Cell], done: int) -> None:
-        self.console, self.done, self.total = console, done, len(cells)
+    def __init__(self, console: Console, cells: Sequence[Cell], left: Sequence[Cell]) -> None:
+        self.console, self.left, self.total = console, list(left), len(cells)
+        self.began, self.work = time.monotonic(), sum(map(cost, left))
         self.several = [name for name in ("numerics", "seed") if len({getattr(c, name) for c in cells}) > 1]
 
     def __call__(self, cell: Cell, event: Event) -> None:
@@ -46,12 +51,21 @@ class _Lines:
             self.end(cell, event.result)
 
     def end(self, cell: Cell, result: CellResult) -> None:
-        self.done += 1
+        self.left.remove(cell)
         ended = result.ending
         if result.history:
             last = result.history[-1]
             ended += f", fit loss {last.fit['loss']:.3f}, evaluate loss {last.evaluate['loss']:.3f}"
-        self.say(f"[{self.done}/{self.total}] {self.label(cell)}: {ended}")
+        self.say(
+            f"[{self.total - len(self.left)}/{self.total}] {self.label(cell)}: {ended}{self.remaining()}"
+        )
+
+    def remaining(self) -> str:
+        """Say how long the rest takes if it goes on as it went so far."""
+        rest = sum(map(cost, self.left))
+        if not rest:
+            return ""
+        return f"; about {duration((time.monotonic() - self.began) * rest / (self.work - rest))} left"
 
     def label(self, cell: Cell) -> str:
         """Name a cell by what it doesn't share with all others."""

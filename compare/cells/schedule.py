@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from compare.cells.cell import run_cell
+from compare.cells.estimate import cost
 from compare.cells.serve import Outcome, perform
 from compare.cells.store import Store
 from compare.cells.work import Task, Trained
@@ -18,13 +19,7 @@ from compare.processes.errors import WorkerDiedError, in_a_line
 from compare.processes.local import Local, Transport
 from compare.processes.serve import Answer
 from compare.processes.worker import SAY
-from compare.spec import POLICIES, Cell
-
-# What a cell takes, roughly (seconds, two cores, preset quick): only the order of starts follows from it.
-COSTS = {
-    "keras": {"all": 150, "bn": 115, "batch": 75, "moving": 12},
-    "torch": {"all": 95, "bn": 60, "batch": 35, "moving": 2},
-}
+from compare.spec import Cell
 
 OnEvent = Callable[[Cell, Event], None]
 
@@ -54,14 +49,6 @@ def run_cells(
                 schedule.listen(worker, answer)
     finally:
         schedule.transport.close()
-
-
-def cost(cell: Cell) -> int:
-    """Estimate how long a cell takes, in the units of `COSTS`."""
-    policy, costs = POLICIES[cell.policy], COSTS[cell.framework]
-    if policy.trains.startswith("all"):
-        return costs["all"]
-    return costs["bn"] if policy.trains == "bn" else costs[policy.fit_statistics]
 
 
 class _Schedule:

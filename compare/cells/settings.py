@@ -29,13 +29,13 @@ class Settings:
 
     data: str = "elpv"
     positive: str | None = None
-    weights: str = "auto"
-    images: int | None = 640
+    weights: str = "pretext"
+    images: int | None = 220
     image_size: int = 96
     batch_size: int = 32
-    epochs: int = 8
+    epochs: int = 14
     learning_rate: float = 1e-3
-    patience: int = 8
+    patience: int = 14
     reduce_lr: bool = False
     skip_unreadable: bool = False
     explain: str = "best-and-last"
@@ -46,8 +46,10 @@ class Settings:
         return asdict(self)
 
 
-# The quick preset stops nothing early: 160 images make its val_loss too noisy to go by.
+# The quick preset is sized so that each of seeds 0, 1 and 2 tells the story by itself, in both frameworks, which
+# tests/test_story.py holds: more images take more steps, after which Keras's moving statistics have caught up. It
+# stops nothing early: 55 images make its val_loss too noisy to go by.
 PRESETS = {
     "quick": Settings(),
-    "full": Settings(images=None, image_size=224, epochs=15, patience=5),
+    "full": Settings(weights="imagenet", images=None, image_size=224, epochs=15, patience=5),
 }

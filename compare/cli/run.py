@@ -24,7 +24,8 @@ from compare.spec import (
 
 def _preset(name: str) -> str:
     preset = PRESETS[name]
-    return f"{name}: {preset.images or 'all'} images, {preset.image_size} px, {preset.epochs} epochs"
+    images, size = preset.images or "all", preset.image_size
+    return f"{name}: {preset.weights} weights, {images} images, {size} px, {preset.epochs} epochs"
 
 
 def _whole(least: int) -> Any:
@@ -65,12 +66,12 @@ def run(
         str | None, Option(metavar="NAME", help="The positive class. [default: the rarer]")
     ] = None,
     weights: Annotated[
-        str,
+        str | None,
         Option(
             metavar="NAME|FILE",
-            help="auto (imagenet, else pretext), imagenet, imagenet-torchvision, pretext, random or a file.",
+            help="imagenet, imagenet-torchvision, pretext, random or a file. [default: preset's]",
         ),
-    ] = "auto",
+    ] = None,
     preset: Annotated[str, Option(metavar="NAME", help=f"{'; '.join(map(_preset, PRESETS))}.")] = "quick",
     numerics: Annotated[
         list[str],
@@ -137,6 +138,7 @@ def run(
     if resume and out is None:
         raise InputError("--resume: which run? Give its directory as --out")
     given: dict[str, Any] = {
+        "weights": weights and _absolute(weights, SOURCES),
         "epochs": epochs,
         "batch_size": batch_size,
         "image_size": image_size,
@@ -147,7 +149,6 @@ def run(
         PRESETS[preset],
         data=_absolute(data, ("elpv",)),
         positive=positive,
-        weights=_absolute(weights, SOURCES),
         reduce_lr=reduce_lr,
         skip_unreadable=skip_unreadable,
         explain=explain,

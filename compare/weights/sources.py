@@ -36,7 +36,7 @@ from compare.weights.shapes import random_arrays
 # arrays, facts of their network, and what is to be said of the file
 Loaded = tuple[dict[str, np.ndarray], dict, str]
 
-SOURCES = ("auto", "imagenet", "imagenet-torchvision", "pretext", "random")
+SOURCES = ("imagenet", "imagenet-torchvision", "pretext", "random")
 KERAS_URLS = {
     name: f"https://storage.googleapis.com/tensorflow/keras-applications/{file}"
     for name, file in {
@@ -49,6 +49,10 @@ TORCHVISION_URLS = {
     "vgg16": "https://download.pytorch.org/models/vgg16-397923af.pth",
 }
 PRETEXT = Path(__file__).parent / "pretext"
+OTHERS = {
+    "pretext": ", a quarter-width network that ships; --weights imagenet takes the one that Keras downloads",
+    "imagenet": ", full width; --weights pretext takes the small network that ships",
+}
 PATIENCE = 4.0  # seconds that a download host has to answer
 STALLED = 30.0  # seconds without a byte that end a download
 
@@ -58,24 +62,20 @@ def resolve(weights: str, backbone: str, destination: Path, seed: int = 0) -> di
 
     Args:
         weights: one of `SOURCES`, or a file that `compare.weights.reading.read` reads. A head is left.
-            ``auto`` is ``imagenet`` where its file is cached or can be downloaded, else ``pretext``.
         backbone: ``resnet50`` or ``vgg16``.
         destination: the file to write. Equal weights make equal files.
         seed: of ``random``.
 
     Returns:
         ``backbone``, ``variant``, ``width``, ``preprocessing``, ``source``, ``sha256`` of the file, and
-        ``why``: a line that says which weights these are and how they were chosen.
+        ``why``: a line that says which weights these are, and how to get the others.
 
     Raises:
         InputError: no such weights, not this backbone's, unreadable, or neither cached nor downloadable.
     """
-    if weights == "auto":
-        (arrays, facts, _), source, why = _auto(backbone)
-    else:
-        arrays, facts, left = _load(weights, backbone, seed)
-        source, why = weights, f"weights: {weights}, as asked for{_structure(facts['variant'])}{left}"
-    facts = {**facts, "source": source}
+    arrays, facts, left = _load(weights, backbone, seed)
+    why = f"weights: {weights}{_structure(facts['variant'])}{left}{OTHERS.get(weights, '')}"
+    facts = {**facts, "source": weights}
     arrays = {name: array.astype("float32") for name, array in sorted(arrays.items())}
     return {**facts, "sha256": _write(destination, arrays, facts), "why": why}
 
@@ -111,17 +111,6 @@ def _load(weights: str, backbone: str, seed: int) -> Loaded:
     return _read(weights, Path(weights), backbone)
 
 
-def _auto(backbone: str) -> tuple[Loaded, str, str]:
-    cached = any(path.is_file() for path in _keras_cache(backbone))
-    try:
-        loaded = _load("imagenet", backbone, 0)
-    except InputError as error:
-        reason = str(error).removeprefix("--weights imagenet: ").partition("; ")[0]
-        return _load("pretext", backbone, 0), "pretext", f"weights: pretext (auto: no imagenet, {reason})"
-    how = "found" if cached else "downloaded"
-    return loaded, "imagenet", f"weights: imagenet (auto: {how} in {_keras_cache(backbone)[0].parent})"
-
-
 def _keras_cache(backbone: str) -> list[Path]:
     """Where Keras keeps its file without the classifier, and the one with it."""
     writable = os.access(Path.home(), os.W_OK)
@@ -153,7 +142,7 @@ def _cached_or_downloaded(
             trouble = f"the download failed: {error}"
     raise InputError(
         f"--weights {weights}: {files[0]} is missing or unreadable and {trouble}; "
-        f"get {url} where there is a network and put it there"
+        f"get {url} where there is a network and put it there, or take --weights pretext"
     )
 
 

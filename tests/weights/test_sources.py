@@ -117,7 +117,7 @@ def test_a_file_becomes_float32_arrays_of_the_backbone(tmp_path):
     assert facts == {
         **network,
         "sha256": digest,
-        "why": f"weights: {path}, as asked for; its head is left (predictions)",
+        "why": f"weights: {path}; its head is left (predictions)",
     }
     assert {file.name for file in tmp_path.iterdir()} == {"a.h5", "out.safetensors"}
 
@@ -151,43 +151,40 @@ def test_neither_framework_is_imported(tmp_path):
     assert python(code, path) == []
 
 
-def test_auto_takes_keras_file_where_it_is_cached(tmp_path, offline):
+def test_imagenet_is_keras_file_where_it_is_cached(tmp_path, offline):
     expected = arrays_of("resnet50")
     models = tmp_path / "keras" / "models"
     models.mkdir(parents=True)
     name = "resnet50_weights_tf_dim_ordering_tf_kernels.h5"  # the file with the classifier does, too
     write_legacy(models / name, expected | {"predictions/bias": np.ones(3, "float32")})
-    facts = sources.resolve("auto", "resnet50", tmp_path / "out")
+    facts = sources.resolve("imagenet", "resnet50", tmp_path / "out")
     assert_equal(loaded(tmp_path / "out")[0], expected)
     assert facts["source"] == "imagenet"
-    assert facts["why"] == f"weights: imagenet (auto: found in {models})"
+    assert facts["why"].startswith("weights: imagenet")
+    assert facts["why"].endswith("--weights pretext takes the small network that ships")
 
 
-def test_auto_is_pretext_where_nothing_can_be_downloaded(tmp_path, offline, pretext):
-    start = time.monotonic()
-    facts = sources.resolve("auto", "resnet50", tmp_path / "out")
-    assert time.monotonic() - start < 5
+def test_pretext_needs_no_network_and_says_how_to_get_the_other(tmp_path, offline, pretext):
+    facts = sources.resolve("pretext", "resnet50", tmp_path / "out")
     assert_equal(loaded(tmp_path / "out")[0], pretext)
     assert (facts["source"], facts["preprocessing"]) == ("pretext", "caffe")
-    assert facts["why"].startswith("weights: pretext (auto: no imagenet, ")
-    assert "storage.googleapis.com does not answer ([Errno 111] Connection refused)" in facts["why"]
+    assert "--weights imagenet takes the one that Keras downloads" in facts["why"]
 
 
-def test_auto_decides_within_five_seconds_when_the_host_is_silent(tmp_path, monkeypatch, serve, pretext):
+def test_imagenet_gives_up_within_five_seconds_when_the_host_is_silent(tmp_path, monkeypatch, serve, offline):
     monkeypatch.setitem(sources.KERAS_URLS, "resnet50", serve(b"", seconds=20) + "/a_notop.h5")
     start = time.monotonic()
-    facts = sources.resolve("auto", "resnet50", tmp_path / "out")
+    with pytest.raises(InputError, match=r"127\.0\.0\.1 does not answer"):
+        sources.resolve("imagenet", "resnet50", tmp_path / "out")
     assert time.monotonic() - start < 5
-    assert facts["source"] == "pretext"
-    assert "127.0.0.1 does not answer" in facts["why"]
 
 
-def test_auto_is_pretext_after_a_failed_download(tmp_path, monkeypatch, offline, pretext):
+def test_a_download_that_fails_is_said_in_a_line(tmp_path, monkeypatch, offline):
     monkeypatch.setattr(sources, "_silence", lambda url: "")  # it answered; then the network went away
-    facts = sources.resolve("auto", "resnet50", tmp_path / "out")
-    assert facts["source"] == "pretext"
-    assert "the download failed: URL fetch failure on https://storage.googleapis.com" in facts["why"]
-    assert "\n" not in facts["why"]
+    with pytest.raises(InputError) as error:
+        sources.resolve("imagenet", "resnet50", tmp_path / "out")
+    assert "the download failed: URL fetch failure on https://storage.googleapis.com" in str(error.value)
+    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("weights", ["imagenet", "imagenet-torchvision"])
@@ -243,7 +240,7 @@ def evil(path):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda path: None, "no such file; it can be auto, imagenet, imagenet-torchvision, pretext, random"),
+        (lambda path: None, "no such file; it can be imagenet, imagenet-torchvision, pretext, random"),
         (lambda path: path.mkdir(), "is a directory"),
         (lambda path: path.write_text("no weights"), "can't be read"),
         (lambda path: path.write_bytes(b"PK\x03\x04 half an archive"), "may be truncated"),
