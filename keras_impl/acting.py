@@ -7,7 +7,7 @@ import numpy as np
 
 from . import owned
 from .evidence import Layer
-from .keeping import replaced, value
+from .keeping import random_state, replaced, set_random_state, value
 from .switches import given
 
 _BY_SAMPLE = (
@@ -109,7 +109,11 @@ def _candidate(site):
     framework = type(layer).__module__.startswith("keras.")
     if site.children and framework and not isinstance(layer, keras.layers.SpectralNormalization):
         return False  # it only hands the mode on
-    if owned.is_normalisation(layer) or [bool(m) for m in site.fit] != [bool(m) for m in site.evaluate]:
+    if (
+        owned.is_normalisation(layer)
+        or any(site.evaluate)
+        or [bool(m) for m in site.fit] != [bool(m) for m in site.evaluate]
+    ):
         return layer._call_has_training_arg
     return not framework and not site.children
 
@@ -162,8 +166,11 @@ def _compare(site, as_in, x):
     layer = site.layer
     before = {id(v): value(v) for v in layer.variables}
     variables = {id(v): v for v in layer.variables}
+    drawn = random_state()
 
     def put_back(seeds=True):
+        if seeds:
+            set_random_state(drawn)
         for key, variable in variables.items():
             if seeds or "float" in variable.dtype:
                 variable.assign(before[key])
@@ -213,6 +220,8 @@ def _settle(site):
         site.role = "normalisation"
         site.uses = ["sample" if modes else "unreached" for modes in (site.fit, site.evaluate)]
         return
+    if site.children and site.draws and not site.differs:
+        return  # what it draws is a layer's inside it, which has a row of its own
     rates = any(_share(layer, name) for name in ("dropout", "recurrent_dropout"))
     if site.draws or (site.differs and rates):
         site.role = "augmentation" if _augments(layer) else "dropout"
@@ -405,11 +414,11 @@ def _asks(site, switches, baked):
     given = [bool(site.fit and site.fit[0]), bool(site.evaluate and site.evaluate[0])]
     if around is not None:
         mode = baked[id(around.layer)]
-        what = "it" if around is site else around.name
+        what = around.name
         if site.fit and given[0] != mode:
-            return [mode, mode], f"the graph calls {what} with training={mode}, and fit overrides that"
+            return [mode, mode], f"training={mode} in the graph's call of {what} is overridden by fit"
         if site.evaluate and given[1] != mode:
-            return [mode, mode], f"the graph calls {what} with training={mode}, and evaluate overrides that"
+            return [mode, mode], f"training={mode} in the graph's call of {what} is overridden by evaluate"
         return [mode, mode], None
     if site.fit and not given[0]:
         asked = site
@@ -419,8 +428,8 @@ def _asks(site, switches, baked):
             return [
                 True,
                 False,
-            ], "no training=True reaches it in fit: the code around it doesn't pass that on"
+            ], "its call gets no training=True in fit: the code around it doesn't pass that on"
         return [False, False], None
     if site.evaluate and given[1]:
-        return [True, False], "its call asks for training=True, in evaluation too"
+        return [True, False], "the code around it says training=True, in evaluation too"
     return [True, False], None

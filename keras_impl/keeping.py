@@ -49,7 +49,8 @@ def state(subject):
         found[f"{'random' if _is_seed(variable) else 'statistics'}:{variable.path}"] = _hash(value(variable))
     for i, variable in enumerate(_optimizer_variables(model)):
         found[f"optimizer:{i}.{variable.path}"] = _hash(value(variable))
-    for i, variable in enumerate(v for metric in model.metrics for v in metric.variables):
+    metrics = {id(metric): metric for metric in (*model.metrics, *_given_metrics(model))}.values()
+    for i, variable in enumerate(v for metric in metrics for v in metric.variables):
         found[f"metrics:{i}.{variable.path}"] = _hash(value(variable))
     for i, layer in enumerate(model._flatten_layers()):
         found[f"modes:{i}.{layer.name}"] = str(layer.trainable)
@@ -63,6 +64,22 @@ def state(subject):
 def value(variable):
     """Copy the values of a variable as an array."""
     return np.array(keras.ops.convert_to_numpy(variable.value))
+
+
+@contextmanager
+def metrics_kept(model):
+    """Put back what the metrics of a model hold; those that have no variables yet lose them again."""
+    items = [*_compiled(model), *model.metrics]
+    attributes = [(item, dict(vars(item)), _contents(item)) for item in {id(i): i for i in items}.values()]
+    metrics = [*model.metrics, *_given_metrics(model)]
+    values = [(v, value(v)) for metric in metrics for v in metric.variables]
+    try:
+        yield
+    finally:
+        for item, before, contents in attributes:
+            _put_attributes(item, before, contents)
+        for variable, before in values:
+            variable.assign(before)
 
 
 def random_state(model=None):
@@ -123,7 +140,7 @@ class _Snapshot:
     def __init__(self, model):
         self.generators = random_state()
         found = [*model.variables, *_optimizer_variables(model)]
-        found += [variable for metric in model.metrics for variable in metric.variables]
+        found += [v for metric in (*model.metrics, *_given_metrics(model)) for v in metric.variables]
         self.values = [(v, value(v)) for v in {id(v): v for v in found}.values()]
         self.attributes = [(item, dict(vars(item)), _contents(item)) for item in _objects(model)]
 
@@ -156,9 +173,19 @@ def _is_seed(variable):
 
 def _objects(model):
     """List what may keep something in its attributes: layers, metrics, and what `compile` makes."""
-    parts = [getattr(model, name, None) for name in _COMPILED]
-    found = [*model._flatten_layers(), *model.metrics, *(part for part in parts if part is not None)]
+    found = [*model._flatten_layers(), *model.metrics, *_compiled(model)]
     return list({id(item): item for item in found}.values())
+
+
+def _given_metrics(model):
+    """The metric objects that a model is compiled with, which it doesn't list before its first batch."""
+    compiled = getattr(model, "_compile_metrics", None)
+    given = [getattr(compiled, f"_user_{kind}", None) for kind in ("metrics", "weighted_metrics")]
+    return [item for item in keras.tree.flatten(given) if isinstance(item, keras.metrics.Metric)]
+
+
+def _compiled(model):
+    return [part for name in _COMPILED if (part := getattr(model, name, None)) is not None]
 
 
 def _contents(item):

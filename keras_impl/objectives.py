@@ -12,7 +12,7 @@ import numpy as np
 from keras import ops
 
 from .evidence import Batch, Step
-from .keeping import replaced, value
+from .keeping import metrics_kept, replaced, value
 
 _LESSER = ("float16", "bfloat16")
 
@@ -93,16 +93,10 @@ class Objective:
     @contextmanager
     def tallying(self):
         """Count a pass of batches with the model's own metrics, from nothing; what they hold comes back."""
-        # a metric that has no variables yet gets them in the first batch, and is made anew by whoever goes on
-        kept = [(v, value(v)) for v in _states(self.model)]
-        try:
+        with metrics_kept(self.model):
             for metric in self.model.metrics:
                 metric.reset_state()
             yield
-        finally:
-            for metric in self.model.metrics:
-                metric.reset_state()
-            _put(kept)
 
     def figures(self, steps):
         """Average the figures of a pass as Keras does, inside `tallying`."""
@@ -174,7 +168,7 @@ class Objective:
             unweighted = _number(self._loss(inputs, targets, outputs, None, training))
         if any(_dtype(leaf) in _LESSER for leaf in keras.tree.flatten(outputs)):
             wide = keras.tree.map_structure(lambda t: ops.cast(t, "float32"), outputs)
-            full = _number(self._loss(inputs, targets, wide, weights, training))
+            full = _number(self._loss(inputs, targets, wide, weights, training)) - step.penalty
         kept = (_arrays(outputs), _arrays(targets)) if keep else (None, None)
         return Step(
             step.loss, step.size, step.weight, step.penalty, step.metrics, shuffled, full, unweighted, *kept

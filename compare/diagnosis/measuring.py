@@ -14,8 +14,9 @@ from compare.diagnosis.records import Answer
 from compare.diagnosis.side import Batch, Facts, Layer, Pass, Seen, Statistics, Subject
 from compare.spec import InputError
 
-# how far apart batches of a kind must lie, beside batches dealt at random, to be called unmixed
-UNMIXED = 3.0
+# how far apart batches of a kind must lie, beside batches dealt at random, to be called unmixed; the second
+# where dealing anew shows that it matters
+UNMIXED, MILDLY = 3.0, 1.0
 # samples of the probes: enough to see a difference, few enough to be quick
 PROBED = 64
 # relative to the outputs' own size: kernels differ by the number of samples, in rounding only
@@ -200,7 +201,7 @@ def _as_in_fit(subject: Subject, data: Passes, some: list[Batch], done: Measured
                     name: (seen.batch_mean, seen.batch_variance) for name, seen in done.fit.seen.items()
                 }
                 done.by_call = subject.run(data, frozenset(), statistics=averages)
-        if "normalisation" in every and len(some) > 1 and (orders or unmixed(done.fit.seen)):
+        if "normalisation" in every and len(some) > 1 and (orders or _unlike(done.fit.seen, MILDLY)):
             _mix(subject, data, some, done)
 
 
@@ -218,8 +219,22 @@ def _mix(subject: Subject, data: Passes, some: list[Batch], done: Measured) -> N
         done.orders = dealt
 
 
-def unmixed(seen: dict[str, Seen]) -> list[str]:
-    """Calls whose batches are unlike one another by far more than batches dealt at random."""
+def unmixed(measured: Measured) -> list[str]:
+    """Calls whose batches are unlike one another by far more than batches dealt at random.
+
+    By less than far where dealing the samples anew costs most of what the batches' own statistics gain.
+    """
+    found = _unlike(measured.seen, UNMIXED)
+    if found or measured.mixed is None or measured.population is None:
+        return found
+    every, before = measured.switches, measured.mixed[0]
+    pooled = measured.standing[every - {"normalisation"}].figures["loss"]
+    gain = pooled - measured.standing[every].figures["loss"]
+    matters = gain > 0 and measured.mixed[1] - before > 0.5 * gain
+    return _unlike(measured.seen, MILDLY) if matters else []
+
+
+def _unlike(seen: dict[str, Seen], least: float) -> list[str]:
     found = []
     for name, one in seen.items():
         if one.batches < 3:
@@ -227,7 +242,7 @@ def unmixed(seen: dict[str, Seen]) -> list[str]:
         expected = np.maximum(one.expected, 1e-12 * (np.abs(one.mean) ** 2 + one.variance) + 1e-300)
         ratio = float(np.median(one.between / expected))
         # what a ratio of variances of so many batches reaches by chance
-        if ratio > UNMIXED + 6 / np.sqrt(one.batches - 1):
+        if ratio > least + 6 / np.sqrt(one.batches - 1):
             found.append(name)
     return found
 

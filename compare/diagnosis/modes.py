@@ -17,6 +17,7 @@ def judge(case: Case) -> None:
     _random(case)
     _changing(case)
     _overridden(case)
+    _ignored(case)
     _by_batch(case)
     _numerics(case)
 
@@ -72,6 +73,18 @@ def _overridden(case: Case) -> None:
         if row.role != "normalisation" and case.measured.probed.twice == "same":
             continue
         find(case, cause, True, 0.0, (row.name,), f"{row.name}: {row.override}.")
+
+
+def _ignored(case: Case) -> None:
+    """Layers that training runs otherwise than their code asks for, where that changes something."""
+    for row in case.measured.layers:
+        if row.override is None or row.fit == row.flag_fit or row.fit == "unreached":
+            continue
+        off = row.fit in ("moving", "off")
+        if off or row.moves or row.switch:
+            uses = f"normalises with the {'batch' if row.fit == 'batch' else 'stored'} statistics"
+            done = f"training {uses if row.role == 'normalisation' else f'runs it {row.fit}'}"
+            find(case, "mode-override", True, 0.0, (row.name,), f"{row.name}: {row.override}; {done}.")
 
 
 def _acts(row: Layer) -> bool:

@@ -48,7 +48,7 @@ def _normalised(case: Case, cause: str) -> tuple[tuple[str, ...], str]:
             f"{', '.join(shared)} is called {calls} times a pass, and stores one mean of all of them.",
         )
     if cause == "unmixed-batches":
-        apart = unmixed(measured.seen)
+        apart = unmixed(measured)
         ratio = max(
             float((seen.between / seen.expected.clip(1e-300)).mean())
             for name, seen in measured.seen.items()

@@ -63,7 +63,7 @@ def _normalisation(measured: Measured, share: float, spread: float, pooled: floa
         return [Term("stored-statistics", share + end - pooled, spread)]
     averaged = measured.under_averages.figures["loss"]
     by_call = averaged if measured.by_call is None else measured.by_call.figures["loss"]
-    apart = unmixed(measured.seen)
+    apart = unmixed(measured)
     between = by_call - pooled
     noise = share
     terms = []
