@@ -26,6 +26,7 @@ ONE_SIDED = {
     "bn_policy.hold": "a Keras layer keeps its state; a PyTorch module must be set again after train() and eval()",
     "bn_policy.leaves": "PyTorch's named_modules() already walks nested models",
     "keeping.value": "a Keras variable is copied by each backend in its own way",
+    "keeping.buffers_kept": "a Keras variable stays the same object when it is assigned",
     "keeping.replaced": "Keras tracks what is assigned to a layer",
     "statistics.forgetful": "PyTorch runs no stored graph, which would keep all tensors",
     "objectives.module_of": "a Keras trainer is its model",

@@ -5,7 +5,7 @@ from collections import Counter
 import torch
 from torch import nn
 
-from . import owned
+from . import keeping, owned
 from .evidence import Layer
 from .statistics import BATCH_NORM
 
@@ -315,22 +315,16 @@ def _depends(module, x, mode):
     """Whether a sample's output depends on the other samples by far more than an update of statistics does."""
     if len(x) < 2:
         return False
-    before, buffers = module.training, [(b, b.clone()) for b in module.buffers(recurse=False)]
+    before, outputs = module.training, []
     try:
-        with torch.no_grad():
-            module.training = mode
-            outputs = []
-            for others in (x, torch.cat([x[:1], 3 * x[1:] + x[1:].std()])):
+        module.training = mode
+        for others in (x, torch.cat([x[:1], 3 * x[1:] + x[1:].std()])):
+            with torch.no_grad(), keeping.buffers_kept({"": module}):
                 outputs.append(module(others)[:1].clone())
-                for buffer, values in buffers:
-                    buffer.copy_(values)
-        scale = (outputs[0] - outputs[0].mean()).abs().max() + 1e-12
-        return bool((outputs[0] - outputs[1]).abs().max() > 0.2 * scale)
     finally:
         module.training = before
-        with torch.no_grad():
-            for buffer, values in buffers:
-                buffer.copy_(values)
+    scale = (outputs[0] - outputs[0].mean()).abs().max() + 1e-12
+    return bool((outputs[0] - outputs[1]).abs().max() > 0.2 * scale)
 
 
 def _try(module, fit_mode, evaluate_mode):
@@ -354,17 +348,18 @@ def _try(module, fit_mode, evaluate_mode):
 
 def _tried(module, x, fit_mode, evaluate_mode):
     found, before = [], module.training
-    buffers = [(b, b.clone()) for b in module.buffers(recurse=False)]
+    values = [b.clone() for b in module.buffers(recurse=False)]
     try:
         for mode in (fit_mode, evaluate_mode):
             how = "batch" if _depends(module, x, mode) else "moving"
             module.training = mode
-            with torch.no_grad():
+            with torch.no_grad(), keeping.buffers_kept({"": module}):
                 module(x)
-            found.append((how, any(not torch.equal(b, v) for b, v in buffers if b.is_floating_point())))
-            with torch.no_grad():
-                for buffer, values in buffers:
-                    buffer.copy_(values)
+                now = module.buffers(recurse=False)
+                moved = any(
+                    not torch.equal(b, v) for b, v in zip(now, values, strict=True) if b.is_floating_point()
+                )
+            found.append((how, moved))
     finally:
         module.training = before
     instance = isinstance(module, nn.modules.instancenorm._InstanceNorm)

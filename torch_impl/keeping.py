@@ -43,6 +43,29 @@ def kept(subject):
         set_random_state(generators)
 
 
+@contextmanager
+def buffers_kept(modules, names=None):
+    """Put buffers back at the end, also where a forward pass gave a module another tensor.
+
+    Args:
+        modules: name -> module whose own buffers are meant.
+        names: full names of the buffers; None for all of them.
+    """
+    held = [
+        (module, name, buffer, buffer.clone())
+        for path, module in modules.items()
+        for name, buffer in module._buffers.items()
+        if buffer is not None and (names is None or _join(path, name) in names)
+    ]
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for module, name, buffer, values in held:
+                module._buffers[name] = buffer
+                buffer.copy_(values)
+
+
 def state(subject):
     """Hash all state, item by item: ``part:name`` -> hash."""
     found = {}

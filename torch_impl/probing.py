@@ -1,8 +1,8 @@
 """One person's PyTorch model, and everything that the diagnosis can ask of it."""
 
-import copy
 import math
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -43,7 +43,7 @@ class Subject:
         self.model, self.limit = model, limit
         self.module = module_of(model)
         if any(torch.nn.parameter.is_lazy(t) for t in (*self.module.parameters(), *self.module.buffers())):
-            self.module = self.model = copy.deepcopy(self.module)
+            raise ValueError("model has lazy layers that have seen no data yet: call it once on a batch")
         self.objective = Objective(self.model, loss, step, metrics)
         self.name = type(self.module).__name__
         self.batch_size = batch_size
@@ -151,8 +151,38 @@ class Subject:
         if seed is not None:
             keeping.seed_all(seed)
         self.switches.set_modes(self.switches.evaluate_modes)
-        steps = [self.objective.measure(batch, False, keep, i) for i, batch in enumerate(batches)]
+        with self._outputs(keep) as made:
+            steps = []
+            for i, batch in enumerate(batches):
+                made.clear()
+                step = self.objective.measure(batch, False, keep, i)
+                if keep and step.outputs is None and made:
+                    step = replace(step, outputs=[tensor.float().cpu().numpy() for tensor in made.values()])
+                steps.append(step)
         return Pass(steps, _figures(steps))
+
+    @contextmanager
+    def _outputs(self, wanted):
+        """Take what the module returns, or the last of its children where only they are called."""
+        made, handles = {}, []
+
+        def take(name, module, args, output):
+            if name != "child" or "root" not in made:
+                found = next((t.detach() for _, t in _leaves("", output) if t.is_floating_point()), None)
+                if found is not None:
+                    made.pop("child", None)
+                    made[name] = found
+
+        if wanted and (self.objective.step is not None or self.objective.lightning):
+            handles = [
+                child.register_forward_hook(partial(take, "child")) for child in self.module.children()
+            ]
+            handles.append(self.module.register_forward_hook(partial(take, "root")))
+        try:
+            yield made
+        finally:
+            for handle in handles:
+                handle.remove()
 
     @torch.no_grad()
     def run(self, batches, fit, statistics=None, collect=False, seed=0, keep=False):
@@ -204,7 +234,7 @@ class Subject:
         def changed(x):
             if not isinstance(x, torch.Tensor) or not x.is_floating_point():
                 return x
-            array = x.detach().cpu().numpy()
+            array = x.detach().cpu().to(torch.float64).numpy()
             array = change(np.moveaxis(array, 1, -1)) if x.ndim == 4 else change(array)
             array = np.moveaxis(array, -1, 1) if x.ndim == 4 else array
             return torch.from_numpy(np.ascontiguousarray(array)).to(x.device, x.dtype)
@@ -234,18 +264,16 @@ class Subject:
         return found
 
     def _trace(self, batches, training):
-        buffers = {name: buffer.clone() for name, buffer in self.module.named_buffers()}
-        trace = None
-        for i, batch in enumerate(batches):
-            with torch.no_grad(), self.switches.tracing(training) as now:
-                self.objective.measure(batch, training, index=i)
-            trace = now if trace is None else trace
-        moved = set()
-        with torch.no_grad():
+        before = {name: buffer.clone() for name, buffer in self.module.named_buffers()}
+        trace, moved = None, set()
+        with keeping.buffers_kept(self.switches.modules):
+            for i, batch in enumerate(batches):
+                with torch.no_grad(), self.switches.tracing(training) as now:
+                    self.objective.measure(batch, training, index=i)
+                trace = now if trace is None else trace
             for name, buffer in self.module.named_buffers():
-                if name in buffers and not torch.equal(buffer, buffers[name]):
+                if name in before and not torch.equal(buffer, before[name]):
                     moved.add(name)
-                    buffer.copy_(buffers[name])
         return trace, moved
 
     def _others(self, batch):
@@ -255,7 +283,7 @@ class Subject:
         """
         switches, found = self.switches, []
         plain = self._sample(batch, frozenset())
-        if self.objective.two and switches.fit_modes[""] != switches.evaluate_modes[""]:
+        if self.objective.two and switches.groups.get("") == "inert":
             switches.groups[""] = "other"  # a step reads this mode, whatever the module does with it
         before = {path: switches.groups[path] for path in switches.groups if switches.may_be_other(path)}
         if self._sample(batch, frozenset(before.values())) == plain:
@@ -291,22 +319,9 @@ class Subject:
                 handle.remove()
         return step.loss if math.isfinite(step.loss) else str(step.loss), made
 
-    @contextmanager
     def _unmoved(self):
-        """Put back the buffers that were seen to move, also where forward gave a module another tensor."""
-        kept = [
-            (module, name, buffer, buffer.clone())
-            for path, module in self.module.named_modules()
-            for name, buffer in module._buffers.items()
-            if buffer is not None and (f"{path}.{name}" if path else name) in self.moving
-        ]
-        try:
-            yield
-        finally:
-            with torch.no_grad():
-                for module, name, buffer, values in kept:
-                    module._buffers[name] = buffer
-                    buffer.copy_(values)
+        """Put back the buffers that were seen to move."""
+        return keeping.buffers_kept(self.switches.modules, self.moving)
 
 
 def _figures(steps):

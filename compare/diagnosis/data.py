@@ -141,7 +141,10 @@ class Passes:
         twice: whether two passes have the same samples, in any order.
         ordered: whether they have them in the same order.
         replayed: whether a pass can be repeated to the last bit.
+        single: whether batches of one sample are passed, too.
     """
+
+    single = True
 
     def __init__(self, subject: Subject, data: Data, limit: int):
         self.subject, self.data, self.limit = subject, data, limit
@@ -158,7 +161,8 @@ class Passes:
         )
 
     def __iter__(self) -> Iterator[Batch]:
-        return iter(self.held) if self.held is not None else batches(self.subject, self.data, 0)
+        every = iter(self.held) if self.held is not None else batches(self.subject, self.data, 0)
+        return (batch for batch in every if self.single or batch.size > 1)
 
     def some(self, most: int) -> list[Batch]:
         """Batches spread evenly over a pass, so many samples at most; at least one batch."""

@@ -110,6 +110,9 @@ def _judge(case: Case) -> None:
         rest = case.evaluated - case.as_in_fit
         if rest:
             case.add("unexplained", rest)
+    if case.measured.dropped:
+        kept = sum(term.value for term in case.terms)
+        case.add("samples", case.evaluated - case.said_in_fit - kept)
     elsewhere.judge(case)
     reporting.judge_evaluation(case)
     reporting.judge_metrics(case)
@@ -176,6 +179,10 @@ def _notes(case: Case, assumed: bool) -> tuple[str, ...]:
     if assumed:
         notes.append(
             f"No batch size was given; {case.batch_size} is assumed, and half of the causes depend on it."
+        )
+    if case.measured.dropped:
+        notes.append(
+            "A batch of one sample has no variance: training refuses it, and it is left out, as by drop_last."
         )
     if not case.fit.replayed and case.fit.look.held is None:
         notes.append(f"The data can't be repeated: the first {case.limit} samples of a pass stand for all.")

@@ -62,6 +62,7 @@ class Measured:
         mixed: losses of fit's batches and of batches of the same size dealt anew, both as in training.
         restacked: an evaluation of batches dealt anew.
         nonfinite: first layer whose output isn't finite.
+        dropped: batches of one sample that no training takes.
         skipped: why something couldn't be measured, a sentence each.
     """
 
@@ -82,6 +83,7 @@ class Measured:
     mixed: tuple[float, float] | None = None
     restacked: float | None = None
     nonfinite: str | None = None
+    dropped: int = 0
     skipped: list[str] = field(default_factory=list)
 
     @property
@@ -185,7 +187,15 @@ def _as_in_fit(subject: Subject, data: Passes, some: list[Batch], done: Measured
     """The passes of the terms: each set of switches, normalisation with the population's where it is off."""
     every = done.switches
     with subject.kept():
-        done.fit = subject.run(data, every, collect=True)
+        try:
+            done.fit = subject.run(data, every, collect=True)
+        except ValueError as error:
+            # a batch of one sample has no variance: training refuses it, so that it can't have been in it
+            if 1 not in data.look.batches or "value" not in str(error):
+                raise
+            data.single, done.dropped = False, data.look.batches.count(1)
+            some = [batch for batch in some if batch.size > 1]
+            done.fit = subject.run(data, every, collect=True)
         done.standing[every] = done.fit
         if "normalisation" in every and done.fit.seen:
             done.population = _quietly(done, lambda: subject.population(some))

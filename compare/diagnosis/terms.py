@@ -36,6 +36,9 @@ def of_switches(measured: Measured) -> list[Term]:
     """The terms from a pass as in training to an evaluation of the same samples; they add up to the difference."""
     losses = {on: one.figures["loss"] for on, one in measured.standing.items()}
     end = measured.evaluate.figures["loss"]
+    if measured.dropped:
+        steps = [step for step in measured.evaluate.steps if step.size > 1]
+        end = sum(step.loss * step.weight for step in steps) / sum(step.weight for step in steps)
     if not measured.switches:
         return []
     shares = shapley(losses)
