@@ -101,7 +101,7 @@ def test_a_run_ends_with_the_table_and_says_where_the_report_lies(photos):
     assert (photos / "a" / "report.html").is_file()
     lines = stderr.splitlines()
     assert lines[0] == "weights: random"
-    assert lines[1] == "a: 4 cells, 0 of them finished already; 4 steps each, roughly 10 seconds on a CPU"
+    assert lines[1] == "a: 4 cells, 0 of them finished already; 10 steps each, roughly 10 seconds on a CPU"
     assert "keras fine-tune: epoch 2/2, fit loss" in stderr
     assert lines[-1].startswith("[4/4] ")
 
