@@ -80,7 +80,66 @@ for module in model.modules():
     if hasattr(module, "running_mean"):
         module.reset_running_stats()""",
 }
-_KERAS: dict[str, str] = {}
+_REESTIMATE_KERAS = """\
+norms = [layer for layer in model._flatten_layers() if hasattr(layer, "moving_mean")]
+decays = [layer.momentum for layer in norms]
+for step, (x, *_) in enumerate(train_ds, 1):  # the batches that fit sees
+    for layer in norms:
+        layer.momentum = 1 - 1 / step  # a plain mean over all batches
+    model(x, training=True)
+for layer, decay in zip(norms, decays):
+    layer.momentum = decay"""
+_FREEZE_KERAS = """\
+for layer in model._flatten_layers():
+    if hasattr(layer, "moving_mean"):
+        layer.trainable = False  # normalises with what it has stored, and keeps that, in fit, too
+model.compile(optimizer=model.optimizer, loss=model.loss)  # with your metrics: fit takes it up from here"""
+_PASS_ON_KERAS = """\
+def call(self, x, training=None):
+    return self.head(self.body(x, training=training), training=training)"""
+_KERAS = {
+    "stale-statistics": _REESTIMATE_KERAS,
+    "foreign-statistics": _FREEZE_KERAS,
+    "batch-noise": "train_ds = train_ds.unbatch().shuffle(10_000).batch(64)  # arrays: fit(x, y, batch_size=64)",
+    "unmixed-batches": (
+        "train_ds = train_ds.unbatch().shuffle(10_000).batch(32)  # of arrays: model.fit(x, y, shuffle=True)"
+    ),
+    "decay": f"""\
+for layer in model._flatten_layers():
+    if hasattr(layer, "moving_mean"):
+        layer.momentum = 0.9  # Keras's momentum is the share of the old value
+model.compile(optimizer=model.optimizer, loss=model.loss)  # with your metrics: fit takes it up from here
+# and once for the statistics that are stored now
+{_REESTIMATE_KERAS}""",
+    "shared-layer": """\
+norms = [keras.layers.BatchNormalization() for _ in range(2)]  # one for each input that the layers behind it share
+# instead of TimeDistributed(BatchNormalization()), one over all time steps: BatchNormalization(axis=-1)""",
+    "not-frozen": _FREEZE_KERAS,
+    "mode-override": _PASS_ON_KERAS,
+    "mode-override frozen": _FREEZE_KERAS,
+    "mode-in-evaluation": _PASS_ON_KERAS,
+    "random-evaluation": _PASS_ON_KERAS,
+    "evaluation-changes-state": _PASS_ON_KERAS,
+    "aggregation": """\
+mean = keras.metrics.Mean()
+for x, y in train_ds:
+    mean.update_state(model.test_on_batch(x, y, return_dict=True)["loss"], sample_weight=len(y))
+print(float(mean.result()))""",
+    "objective": "model.evaluate(x, y, sample_weight=weights)  # weighted as in fit, where weights are the samples'",
+    "metric": """\
+accuracy = keras.metrics.SparseCategoricalAccuracy(name="accuracy")  # or Categorical, Binary
+model.compile(optimizer=model.optimizer, loss=model.loss, metrics=[accuracy])""",
+    "other-weights": """\
+model.load_weights("trained.weights.h5")  # the whole model's, saved by model.save_weights
+# with use_ema=True: model.fit(..., callbacks=[keras.callbacks.SwapEMAWeights(swap_on_epoch=True)])""",
+    "numerics": f"""\
+for layer in model._flatten_layers():
+    if hasattr(layer, "moving_mean"):
+        layer.moving_mean.assign(keras.ops.zeros_like(layer.moving_mean))
+        layer.moving_variance.assign(keras.ops.ones_like(layer.moving_variance))
+{_REESTIMATE_KERAS}""",
+}
+_FROZEN = "Freeze the layers by their own trainable flag: in Keras 3.0 to 3.15 fit overrides what a graph's call says."
 
 
 def cure(framework: str, cause: str, layers: tuple[str, ...] = (), detail: str = "") -> Cure:
@@ -93,6 +152,8 @@ def cure(framework: str, cause: str, layers: tuple[str, ...] = (), detail: str =
         detail: code that is this case's own and replaces the general one.
     """
     code = (_TORCH if framework == "torch" else _KERAS).get(cause, "")
+    if framework == "keras" and cause == "mode-override" and detail == "frozen":
+        return Cure(_FROZEN, _KERAS["mode-override frozen"])
     if cause == "input-scale" and detail:
         code = f"x = {detail}"
     return Cure(_SENTENCES[cause], code)

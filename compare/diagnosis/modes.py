@@ -84,7 +84,10 @@ def _ignored(case: Case) -> None:
         if off or row.moves or row.switch:
             uses = f"normalises with the {'batch' if row.fit == 'batch' else 'stored'} statistics"
             done = f"training {uses if row.role == 'normalisation' else f'runs it {row.fit}'}"
-            find(case, "mode-override", True, 0.0, (row.name,), f"{row.name}: {row.override}; {done}.")
+            detail = "frozen" if row.fit == "batch" else ""
+            find(
+                case, "mode-override", True, 0.0, (row.name,), f"{row.name}: {row.override}; {done}.", detail
+            )
 
 
 def _acts(row: Layer) -> bool:

@@ -1,0 +1,101 @@
+"""The cures for Keras: code that runs when pasted, and that does what it says."""
+
+import keras
+import numpy as np
+import pytest
+
+from compare.diagnosis import cures
+from compare.diagnosis.diagnosis import diagnose
+from compare.diagnosis.records import CAUSES
+from tests.keras.diagnosis import stories
+
+# what closes the gap without another training
+CLOSED_AT_ONCE = {
+    "few_steps_under_a_long_decay": "stale-statistics",
+    "the_other_frameworks_decay": "decay",
+    "a_variance_that_is_no_number": "numerics",
+}
+FROZEN = {
+    "statistics_of_another_data_set": "foreign-statistics",
+    "a_graph_whose_mode_fit_overrides": "mode-override",
+}
+
+
+def batches(data, size=32):
+    x, y = data[:2]
+    return [(x[start : start + size], y[start : start + size]) for start in range(0, len(x), size)]
+
+
+def paste(code, model, data):
+    exec(code, {"keras": keras, "np": np, "model": model, "train_ds": batches(data)})
+
+
+def cured(name, cause):
+    """A story's model, its data, and the code that its diagnosis gives for a cause."""
+    model, data, options, _ = stories.STORIES[name]()
+    found = diagnose(model, data, **options).findings
+    return model, data, next(finding.cure.code for finding in found if finding.cause == cause)
+
+
+@pytest.mark.parametrize(("name", "cause"), CLOSED_AT_ONCE.items())
+def test_the_code_closes_the_gap(name, cause):
+    keras.utils.set_random_seed(7)
+    model, data, code = cured(name, cause)
+    before = model.evaluate(*data, verbose=0)[0]
+    paste(code, model, data)
+    after = model.evaluate(*data, verbose=0)
+    after = after[0] if isinstance(after, list) else after
+    assert after < 0.5 or after < before / 3
+    assert not before < 0.5 * after
+
+
+@pytest.mark.parametrize(("name", "cause"), FROZEN.items())
+def test_frozen_layers_make_fit_and_evaluate_agree(name, cause):
+    keras.utils.set_random_seed(7)
+    model, data, code = cured(name, cause)
+    paste(code, model, data)
+    model.optimizer.learning_rate = 0.0
+    history = model.fit(*data, epochs=1, verbose=0)
+    evaluated = model.evaluate(*data, verbose=0, return_dict=True)["loss"]
+    assert np.isclose(history.history["loss"][0], evaluated, rtol=1e-4)
+
+
+def test_all_code_is_python_and_every_harmful_cause_has_some():
+    without = {"none", "dropout", "augmentation", "weights-moved", "samples", "input-scale", "data-differ"}
+    for cause in CAUSES:
+        for detail in ("", "frozen"):
+            found = cures.cure("keras", cause, (), detail)
+            compile(found.code, cause, "exec")
+            assert found.text
+            assert bool(found.code) == (cause not in without or (cause, detail) == ("input-scale", "frozen"))
+
+
+def test_figures_of_batches_are_averaged_over_samples():
+    keras.utils.set_random_seed(7)
+    x, y = stories.toy(52)
+    model = stories.compiled(stories.net())
+    said = []
+    exec(
+        cures.cure("keras", "aggregation").code,
+        {"keras": keras, "model": model, "train_ds": batches((x, y)), "print": said.append},
+    )
+    assert np.isclose(said[0], model.evaluate(x, y, verbose=0)[0], rtol=1e-6)
+    assert not np.isclose(
+        said[0], np.mean([model.evaluate(*b, verbose=0)[0] for b in batches((x, y))]), rtol=1e-4
+    )
+
+
+@pytest.mark.parametrize("cause", ["unmixed-batches", "batch-noise", "metric", "shared-layer"])
+def test_the_other_code_runs(cause):
+    import tensorflow as tf
+
+    x, y = stories.toy(52)
+    model = stories.compiled(stories.net())
+    names = {"keras": keras, "model": model, "train_ds": tf.data.Dataset.from_tensor_slices((x, y)).batch(8)}
+    exec(cures.cure("keras", cause).code, names)
+    if "ds" in cures.cure("keras", cause).code:
+        assert len(next(iter(names["train_ds"]))[1]) > 8
+    if cause == "metric":
+        assert model.evaluate(x, y, verbose=0, return_dict=True)["accuracy"] <= 1
+    if cause == "shared-layer":
+        assert len(names["norms"]) == 2
