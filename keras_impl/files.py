@@ -1,6 +1,7 @@
 """A file as its owner runs it: by Keras's own loading, for a proof that doesn't rest on anybody's reading of it."""
 
 import tempfile
+import warnings
 from pathlib import Path
 
 import keras
@@ -29,7 +30,9 @@ def original(paths, form, network, layout, keys, where):
     Raises:
         ValueError: Keras can't load it, with its reason.
     """
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        # about groups that the file hasn't, those of layers without weights among them
+        warnings.simplefilter("ignore")
         # Keras goes by the name
         suffix = {"keras": ".keras", "h5": ".h5", "weights.h5": ".weights.h5", "legacy": ".h5"}[form]
         path = Path(folder) / f"original{suffix}"

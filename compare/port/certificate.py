@@ -17,7 +17,7 @@ from compare.port.trace import Process
 from compare.spec import InputError
 from compare.weights.network import Arrays, Network
 from compare.weights.original import original
-from compare.weights.reading import Format, Source
+from compare.weights.source import Format, Source
 
 IMAGES, SIZE, SEED = 4, 64, 0
 DTYPES = ("float64", "float32")

@@ -22,9 +22,9 @@ from compare.port.trace import Process
 from compare.spec import EPSILONS, InputError, choose
 from compare.weights import spellings
 from compare.weights.network import ACTIVATIONS, Arrays, Network, listed, unify
-from compare.weights.reading import Source
 from compare.weights.reading import read as read_file
 from compare.weights.settle import settle
+from compare.weights.source import Source
 
 
 def port(

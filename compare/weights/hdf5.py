@@ -94,7 +94,7 @@ def read(file: Path | BinaryIO, size: int, names: dict[str, str] | None = None) 
             optimizer=bool({"optimizer", "optimizer_weights"} & root.keys()),
             config=json.loads(root.attrs["model_config"]) if "model_config" in root.attrs else None,
             version=_text(place.attrs.get("keras_version", root.attrs.get("keras_version", ""))),
-            layers=_listed(place.attrs, "layer_names") if legacy else [],
+            layers=listed(place.attrs, "layer_names") if legacy else [],
             oldest=legacy and "conv1" in place and "conv1_W:0" in place["conv1"],
         )
 
@@ -113,7 +113,7 @@ def _text(value: Any) -> str:
     return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
 
-def _listed(attributes: Any, name: str) -> list[str]:
+def listed(attributes: Any, name: str) -> list[str]:
     """A list of names, which Keras spreads over several attributes where it is long."""
     if name in attributes:
         return [_text(value) for value in attributes[name]]
@@ -130,9 +130,9 @@ def _legacy(place: Any, datasets: dict[str, h5py.Dataset]) -> Iterator[tuple[str
 
     The layers come in the order of the file's list, which is that of the model and not that of their names.
     """
-    for layer in _listed(place.attrs, "layer_names"):
+    for layer in listed(place.attrs, "layer_names"):
         group = place[layer]
-        names = _listed(group.attrs, "weight_names")
+        names = listed(group.attrs, "weight_names")
         owners = [name.rpartition("/")[0] for name in names]
         nested = len(set(owners)) > 1  # the group is a model
         for name in names:

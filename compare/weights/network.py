@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from compare.spec import BACKBONES, EPSILONS, InputError
+from compare.spec import BACKBONES, EPSILONS, UNPADDED, InputError
 from compare.weights.shapes import shapes
 
 Arrays = dict[str, np.ndarray]
@@ -225,6 +225,19 @@ def chain(kernels: Arrays, channels: int, told: tuple[Dense, ...] | None, ordere
     if not ordered and not told and len(fitting) > 1:
         unsure = tuple(name for i, name in enumerate(first) if any(order[i] != name for order in fitting))
     return Chain(first, kernels[first[0]].shape[0] // channels, unsure)
+
+
+def map_of(backbone: str, variant: str, size: tuple[int, int]) -> tuple[int, int]:
+    """Height and width of the map that a backbone makes of images of a size."""
+
+    def side(pixels: int) -> int:
+        if backbone == "vgg16":
+            return pixels // 32
+        pixels = -(-pixels // 2)
+        pixels = (pixels - 1) // 2 if variant in UNPADDED else -(-pixels // 2)
+        return -(-pixels // 8)
+
+    return side(size[0]), side(size[1])
 
 
 def square(rows: int) -> tuple[int, int] | None:

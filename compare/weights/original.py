@@ -8,7 +8,7 @@ from pathlib import Path
 from compare.weights import tensors
 from compare.weights.formats import Container, sniff
 from compare.weights.network import Network
-from compare.weights.reading import Format, Source
+from compare.weights.source import Format, Source
 from compare.weights.spellings import Names, written
 
 FORMS = {

@@ -15,7 +15,8 @@ from compare.weights.network import (
     square,
     with_output,
 )
-from compare.weights.reading import Source, known
+from compare.weights.reading import known
+from compare.weights.source import Source
 from compare.weights.spellings import Names
 
 

@@ -29,9 +29,10 @@ import safetensors.numpy
 
 from compare.spec import EPSILONS, NAMES, InputError
 from compare.weights.network import listed
-from compare.weights.reading import Source, known, read
+from compare.weights.reading import known, read
 from compare.weights.settle import backbone as backbone_of
 from compare.weights.shapes import random_arrays
+from compare.weights.source import Source
 
 # arrays, facts of their network, and what is to be said of the file
 Loaded = tuple[dict[str, np.ndarray], dict, str]

@@ -14,8 +14,8 @@ import pytest
 from compare.spec import InputError
 from compare.weights import reading
 from compare.weights.network import Dense
-from compare.weights.reading import Beside
 from compare.weights.settle import settle
+from compare.weights.source import Beside
 from keras_impl import networks, saving, transfer, weights
 from tests.support.keras_models import randomise, small
 from tests.support.weight_files import HEAD, arrays_of, names_of, network_of, old_resnet50_layer

@@ -8,8 +8,8 @@ import torch
 import torchvision
 
 from compare.weights import reading
-from compare.weights.reading import Beside
 from compare.weights.settle import settle
+from compare.weights.source import Beside
 from tests.support.torch_models import randomise, small
 from tests.support.weight_files import HEAD, arrays_of, names_of, network_of
 from torch_impl import networks, saving, weights

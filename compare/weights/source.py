@@ -1,0 +1,168 @@
+"""What a file of weights holds: one record, and how it is completed when names are known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from pathlib import Path
+
+from compare.weights.network import (
+    Arrays,
+    Chain,
+    Told,
+    backbone_table,
+    chain,
+    channels_of,
+    kernels_of,
+    listed,
+    map_of,
+    square,
+)
+from compare.weights.recognise import recognise
+from compare.weights.spellings import Names, rows_to_keras
+
+# the networks that can be moved, as `recognise` calls them
+MOVED = ("a ResNet50", "a VGG16")
+
+
+class Format(Enum):
+    """The format of a file."""
+
+    KERAS = "Keras .keras"
+    WEIGHTS_H5 = "Keras .weights.h5"
+    LEGACY_H5 = "Keras legacy .h5"
+    STATE_DICT = "PyTorch state dict"
+    SAFETENSORS = ".safetensors"
+    NPZ = ".npz"
+
+
+class Beside(Enum):
+    """What lies in a file that is no weight."""
+
+    OPTIMIZER = "state of an optimizer; training goes on from a fresh one"
+    IDLE = "does nothing when the model is evaluated"
+    OTHER = "which is no weight"
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file that was read.
+
+    Attributes:
+        arrays: by neutral name, in the order of the model where the file keeps one; of a network that isn't
+            known, by the names that the file has.
+        told: what the file says of its network.
+        backbone: ``resnet50`` or ``vgg16``; empty for another network, which ``other`` then names.
+        chain: the dense layers in their order.
+        beside: what of the file is no weight, by name.
+        obstacles: what of the function can't be moved, a line each.
+        front: layers before the backbone that change what it sees.
+        whole: whether the file holds the whole model, and Keras can load it as one.
+        version: of the Keras that wrote it, if it says so.
+        where: keys that lead to the state dict in a checkpoint.
+        keys: neutral name -> key in the state dict, of a PyTorch file.
+        prefix: what its keys have before the names of the model.
+    """
+
+    path: Path
+    format: Format
+    names: Names
+    arrays: Arrays
+    told: Told
+    backbone: str = ""
+    other: str = ""
+    chain: Chain = field(default_factory=Chain)
+    beside: tuple[tuple[str, Beside], ...] = ()
+    obstacles: tuple[str, ...] = ()
+    front: tuple[str, ...] = ()
+    whole: bool = False
+    version: str = ""
+    where: tuple[str, ...] = ()
+    keys: dict[str, str] = field(default_factory=dict)
+    prefix: str = ""
+
+    @property
+    def framework(self) -> str:
+        """Whose model it is."""
+        return "torch" if self.names.torch else "keras"
+
+    @property
+    def width(self) -> float:
+        """Factor on the backbone's channels."""
+        first = "conv1_conv/kernel" if self.backbone == "resnet50" else "block1_conv1/kernel"
+        return self.arrays[first].shape[-1] / 64
+
+    def describe(self) -> str:
+        """Format and names in words."""
+        return f"{self.format.value}, {self.names.value}"
+
+    def backbone_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Names and shapes of the backbone's arrays."""
+        return backbone_table(self.backbone, self.arrays)
+
+    def backbone_arrays(self) -> Arrays:
+        """The arrays of the backbone alone."""
+        table = self.backbone_shapes()
+        return {name: array for name, array in self.arrays.items() if name in table}
+
+    def head(self) -> list[str]:
+        """The layers that have arrays and aren't the backbone's."""
+        table = self.backbone_shapes()
+        return list(dict.fromkeys(name.rpartition("/")[0] for name in self.arrays if name not in table))
+
+
+def completed(source: Source, ordered: bool) -> Source:
+    """Say which network it is, and bring the dense layers in order; a PyTorch flatten's rows into Keras's.
+
+    Args:
+        ordered: whether the arrays stand in the order of the model.
+    """
+    arrays = source.arrays
+    first = {"resnet50": "conv1_conv/kernel", "vgg16": "block1_conv1/kernel"}
+    backbone = next(
+        (name for name, kernel in first.items() if kernel in arrays and arrays[kernel].ndim == 4), ""
+    )
+    other = recognise(arrays)
+    if not backbone or other not in (*MOVED, ""):
+        return replace(source, other=other)
+    source = replace(source, backbone=backbone)
+    width = source.width
+    table = source.backbone_shapes()
+    rest = {name: array for name, array in arrays.items() if name not in table}
+    loose = [name for name in rest if not _of_dense(name, rest)]
+    obstacles = list(source.obstacles)
+    if loose:
+        layers = list(dict.fromkeys(name.rpartition("/")[0] for name in loose))
+        unsaid = [layer for layer in layers if not any(f" {layer} " in line for line in obstacles)]
+        if unsaid:
+            obstacles.append(f"layer {listed(unsaid)} is no dense layer and can't be moved")
+    try:
+        order = chain(kernels_of(rest), channels_of(backbone, width), source.told.top, ordered)
+    except ValueError as error:
+        return replace(source, obstacles=(*obstacles, str(error)))
+    if order.names and order.rows > 1:
+        told = source.told
+        found = told.map or (
+            map_of(backbone, told.variant or "", told.input) if told.input else square(order.rows)
+        )
+        if not found or found[0] * found[1] != order.rows:
+            obstacles.append(
+                f"layer {order.names[0]} sees a flattened map of {order.rows} places, whose height and width"
+                " the file doesn't say"
+            )
+        else:
+            source = replace(source, told=replace(source.told, map=found))
+            flattened = source.names.torch and not (source.names is Names.TIMM and order.names[0] == "fc1")
+            if flattened:
+                kernel = f"{order.names[0]}/kernel"
+                arrays = {
+                    **arrays,
+                    kernel: rows_to_keras(arrays[kernel], channels_of(backbone, width), *found),
+                }
+    return replace(source, arrays=arrays, chain=order, obstacles=tuple(obstacles))
+
+
+def _of_dense(name: str, rest: Arrays) -> bool:
+    layer, _, kind = name.rpartition("/")
+    kernel = rest.get(f"{layer}/kernel")
+    return kernel is not None and kernel.ndim == 2 and kind in ("kernel", "bias")

@@ -1,0 +1,162 @@
+"""PyTorch's files, and files of named arrays, as a `Source`: by neutral name and in Keras's layout."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from compare.weights import pickles, tensors
+from compare.weights.formats import Container, sniff
+from compare.weights.hdf5 import natural
+from compare.weights.network import Arrays, Told
+from compare.weights.recognise import recognise
+from compare.weights.source import MOVED, Beside, Format, Source, completed
+from compare.weights.spellings import Names, Spelled, spelled, to_neutral
+
+# where what names and arrays don't say is kept in a file that this project writes
+FACTS = "facts"
+# what a checkpoint calls the state dict that is to be taken, the likeliest first
+_WRAPPERS = (
+    *("state_dict", "model_state_dict", "model", "net", "network", "module", "weights", "params", "backbone"),
+    *("encoder", "ema", "model_ema", "ema_state_dict", "state_dict_ema", "teacher", "student"),
+)
+
+
+def read_torch_zip(path: Path) -> Source:
+    """Read what ``torch.save`` writes."""
+    return _checkpoint(path, *pickles.read_zip(path))
+
+
+def read_pickle(path: Path) -> Source:
+    """Read what ``torch.save`` wrote before it wrote zips."""
+    return _checkpoint(path, *pickles.read_pickle(path))
+
+
+def _checkpoint(path: Path, content: Any, numbers: Any) -> Source:
+    """Find the state dict in what was pickled."""
+    if isinstance(content, pickles.Inert):
+        raise ValueError(
+            f"holds a whole pickled {content.path}, which is code; save model.state_dict() of it"
+        )
+    found = _state_dict(content)
+    if found is None:
+        raise ValueError("is not a state dict of name -> tensor; save model.state_dict()")
+    where, state, beside = found
+    said = getattr(state, "_metadata", None)
+    facts = said.get(FACTS) if isinstance(said, dict) else None
+    arrays = {
+        str(key): numbers(tensor) for key, tensor in state.items() if isinstance(tensor, pickles.Tensor)
+    }
+    others = [str(key) for key, value in state.items() if not isinstance(value, pickles.Tensor)]
+    told = Told.from_json(facts) if facts else Told()
+    kinds = tuple(
+        (name, Beside.OPTIMIZER if "optim" in name else Beside.OTHER) for name in sorted([*beside, *others])
+    )
+    return _from_state(path, Format.STATE_DICT, arrays, told, kinds, where, ordered=True)
+
+
+def _state_dict(content: Any) -> tuple[tuple[str, ...], dict, list[str]] | None:
+    """Find a state dict: the keys that lead there, itself, and what lies beside it."""
+    found = list(_dicts_of_tensors(content))
+    most = max((count for _, _, _, count in found), default=0)
+    return next(((where, state, beside) for where, state, beside, count in found if count * 2 >= most), None)
+
+
+def _dicts_of_tensors(content: Any, depth: int = 4) -> Iterator[tuple[tuple[str, ...], dict, list[str], int]]:
+    """Yield each dict with tensors in it, how to get there, what lies beside it, and how many there are."""
+    if not isinstance(content, dict) or not depth:
+        return
+    count = sum(isinstance(value, pickles.Tensor) for value in content.values())
+    if count:
+        yield (), content, [], count
+    names = [name for name in _WRAPPERS if name in content]
+    for name in [*names, *(name for name in content if name not in names)]:
+        if "optim" not in str(name):
+            for where, state, beside, inside in _dicts_of_tensors(content[name], depth - 1):
+                others = [str(key) for key in content if key != name]
+                yield (str(name), *where), state, [*beside, *others], inside
+
+
+def read_safetensors(path: Path) -> Source:
+    """Read a ``.safetensors``, of named arrays or of a state dict."""
+    return _tensors(path, *tensors.read_safetensors(path))
+
+
+def read_index(path: Path) -> Source:
+    """Read the parts that an index names, as one file."""
+    arrays: Arrays = {}
+    metadata: dict[str, str] = {}
+    for part in tensors.parts(path):
+        if sniff(part) is Container.SAFETENSORS:
+            more, said = tensors.read_safetensors(part)
+        else:
+            content, numbers = pickles.read_zip(part)
+            more, said = {str(k): numbers(v) for k, v in content.items() if isinstance(v, pickles.Tensor)}, {}
+        arrays, metadata = arrays | more, metadata | said
+    return _tensors(path, arrays, metadata)
+
+
+def _tensors(path: Path, arrays: Arrays, metadata: dict[str, str]) -> Source:
+    told = Told.from_json(json.loads(metadata[FACTS])) if FACTS in metadata else Told()
+    told = replace(
+        told,
+        variant=metadata.get("variant", told.variant),
+        preprocessing=metadata.get("preprocessing", told.preprocessing),
+    )
+    told.check()
+    return _from_state(path, Format.SAFETENSORS, arrays, told, (), (), ordered=False)
+
+
+def read_npz(path: Path) -> Source:
+    """Read an ``.npz`` of named arrays or of a state dict."""
+    return _from_state(path, Format.NPZ, tensors.read_npz(path), Told(), (), (), ordered=True)
+
+
+def _from_state(
+    path: Path,
+    form: Format,
+    state: Arrays,
+    told: Told,
+    beside: tuple[tuple[str, Beside], ...],
+    where: tuple[str, ...],
+    ordered: bool,
+) -> Source:
+    """Name the arrays of a state dict, or of a file of named arrays, and bring them to Keras's layout."""
+    if not ordered:
+        state = dict(sorted(state.items(), key=lambda item: natural(item[0])))
+    neutral = any(name.endswith("/kernel") for name in state)
+    found = [] if neutral else spelled(state, tuple(layer.name for layer in told.top or ()))
+    if len(found) > 1:
+        prefixes = " and ".join(repr(one.prefix) for one in found)
+        raise ValueError(f"holds several networks, under {prefixes}; save the one that is wanted")
+    if not found:
+        names = Names.NEUTRAL if neutral else Names.TORCHVISION
+        return completed(Source(path, form, names, state, told, beside=beside, where=where), ordered)
+    one = found[0]
+    if recognise(_inside(state, one)) not in (*MOVED, ""):
+        other = recognise(_inside(state, one))
+        return Source(path, form, one.spelling.names, state, told, other=other, beside=beside, where=where)
+    arrays = {name: to_neutral(state[key], _is_dense(one, name)) for name, key in one.keys.items()}
+    source = Source(
+        path,
+        form,
+        one.spelling.names,
+        arrays,
+        told,
+        beside=beside,
+        where=where,
+        keys=one.keys,
+        prefix=one.prefix,
+    )
+    return completed(source, ordered)
+
+
+def _inside(state: Arrays, one: Spelled) -> Arrays:
+    return {key.removeprefix(one.prefix): array for key, array in state.items() if key.startswith(one.prefix)}
+
+
+def _is_dense(one: Spelled, name: str) -> bool:
+    return name.partition("/")[0] in ("fc1", "fc2") and one.spelling.names is Names.TIMM
