@@ -1,0 +1,137 @@
+"""Diagnose a Keras model in training: ``model.fit(..., callbacks=[compare.keras.Diagnose(train_ds)])``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+
+from compare.diagnosis.diagnosis import diagnose
+from compare.diagnosis.records import Diagnosis
+
+__all__ = ["Diagnose"]
+
+# bytes of an epoch's batches that are held; of more the data are read once more instead
+HELD = 2**28
+
+
+class Diagnose(keras.callbacks.Callback):
+    """Diagnose the model at the end of an epoch. ``fit``'s own figures are the same to the last bit with it.
+
+    The batches of that epoch are recorded as `fit` sees them, with the weights that ``class_weight`` gives them: a
+    network on batch statistics may know its batches by heart, and another order would tell another story.
+
+    Args:
+        data: what `fit` sees, as `compare.diagnose` takes it.
+        at: ``last``, or the number of an epoch, from 1.
+        evaluate_data: what validation sees; its figures are looked at only where it is given.
+        verbose: whether the diagnosis is printed.
+        options: of `compare.diagnose`, such as ``batch_size``, ``steps`` and ``limit``.
+
+    Attributes:
+        diagnosis: the answer; None before there is one.
+
+    Raises:
+        ValueError: ``at`` is neither ``last`` nor a number from 1.
+    """
+
+    def __init__(
+        self,
+        data: Any,
+        at: str | int = "last",
+        evaluate_data: Any = None,
+        verbose: bool = True,
+        **options: Any,
+    ) -> None:
+        super().__init__()
+        if at != "last" and not (isinstance(at, int) and at >= 1):
+            raise ValueError(f"at is {at!r}; it must be last or the number of an epoch, from 1")
+        self.data, self.at, self.evaluate_data = data, at, evaluate_data
+        self.verbose, self.options = verbose, options
+        self.diagnosis: Diagnosis | None = None
+        self._batches: list[Any] | None = None
+        self._logs: dict[str, float] = {}
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Forget an earlier training."""
+        self.diagnosis, self._batches, self._logs = None, None, {}
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Have the batches recorded, where this is the epoch."""
+        if self._is_due(epoch):
+            self._batches = []
+            self._function = self.model.train_function
+            self.model.train_function = _Recording(self._function, self._batches)
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Diagnose, where this is the epoch."""
+        self._logs = dict(logs or {})
+        if self._is_due(epoch):
+            self.model.train_function = self._function
+            self._diagnose()
+
+    def on_train_end(self, logs: Any = None) -> None:
+        """Diagnose where training has stopped before the epoch that was meant, by an early stop for one."""
+        if self.at == "last" and self.diagnosis is None and self._logs:
+            self._diagnose()
+
+    def _is_due(self, epoch: int) -> bool:
+        last = self.params.get("epochs") if self.at == "last" else self.at
+        return last is not None and epoch + 1 == last
+
+    def _diagnose(self) -> None:
+        evaluate = self.evaluate_data
+        figures = {n: v for n, v in self._logs.items() if evaluate is not None or not n.startswith("val_")}
+        data = self.data
+        recorded = self._batches is not None and len(self._batches) > 0 and None not in self._batches
+        if recorded:
+            data = list(self._batches or [])
+            weighted = any(len(batch) == 3 for batch in data)
+            if weighted and evaluate is None and _has_no_weights(self.data):
+                evaluate = [batch[:2] for batch in data]  # they are fit's alone, by class_weight
+        known = figures if figures else None
+        self.diagnosis = diagnose(self.model, data, evaluate_data=evaluate, reported=known, **self.options)
+        self._batches = None
+        if self.verbose:
+            print(self.diagnosis)
+
+
+class _Recording:
+    """A train function that keeps a copy of every batch that passes; past `HELD` bytes it keeps none.
+
+    It hands the batches on in an iterator of the same kind, so that the same graph runs on the same values.
+    """
+
+    def __init__(self, function: Any, kept: list[Any]) -> None:
+        self.function, self.kept, self.bytes = function, kept, 0
+        self.known: tuple[Any, Any] | None = None
+
+    def __call__(self, iterator: Any) -> Any:
+        spec = getattr(iterator, "element_spec", None)
+        if spec is None or keras.backend.backend() != "tensorflow":
+            self.kept[:] = [None]
+            return self.function(iterator)
+        if self.known is None or self.known[0] is not iterator:
+            dataset = sys.modules["tensorflow"].data.Dataset
+            passed = dataset.from_generator(lambda: self._pass(iterator), output_signature=spec)
+            self.known = (iterator, iter(passed))
+        return self.function(self.known[1])
+
+    def _pass(self, iterator: Any) -> Iterator[Any]:
+        for batch in iterator:
+            self._keep(batch)
+            yield batch
+
+    def _keep(self, batch: Any) -> None:
+        arrays = keras.tree.map_structure(keras.ops.convert_to_numpy, batch)
+        self.bytes += sum(leaf.nbytes for leaf in keras.tree.flatten(arrays))
+        if self.bytes > HELD:
+            self.kept[:] = [None]
+        elif None not in self.kept:
+            self.kept.append(arrays)
+
+
+def _has_no_weights(data: Any) -> bool:
+    return not (isinstance(data, tuple) and len(data) == 3)
