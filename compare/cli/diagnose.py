@@ -110,5 +110,6 @@ def diagnose(
 
         out.mkdir(parents=True, exist_ok=True)
         write(out / "diagnosis.json", said)
+        found.to_html(out / "diagnosis.html")
     print(said if as_json else found)
     return int(any(finding.harmful for finding in found.findings))

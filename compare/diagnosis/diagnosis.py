@@ -9,6 +9,7 @@ from math import isfinite, isnan
 from typing import Any
 
 from compare.diagnosis import elsewhere, modes, reporting, stored, switching, terms
+from compare.diagnosis.asked import asked
 from compare.diagnosis.case import Case
 from compare.diagnosis.cures import cure
 from compare.diagnosis.data import Data, Passes
@@ -75,7 +76,9 @@ def diagnose(
             _judge(case)
             audited = _audit(framework, subject, measured.layers, stored.drifts(case))
         after = subject.state()
-    return _diagnosis(case, audited, "same" if before == after else "differs", ours.assumed)
+    found = _diagnosis(case, audited, "same" if before == after else "differs", ours.assumed)
+    calls = {"loss": loss, "step": step, "metrics": metrics}
+    return replace(found, given=asked(passes, others, figures, calls, limit))
 
 
 def audit(model: Any) -> Audit:
@@ -189,7 +192,7 @@ def _notes(case: Case, assumed: bool) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _audit(framework: str, subject: Subject, layers: list[Layer], drifts: dict[str, float]) -> Audit:
+def _audit(framework: str, subject: Subject, layers: list[Layer], drifts: dict[str, stored.Drift]) -> Audit:
     rows = tuple(_row(row, drifts.get(row.name)) for row in sorted(layers, key=lambda row: row.order))
     findings = []
     for row in layers:
@@ -210,7 +213,7 @@ def _audit(framework: str, subject: Subject, layers: list[Layer], drifts: dict[s
     return Audit(framework, subject.name, rows, tuple(merged.values()))
 
 
-def _row(row: Layer, drift: float | None) -> AuditRow:
+def _row(row: Layer, drift: stored.Drift | None) -> AuditRow:
     notes = [*row.faults, *([row.override] if row.override else [])]
     return AuditRow(
         layer=row.name,
@@ -225,7 +228,8 @@ def _row(row: Layer, drift: float | None) -> AuditRow:
         epsilon=row.epsilon,
         role=row.role,
         notes=tuple(notes),
-        drift=drift,
+        drift=None if drift is None else drift.mean,
+        variance_drift=None if drift is None else drift.variance,
     )
 
 

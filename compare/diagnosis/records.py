@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
 from typing import Any, Literal
 
 Answer = Literal["same", "differs", "not asked"]
@@ -32,8 +33,9 @@ class AuditRow:
         epsilon: what it adds to the variance.
         role: ``normalisation``, ``dropout``, ``augmentation`` or ``other``.
         notes: what a reader should know of it, a short text each.
-        drift: how far the stored means lie from the data's, in standard deviations (root of the mean square);
-            None where there is nothing to compare.
+        drift, variance_drift: how far the stored means lie from the data's, in standard deviations, and the natural
+            logarithm of the variances' ratio (root of the mean square over the channels); None where there is
+            nothing to compare.
     """
 
     layer: str
@@ -49,9 +51,10 @@ class AuditRow:
     role: str = "normalisation"
     notes: tuple[str, ...] = ()
     drift: float | None = None
+    variance_drift: float | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Audit:
     """What every layer that acts differently in training does, and every normalisation layer.
 
@@ -75,6 +78,27 @@ class Audit:
             "findings": [finding.to_json() for finding in self.findings],
             "audit": [plain(row) for row in self.rows],
         }
+
+    def __repr__(self) -> str:
+        from compare.diagnosis.show import text
+
+        return text.audited(self)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from compare.diagnosis.show import page
+
+        return page.cell(self)
+
+    def to_html(self, path: str | Path) -> Path:
+        """Write a page of its own, self-contained, and return its path.
+
+        Raises:
+            OSError: it can't be written.
+        """
+        from compare.diagnosis.show import page
+
+        return page.write(self, Path(path))
 
 
 @dataclass(frozen=True)
@@ -153,7 +177,7 @@ class HarmfulFindingError(AssertionError):
     """A diagnosis has a finding that the caller wanted to be told of."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Diagnosis:
     """Why fit and evaluate part, for one model.
 
@@ -169,6 +193,7 @@ class Diagnosis:
         audit: what the layers do.
         probes: what settled it.
         notes: what wasn't given or couldn't be asked, a sentence each.
+        given: name of an argument -> what was given for it, in words.
     """
 
     framework: str
@@ -182,6 +207,7 @@ class Diagnosis:
     audit: Audit
     probes: Probes
     notes: tuple[str, ...] = ()
+    given: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def harmful(self) -> bool:
@@ -202,7 +228,29 @@ class Diagnosis:
             "audit": [plain(row) for row in self.audit.rows],
             "probes": plain(self.probes),
             "notes": list(self.notes),
+            "given": dict(self.given),
         }
+
+    def __repr__(self) -> str:
+        from compare.diagnosis.show import text
+
+        return text.diagnosed(self)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from compare.diagnosis.show import page
+
+        return page.cell(self)
+
+    def to_html(self, path: str | Path) -> Path:
+        """Write a page of its own, self-contained, and return its path.
+
+        Raises:
+            OSError: it can't be written.
+        """
+        from compare.diagnosis.show import page
+
+        return page.write(self, Path(path))
 
     def raise_if(self, what: str = "harmful") -> None:
         """Raise where a finding is ``harmful``, or has the cause that is named.

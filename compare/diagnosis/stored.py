@@ -190,6 +190,6 @@ def _drift(case: Case, row: Layer) -> Drift:
     return Drift(0.0, 0.0, None) if pair is None else drift(row, *pair)
 
 
-def drifts(case: Case) -> dict[str, float]:
-    """Layer -> how far its stored means lie from the data's, in standard deviations."""
-    return {row.name: _drift(case, row).mean for row in case.normalisations()}
+def drifts(case: Case) -> dict[str, Drift]:
+    """Layer -> how far its stored statistics lie from the data's."""
+    return {row.name: _drift(case, row) for row in case.normalisations()}

@@ -12,10 +12,8 @@ from pathlib import Path
 from textwrap import dedent
 
 from markupsafe import Markup
-from pygments import highlight
-from pygments.formatters.html import HtmlFormatter
-from pygments.lexers.python import PythonLexer
 
+from compare.pages.code import coloured
 from compare.spec import FRAMEWORKS, Policy
 
 # what sets a policy in each implementation
@@ -44,11 +42,6 @@ def forward_code() -> dict[str, tuple[str, Markup]]:
         if source := _source(package, file):
             found[framework] = (f"{package}/{file}", coloured(_cut(source, name)))
     return found
-
-
-def coloured(code: str) -> Markup:
-    """Mark up Python as HTML, escaped; classes begin with ``c-``."""
-    return Markup(highlight(code, PythonLexer(), HtmlFormatter(nowrap=True, classprefix="c-")).rstrip())
 
 
 def _with_facts(policy: Policy, framework: str) -> str:

@@ -12,6 +12,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from compare.files import write
+from compare.pages.code import coloured
 from compare.pages.figures import drawing
 from compare.pages.figures.bars import bars
 from compare.pages.figures.curves import curves
@@ -139,7 +140,7 @@ def _cure(cure: Cure, policies: dict[str, list[str]]) -> dict:
     return {
         "what": cure.what,
         "whom": f"for {whom}",
-        "codes": [(NAMES[name], code.coloured(cure.code[name])) for name in frameworks],
+        "codes": [(NAMES[name], coloured(cure.code[name])) for name in frameworks],
     }
 
 

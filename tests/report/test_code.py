@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from compare.pages.code import coloured
 from compare.report import code
 from compare.spec import POLICIES
 
@@ -55,7 +56,7 @@ def test_a_package_that_is_not_there_is_left_out(monkeypatch):
 
 
 def test_code_is_escaped_and_marked_up():
-    text = code.coloured("if a < b: x = '<script>'")
+    text = coloured("if a < b: x = '<script>'")
     assert "<script>" not in text
     assert "&lt;script&gt;" in text
     assert '<span class="c-k">if</span>' in text

@@ -22,6 +22,11 @@ LOOKS: dict[str, dict[str, Any]] = {
     "batch-noise": {"facecolor": "#e69f00", "hatch": "\\\\\\\\\\\\"},
     "moving-statistics": {"facecolor": ABOVE, "hatch": "//////"},
 }
+# what one of the terms of a run is called in the diagnosis of a single model
+LOOKS |= dict.fromkeys(
+    ("stale-statistics", "foreign-statistics", "decay", "shared-layer"), LOOKS["moving-statistics"]
+)
+LOOKS |= {"augmentation": LOOKS["dropout"], "unmixed-batches": LOOKS["batch-noise"]}
 # a term that only some explanations have
 OTHER = {"facecolor": "#cc79a7", "hatch": "xxxx"}
 # of a row's height: what lowers evaluate's loss above, what raises it below
@@ -48,22 +53,27 @@ class Bar:
 
 
 def bars(
-    rows: Mapping[str, Mapping[str, Bar | str]], columns: Sequence[str], labels: Mapping[str, str]
+    rows: Mapping[str, Mapping[str, Bar | str]],
+    columns: Sequence[str],
+    labels: Mapping[str, str] | None,
+    unit: str = "cross-entropy, nats",
 ) -> Figure:
     """Draw a row of bars for each of ``rows`` and a column for each of ``columns``.
 
     Args:
         rows: a row's name -> a column -> its bar, or what to say in its place.
         columns: what stands above them.
-        labels: a term's name -> what the legend calls it.
+        labels: a term's name -> what the legend calls it; None where no legend is needed.
+        unit: of the loss; empty where nobody knows it.
     """
-    height = TOP + ROW * len(rows) + BOTTOM
+    top = TOP if labels is not None else TOP / 3
+    height = top + ROW * len(rows) + BOTTOM
     with rc_context(STYLE):
         figure = Figure(figsize=(WIDTH, height), facecolor=PAPER)
         grid = figure.subplots(
             1, len(columns), squeeze=False, sharex=True, sharey=True,
             gridspec_kw={
-                "left": 0.24, "right": 0.985, "top": 1 - TOP / height, "bottom": BOTTOM / height, "wspace": 0.07,
+                "left": 0.24, "right": 0.985, "top": 1 - top / height, "bottom": BOTTOM / height, "wspace": 0.07,
             },
         )[0]  # fmt: skip
         for panel, column in zip(grid, columns, strict=True):
@@ -78,10 +88,10 @@ def bars(
         grid[0].set_xlim(low, high + 0.25 * (high - low))  # room for the figures
         grid[0].set_yticks(range(len(rows)), list(rows), color=INK, fontsize=9)
         grid[0].set_ylim(len(rows) - 0.45, -0.55)
-        figure.supxlabel("evaluate minus fit, loss (cross-entropy, nats)", y=0.01, fontsize=9)
-        _legend(
-            figure, [bar for row in rows.values() for bar in row.values() if isinstance(bar, Bar)], labels
-        )
+        figure.supxlabel(f"evaluate minus fit, loss{f' ({unit})' if unit else ''}", y=0.01, fontsize=9)
+        if labels is not None:
+            shown = [bar for row in rows.values() for bar in row.values() if isinstance(bar, Bar)]
+            _legend(figure, shown, labels)
     return figure
 
 

@@ -61,16 +61,27 @@ def save(figure: Figure, name: str, folder: Path) -> str:
     The same figure gives the same bytes.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    svg = _svg(figure, name)
+    with rc_context(STYLE):
+        png = io.BytesIO()
+        options = {"compress_level": 2}  # half the time for a few per cent more bytes
+        figure.savefig(png, format="png", dpi=144, metadata={"Software": None}, pil_kwargs=options)
+    write(folder / f"{name}.svg", svg)
+    write(folder / f"{name}.png", png.getvalue())
+    return _inline(svg.decode(), name)
+
+
+def inline(figure: Figure, name: str) -> str:
+    """Return the SVG as it can stand in a page, in the page's colours; nothing is written."""
+    return _inline(_svg(figure, name).decode(), name)
+
+
+def _svg(figure: Figure, name: str) -> bytes:
     svg = io.BytesIO()
     nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
     with rc_context(STYLE | {"svg.hashsalt": name}):
         figure.savefig(svg, format="svg", metadata=nothing)
-        png = io.BytesIO()
-        options = {"compress_level": 2}  # half the time for a few per cent more bytes
-        figure.savefig(png, format="png", dpi=144, metadata={"Software": None}, pil_kwargs=options)
-    write(folder / f"{name}.svg", svg.getvalue())
-    write(folder / f"{name}.png", png.getvalue())
-    return _inline(svg.getvalue().decode(), name)
+    return svg.getvalue()
 
 
 def _inline(svg: str, name: str) -> str:

@@ -58,8 +58,13 @@ class Strip:
     layers: Sequence[Layer]
 
 
-def drift(strips: Sequence[Strip]) -> Figure:
-    """Draw a row for each strip and a column for each layer: means on the left, variances on the right."""
+def drift(strips: Sequence[Strip], over: str = "median over a layer's channels") -> Figure:
+    """Draw a row for each strip and a column for each layer: means on the left, variances on the right.
+
+    Args:
+        strips: a row each.
+        over: how a layer's channels became one figure.
+    """
     height = TOP + ROW * len(strips) + BOTTOM
     with rc_context(STYLE | {"axes.grid": False}):
         figure = Figure(figsize=(WIDTH, height), facecolor=PAPER)
@@ -79,7 +84,7 @@ def drift(strips: Sequence[Strip]) -> Figure:
         figure.colorbar(image, cax=bar, orientation="horizontal", extend="max", ticks=LEVELS)
         bar.tick_params(length=0, labelsize=8)
         bar.xaxis.set_major_formatter("{x:g}")
-        bar.set_xlabel("median over a layer's channels", fontsize=8, labelpad=1)
+        bar.set_xlabel(over, fontsize=8, labelpad=1)
     return figure
 
 
