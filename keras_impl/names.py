@@ -11,14 +11,19 @@ import keras
 def of_layers(model, kind=keras.layers.Layer):
     """Find the layers of a kind in a model, however deeply nested: name -> layer.
 
-    A layer is called by its own name where no other of the kind has it, and else by the path to it
-    (``encoder/conv1_bn``).
+    A layer is called by its own name where no other layer has it, and else by the path to it (``encoder/conv1_bn``).
 
     DIFFERS: a Keras layer has a name of its own; a PyTorch module is called by its path.
     """
-    found = {layer: path for path, layer in walk(model) if isinstance(layer, kind)}
-    count = Counter(layer.name for layer in found)
-    return {path if count[layer.name] > 1 else layer.name: layer for layer, path in found.items()}
+    found = {}
+    for path, layer in walk(model):
+        found.setdefault(layer, path)
+    count = Counter([model.name, *(layer.name for layer in found)])
+    return {
+        path if count[layer.name] > 1 else layer.name: layer
+        for layer, path in found.items()
+        if isinstance(layer, kind)
+    }
 
 
 def of_weights(model):

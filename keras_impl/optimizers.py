@@ -51,6 +51,15 @@ def adam(model, learning_rate=1e-3, numerics="native", release=None):
     return make("adam", model, learning_rate, numerics, release=release)
 
 
+def penalty(model, optimizer=None):
+    """Compute the part of the loss that depends on the weights alone, in training and in evaluation.
+
+    DIFFERS: it is in the loss that Keras reports, whatever the optimizer; PyTorch's weight decay is the optimizer's,
+    so that only one that computes as Keras does has a penalty.
+    """
+    return float(sum(weight.regularizer(weight) for weight in model.trainable_weights if weight.regularizer))
+
+
 def configuration(model, optimizer):
     """Read an optimizer's constants off it (and, for Keras's coupled weight decay, off the model).
 

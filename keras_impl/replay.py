@@ -5,12 +5,13 @@ as they are; labels ``(N, 1)``, weights of the samples ``(N,)``. The model is le
 """
 
 from contextlib import contextmanager
+from functools import partial
 from weakref import WeakKeyDictionary
 
 import keras
 import numpy as np
 
-from . import modes, training
+from . import modes
 from .batches import Epochs
 
 _in_fit: WeakKeyDictionary = WeakKeyDictionary()  # body -> the same layers, for the passes as in `fit`
@@ -47,14 +48,13 @@ def measure(model, batches, *, dropout=False, normalise="evaluate"):
     Returns:
         ``loss``, each batch's mean of weighted losses weighted by its number of samples, and ``accuracy``.
     """
-    if not model.compiled:
-        training.compile(model)
+    loss_of = model.compute_loss if model.compiled else partial(_loss, model)
     total, count, correct = 0.0, 0, 0.0
     with modes.switched(model, dropout, normalise):
         for step in range(len(batches)):
             x, y, *weights = batches[step]
             outputs = model(x, training=dropout)
-            loss = model.compute_loss(x, y, outputs, *weights, training=dropout)
+            loss = loss_of(x, y, outputs, *weights, training=dropout)
             total, count = total + float(loss) * len(y), count + len(y)
             hits = (keras.ops.convert_to_numpy(outputs) > 0.5) == (y > 0.5)
             correct += float(hits.mean()) * len(y)
@@ -76,12 +76,9 @@ def features(body, batches, normalise="evaluate"):
         return body.predict(Epochs(lambda epoch: batches), verbose=0)
 
 
-def penalty(model):
-    """The part of the loss that depends on the weights alone, in training and in evaluation.
-
-    DIFFERS: Keras's regularizers are part of the loss; PyTorch's weight decay is the optimizer's, so it is 0.
-    """
-    return float(sum(weight.regularizer(weight) for weight in model.trainable_weights if weight.regularizer))
+def _loss(model, x, y, outputs, weights=None, training=False):
+    """Compute a batch's loss as `training.compile` has it, for a model that isn't compiled."""
+    return sum(model.losses, keras.losses.BinaryCrossentropy()(y, outputs, weights))
 
 
 def _counters(model):

@@ -1,4 +1,4 @@
-"""Fit, evaluate and extract features in Keras: the framework's own loops.
+"""Fit and evaluate in Keras: the framework's own loops.
 
 A batch is ``(images, labels)``: float32 arrays ``(N, H, W, C)`` (or features ``(N, C)``) and ``(N, 1)``.
 """
@@ -97,13 +97,3 @@ def evaluate(model, batches):
     if not model.compiled:
         compile(model)
     return model.evaluate(Epochs(lambda epoch: batches), verbose=0, return_dict=True)
-
-
-def extract_features(model, batches):
-    """Run the backbone once over the batches, in inference mode.
-
-    Returns:
-        Pooled features, ``(N, C)`` float32, in the order of the batches.
-    """
-    features = keras.Model(model.inputs, model.get_layer("pool").output)
-    return features.predict(Epochs(lambda epoch: batches), verbose=0)

@@ -68,6 +68,8 @@ ONE_SIDED = {
     "optimizers.KerasRMSprop": "Keras's own is keras.optimizers.RMSprop",
     "optimizers.KerasAdam": "Keras's own are keras.optimizers.Adam and AdamW",
     "training.compile": "PyTorch compiles nothing",
+    "training.loss_of": "Keras's loss is compiled into the model",
+    "training.passed": "Keras's own loop passes the batches",
 }
 # functions whose arguments are each framework's own
 OTHER_ARGUMENTS = {

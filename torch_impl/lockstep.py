@@ -3,16 +3,12 @@
 The same text in both implementations; it knows no framework.
 """
 
-import ctypes
 import threading
-from contextlib import suppress
 
 import numpy as np
 
 _here = threading.local()  # `current` is the pass that the thread is
 _PIECE = 2**16  # values that become float64 at a time: they stay in the processor's cache
-_MMAP_THRESHOLD = -3  # glibc's number of the option
-_LARGE, _LARGEST = 2**22, 2**25  # bytes; the latter is what glibc itself goes up to
 
 
 def run(forwards, put, weights=None):
@@ -34,7 +30,6 @@ def run(forwards, put, weights=None):
     passes = [_Pass(forward, weight) for forward, weight in zip(forwards, weights, strict=True)]
     statistics: dict[str, tuple[np.ndarray, np.ndarray]] = {}
     try:
-        _set_threshold(_LARGE)
         while True:
             stops = [one.advance() for one in passes]  # (layer, moments), or None at the end
             reached = {stop[0] if stop else "the end" for stop in stops}
@@ -50,7 +45,6 @@ def run(forwards, put, weights=None):
     finally:
         for one in passes:
             one.abandon()
-        _set_threshold(_LARGEST)
 
 
 def stop(name, moments):
@@ -104,17 +98,6 @@ def pool(moments):
     counts, means, squares = (np.array(values) for values in zip(*moments, strict=True))
     mean = counts @ means / counts.sum()
     return mean, (squares.sum(0) + counts @ (means - mean) ** 2) / counts.sum()
-
-
-def _set_threshold(size):
-    """Have the C library, where it is glibc, give back what it has spare, and take large blocks one by one.
-
-    What a thread frees is else kept for that thread, and there is one for each pass.
-    """
-    with suppress(AttributeError, OSError, TypeError):
-        library = ctypes.CDLL(None)
-        library.mallopt(_MMAP_THRESHOLD, size)
-        library.malloc_trim(0)
 
 
 class _Abandoned(BaseException):

@@ -25,8 +25,10 @@ MODULES = {
     f"conv{stage}_block{block}.{kind}{n}": f"conv{stage}_block{block}_{n}_{kind}"
     for stage, block in BLOCKS
     for n in range(4)
-    for kind in ("conv", "bn")
+    for kind in ("conv", "bn", "relu")
 }
+MODULES |= {f"conv{stage}_block{block}.out": f"conv{stage}_block{block}_out" for stage, block in BLOCKS}
+MODULES |= {"conv1_bn": "conv1_bn"}  # so that its name is the same in a backbone and in a transfer model
 
 
 def _torchvision_resnet50():
@@ -72,8 +74,7 @@ def of_weights(model):
 
 def of_path(path):
     """Name the layer that a module of this project's models is; any other keeps its path."""
-    own = path.removeprefix("backbone.").removeprefix("head.")
-    return MODULES.get(own, own)
+    return MODULES.get(path.removeprefix("backbone."), path)
 
 
 def of_state(state, kept=()):

@@ -59,6 +59,22 @@ def adam(model, learning_rate=1e-3, numerics="native", release=None):
     return make("adam", model, learning_rate, numerics, release=release)
 
 
+def penalty(model, optimizer=None):
+    """Compute the part of the loss that depends on the weights alone, in training and in evaluation.
+
+    DIFFERS: Keras's coupled weight decay is part of the loss that it reports, half of it times the sum of the
+    kernels' squares; PyTorch's is the optimizer's, so that only one that computes as Keras does has a penalty.
+    """
+    if not isinstance(optimizer, KerasSGD):
+        return 0.0
+    return sum(
+        _single(group["weight_decay"]) / 2 * parameter.detach().square().sum().item()
+        for group in optimizer.param_groups
+        for parameter in group["params"]
+        if group["weight_decay"]
+    )
+
+
 def configuration(model, optimizer):
     """Read an optimizer's constants off it (and, for Keras's coupled weight decay, off the model).
 

@@ -8,9 +8,8 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
-from . import modes
+from . import modes, training
 from .batches import tensors
 
 
@@ -48,15 +47,10 @@ def measure(model, batches, *, dropout=False, normalise="evaluate"):
     """
     total, count, correct = 0.0, 0, 0
     with modes.switched(model, dropout, normalise):
-        for step in range(len(batches)):
-            x, y, *weights = tensors(batches[step], model)
-            outputs = getattr(model, "logits", model)(x)
-            losses = F.binary_cross_entropy_with_logits(outputs, y, reduction="none")
-            for weight in weights:
-                losses = losses * weight.reshape(-1, 1)
-            total, count = total + losses.mean().item() * len(y), count + len(y)
-            correct += ((outputs.sigmoid() > 0.5) == (y > 0.5)).float().mean().item() * len(y)
-    return {"loss": total / count + penalty(model), "accuracy": correct / count}
+        for loss, logits, y in training.passed(model, batches):
+            total, count = total + loss * len(y), count + len(y)
+            correct += ((logits.sigmoid() > 0.5) == (y > 0.5)).float().mean().item() * len(y)
+    return {"loss": total / count, "accuracy": correct / count}
 
 
 @torch.no_grad()
@@ -67,16 +61,8 @@ def features(body, batches, normalise="evaluate"):
         Pooled features, ``(N, C)`` float32, in the order of the batches.
     """
     with modes.switched(body, False, normalise):
-        found = [body(tensors(batches[step][:1], body)[0]).numpy() for step in range(len(batches))]
+        found = [body(*tensors(batches[step][:1], body)).numpy() for step in range(len(batches))]
     return np.concatenate(found)
-
-
-def penalty(model):
-    """The part of the loss that depends on the weights alone, in training and in evaluation.
-
-    DIFFERS: Keras's regularizers are part of the loss; PyTorch's weight decay is the optimizer's, so it is 0.
-    """
-    return 0.0
 
 
 def _counters(model):

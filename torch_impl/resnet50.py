@@ -73,20 +73,22 @@ class _Bottleneck(nn.Module):
 
         self.conv1 = layers.conv(channels_in, channels, 1, stride1, bias)
         self.bn1 = bn(channels)
+        self.relu1 = nn.ReLU()
 
         self.conv2 = layers.conv(channels, channels, 3, stride2, bias)
         self.bn2 = bn(channels)
+        self.relu2 = nn.ReLU()
 
         self.conv3 = layers.conv(channels, 4 * channels, 1, 1, bias)
         self.bn3 = bn(4 * channels)
-        self.relu = nn.ReLU()
+        self.out = nn.ReLU()
 
     def forward(self, x):
         shortcut = self.bn0(self.conv0(x)) if self.project else x
-        x = self.relu(self.bn1(self.conv1(x)))
-        x = self.relu(self.bn2(self.conv2(x)))
+        x = self.relu1(self.bn1(self.conv1(x)))
+        x = self.relu2(self.bn2(self.conv2(x)))
         x = self.bn3(self.conv3(x))
-        return self.relu(shortcut + x)
+        return self.out(shortcut + x)
 
 
 def _batch_norm(variant, numerics, release):

@@ -7,14 +7,11 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import nn
 
-from . import bn_policy, modes, names, optimizers, weights
+from . import bn_policy, modes, names, optimizers, training, weights
 from .batches import array, tensor, tensors
 from .layers import CounterDropout, SameConv
-
-_RELUS = ("1_relu", "2_relu", "out")  # what a bottleneck's one relu module is in turn
 
 
 def configuration(model):
@@ -36,7 +33,7 @@ def configuration(model):
             described |= {key: value for key, value in audit[path].items() if key != "name"}
         elif next(module.parameters(), None) is not None:
             described["trains"] = all(parameter.requires_grad for parameter in module.parameters())
-        facts |= dict.fromkeys(_names_of(path, module), described)
+        facts[_name_of(path, module)] = described
     return facts
 
 
@@ -91,11 +88,9 @@ class Training:
         model.train()
         bn_policy.hold(model)
         self.optimizer.zero_grad()
-        x, y = tensors((images, labels), model)
-        logits = model.logits(x)
-        loss = F.binary_cross_entropy_with_logits(logits, y)
+        loss, logits = training.loss_of(model, *tensors((images, labels), model))
         loss.backward()
-        total = loss.item() + _penalty(self.optimizer)
+        total = loss.item() + optimizers.penalty(model, self.optimizer)
         self.optimizer.step()
         return total, logits.detach().sigmoid().numpy()
 
@@ -108,16 +103,13 @@ class Training:
         parameters = self.model.named_parameters()
         return {of_key[key]: names.to_array(p.grad, key) for key, p in parameters if p.requires_grad}
 
-    @torch.no_grad()
     def evaluate(self, images, labels):
         """Return loss and probabilities in inference mode; arguments as in `step`."""
         model = self.model
         model.eval()
         bn_policy.hold(model)
-        x, y = tensors((images, labels), model)
-        logits = model.logits(x)
-        loss = F.binary_cross_entropy_with_logits(logits, y)
-        return loss.item() + _penalty(self.optimizer), logits.sigmoid().numpy()
+        ((loss, logits, _),) = training.passed(model, [(images, labels)])
+        return loss + optimizers.penalty(model, self.optimizer), logits.sigmoid().numpy()
 
     def to_arrays(self):
         """Copy all that training changes: ``weights/...``, ``optimizer/...`` and the dropout layers' ``counter``."""
@@ -142,18 +134,6 @@ class Training:
             layer.step.fill_(int(arrays["counter"]))
 
 
-def _penalty(optimizer):
-    """What coupled weight decay adds to Keras's loss: half of it times the sum of the kernels' squares."""
-    if not isinstance(optimizer, optimizers.KerasSGD):
-        return 0.0
-    return sum(
-        float(np.float32(group["weight_decay"])) / 2 * parameter.detach().square().sum().item()
-        for group in optimizer.param_groups
-        for parameter in group["params"]
-        if group["weight_decay"]
-    )
-
-
 def _leaves(model):
     """Yield path, module and the module behind it of all that has no parts, and of the pooling before the head."""
     modules = [(path, module) for path, module in model.named_modules() if _is_leaf(path, module)]
@@ -166,13 +146,11 @@ def _is_leaf(path, module):
     return path == "pool" or (not path.startswith("pool.") and next(module.children(), None) is None)
 
 
-def _names_of(path, module):
-    """The neutral names that a module's outputs have, call after call."""
-    own = path.removeprefix("backbone.").removeprefix("head.")
-    block, _, part = own.rpartition(".")
-    if part == "relu":
-        return [f"{block}_{name}" for name in _RELUS]
-    return [names.of_path(own)]
+def _name_of(path, module):
+    """The neutral name of what a module puts out."""
+    if _in_dense(path, module):
+        return _dense_before(path)
+    return names.of_path(path).removeprefix("backbone.").removeprefix("head.")
 
 
 def _describe(module, following):
@@ -225,15 +203,13 @@ def _recorded(model, record):
     """Call ``record`` with each layer's name and output; what it returns takes the output's place."""
     handles = []
     for path, module, _ in _leaves(model):
-        names = _names_of(path, module)
         if isinstance(module, nn.Linear):
             continue  # recorded after its activation, as Keras has it
-        if _in_dense(path, module):
-            names = [_dense_before(path)]
-        handles.append(module.register_forward_hook(_after(names, record)))
-        if len(names) > 1:
-            handles.append(module.register_forward_pre_hook(_before_sum(names, record)))
-    handles.append(model.register_forward_pre_hook(lambda _, inputs: (record("images", inputs[0]),)))
+        name = _name_of(path, module)
+        if name.endswith("_out"):
+            handles.append(module.register_forward_pre_hook(_before(name.replace("_out", "_add"), record)))
+        handles.append(module.register_forward_hook(_after(name, record)))
+    handles.append(model.register_forward_pre_hook(_before("images", record)))
     try:
         yield
     finally:
@@ -241,20 +217,12 @@ def _recorded(model, record):
             handle.remove()
 
 
-def _after(names, record):
-    calls = iter(names)
-    return lambda module, inputs, output: record(next(calls), output)
+def _before(name, record):
+    return lambda module, inputs: (record(name, inputs[0]),)
 
 
-def _before_sum(names, record):
-    """Record the sum of shortcut and block, which goes into the last of a bottleneck's three relus."""
-    calls = iter(names)
-
-    def hook(module, inputs):
-        name = next(calls)
-        return (record(f"{name.removesuffix('_out')}_add", inputs[0]),) if name.endswith("_out") else None
-
-    return hook
+def _after(name, record):
+    return lambda module, inputs, output: record(name, output)
 
 
 def _in_dense(path, module):

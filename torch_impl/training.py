@@ -1,11 +1,10 @@
-"""Fit, evaluate and extract features in PyTorch: an explicit loop.
+"""Fit and evaluate in PyTorch: an explicit loop.
 
 A batch is ``(images, labels)``: float32 arrays ``(N, H, W, C)`` (or features ``(N, C)``) and ``(N, 1)``.
 """
 
 import math
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 
@@ -72,8 +71,7 @@ def _train_epoch(model, optimizer, batches, epoch, after_step):
     for step in range(len(batches)):
         x, y = tensors(batches[step], model)
         optimizer.zero_grad()
-        logits = model.logits(x)
-        loss = F.binary_cross_entropy_with_logits(logits, y)
+        loss, logits = loss_of(model, x, y)
         loss.backward()
         optimizer.step()
         total, count = total + loss.item() * len(y), count + len(y)
@@ -96,27 +94,34 @@ def evaluate(model, batches):
     model.eval()
     bn_policy.hold(model)
     total, count, outputs, labels = 0.0, 0, [], []
-    for step in range(len(batches)):
-        x, y = tensors(batches[step], model)
-        logits = model.logits(x)
-        total += F.binary_cross_entropy_with_logits(logits, y).item() * len(y)
-        count += len(y)
+    for loss, logits, y in passed(model, batches):
+        total, count = total + loss * len(y), count + len(y)
         outputs.append(logits.sigmoid())
         labels.append(y)
     return {"loss": total / count, **measure(torch.cat(outputs), torch.cat(labels))}
 
 
 @torch.no_grad()
-def extract_features(model, batches):
-    """Run the backbone once over the batches, in inference mode.
+def passed(model, batches):
+    """Pass batches through a model in the mode that it is in.
 
-    Returns:
-        Pooled features, ``(N, C)`` float32, in the order of the batches.
+    Args:
+        model: has a method ``logits``, or returns logits ``(N, 1)``.
+        batches: a sequence of ``(inputs, labels)`` or ``(inputs, labels, weights of the samples)``.
+
+    Yields:
+        Of each batch the mean of its weighted losses, the logits ``(N, 1)`` and the labels as tensors.
     """
-    model.eval()
-    bn_policy.hold(model)
-    features = []
     for step in range(len(batches)):
-        x, _ = tensors(batches[step], model)
-        features.append(model.pool(model.backbone(x)).numpy())
-    return np.concatenate(features)
+        x, y, *weights = tensors(batches[step], model)
+        loss, logits = loss_of(model, x, y, *weights)
+        yield loss.item(), logits, y
+
+
+def loss_of(model, x, y, weights=None):
+    """Compute the mean of a batch's weighted losses, and the logits ``(N, 1)`` that it is of."""
+    logits = getattr(model, "logits", model)(x)
+    if weights is None:
+        return F.binary_cross_entropy_with_logits(logits, y), logits
+    losses = F.binary_cross_entropy_with_logits(logits, y, reduction="none")
+    return (losses * weights.reshape(-1, 1)).mean(), logits

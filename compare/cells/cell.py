@@ -18,6 +18,7 @@ from compare.gap.features import FeatureStream
 from compare.gap.records import CellResult, Epoch, EpochDone, Event, Explanation, Status, StepDone
 from compare.gap.sample import Bounds, bounds, images_of
 from compare.gap.terms import explain
+from compare.processes.environment import large_blocks_given_back
 from compare.spec import POLICIES, Cell, Policy
 from compare.wings import Implementation
 
@@ -109,7 +110,7 @@ class _Training:
         self._features: FeatureStream | None = None
         if policy.fixed_in_fit or policy.fixed_in_evaluate:  # each image's features once, not once an epoch
             self._features = FeatureStream(
-                stream, lambda batches: self.side.training.extract_features(self.model, batches)
+                stream, lambda batches: self.side.replay.features(parts.body, batches)
             )
 
     def run(self, numerics: str, report: Report) -> None:
@@ -194,7 +195,8 @@ class _Training:
 
 def _recalibrate(side: Implementation, model: Any, batches: Batches, limits: Bounds) -> None:
     """Re-estimate the moving statistics on the batches, or on as many of their images as fit in memory."""
-    side.statistics.recalibrate(model, *images_of(batches, limits.population))
+    with large_blocks_given_back():
+        side.statistics.recalibrate(model, *images_of(batches, limits.population))
 
 
 def _stream(task: Task, seed: int) -> Stream:

@@ -14,6 +14,7 @@ from compare.data import Batches
 from compare.gap.features import FeatureBatches, Rows, places
 from compare.gap.records import Figures
 from compare.gap.sample import BATCHES_AT_A_TIME, USUAL, Bounds, images_of, some_of
+from compare.processes.environment import large_blocks_given_back
 from compare.wings import Implementation
 
 # layer -> mean and variance, each (C,)
@@ -58,7 +59,9 @@ class Whole:
     @cached_property
     def population(self) -> Moments:
         """The population statistics, of as many samples as the bounds allow."""
-        return self.side.statistics.population(self.model, some_of(self.batches, self.bounds.explanation))
+        some = some_of(self.batches, self.bounds.explanation)
+        with large_blocks_given_back():
+            return self.side.statistics.population(self.model, some)
 
     @cached_property
     def _part(self) -> Sequence:
@@ -160,7 +163,8 @@ class BodyAndHead(Whole):
         sample, counts = images_of(self.batches, self.bounds.explanation, self.bounds.step)
         rest, _ = self.batches.among(np.setdiff1d(self.batches.all_indices, sample.all_indices)).distinct()
         outputs: dict[int, Any] = {}
-        statistics = self.side.statistics.population(self.body, sample, counts, outputs.__setitem__)
+        with large_blocks_given_back():
+            statistics = self.side.statistics.population(self.body, sample, counts, outputs.__setitem__)
         measured = (np.asarray(outputs[step]) for step in range(len(sample)))
         with self.side.statistics.substituted(self.model, statistics):
             rows = Rows(chain(measured, self._passes(rest, "evaluate")))

@@ -46,7 +46,7 @@ def explain(
         {metric: terms(found, metric) for metric in METRICS},
         stages(trained) if changes else {},
         tuple(layers(trained, steps if behaviour.updates else None)) if changes else (),
-        float(trained.side.replay.penalty(trained.model)),
+        float(trained.side.optimizers.penalty(trained.model)),
     )
 
 

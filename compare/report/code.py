@@ -50,7 +50,7 @@ def _with_facts(policy: Policy, framework: str) -> str:
     if policy.reestimate:
         functions.append(f"# {policy.reestimate.replace('-', ' ')}: statistics.recalibrate(model, batches)")
     if policy.features:
-        functions.append("# once, before fit: training.extract_features(model, batches)")
+        functions.append("# once, before fit: replay.features(transfer.body(model), batches)")
     return "\n\n".join(functions)
 
 

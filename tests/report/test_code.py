@@ -18,7 +18,7 @@ def test_the_code_of_a_policy_has_its_facts_in_it_and_no_other_ones(policy, fram
     text = code._with_facts(POLICIES[policy], framework)
     assert not re.search(r"policy\.(trains|fit_statistics|updates|evaluate_statistics)", text)
     assert ("recalibrate" in text) == (POLICIES[policy].reestimate is not None)
-    assert ("extract_features" in text) == POLICIES[policy].features
+    assert ("replay.features" in text) == POLICIES[policy].features
 
 
 def test_what_a_policys_facts_decide_is_worked_out():
