@@ -5,10 +5,8 @@ Names and layouts are Keras's: ``conv1_conv/kernel`` is ``(height, width, in, ou
 
 from collections import Counter
 
-import keras
 
-
-def of_layers(model, kind=keras.layers.Layer):
+def of_layers(model, kind=object):
     """Find the layers of a kind in a model, however deeply nested: name -> layer.
 
     A layer is called by its own name where no other layer has it, and else by the path to it (``encoder/conv1_bn``).

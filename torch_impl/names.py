@@ -7,7 +7,6 @@ from collections import Counter
 
 import numpy as np
 import torch
-from torch import nn
 
 from . import resnet50, vgg16
 
@@ -53,7 +52,7 @@ def _torchvision_vgg16():
 TORCHVISION = {"resnet50": _torchvision_resnet50(), "vgg16": _torchvision_vgg16()}
 
 
-def of_layers(model, kind=nn.Module):
+def of_layers(model, kind=object):
     """Find the layers of a kind in a model, however deeply nested: name -> layer.
 
     DIFFERS: a module is called by its path, and in this project's models by the neutral name; a Keras layer has
