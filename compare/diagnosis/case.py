@@ -89,6 +89,10 @@ class Case:
         """Whether a term is large enough to be named."""
         return isnan(value) or abs(value) > max(NAMED * self._scale(), self.floor, 1e-9)
 
+    def differs(self, value: float) -> bool:
+        """Whether a term is a difference at all, however small both losses are."""
+        return isnan(value) or abs(value) > max(NAMED * self._scale(), 1e-9)
+
     def costs(self, value: float) -> bool:
         """Whether a term makes evaluation so much worse that it does harm, and not by chance."""
         return isnan(value) or value > max(HARMFUL * self._scale(), self.floor, self.chance(), 1e-9)

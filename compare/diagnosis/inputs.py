@@ -105,5 +105,7 @@ def _distance(case: Case, batches: list[Batch]) -> float | None:
         return None
     now = seen[first.name]
     stored = np.maximum(first.variance, 1e-12)
+    if not np.isfinite(stored).all():
+        return None
     means = np.sqrt(np.mean((now.mean - first.mean) ** 2 / stored))
     return float(means + np.sqrt(np.mean(np.log(np.maximum(now.variance, 1e-12) / stored) ** 2)))

@@ -34,13 +34,13 @@ def judge_fit(case: Case) -> None:
     if not isfinite(rest):
         case.add("weights-moved", rest)
         return
-    if case.matters(rest):
-        if _other_weights(case, rest):
-            return
-        if (average := _averaged(case, case.measured.fit, case.said_in_fit)) is not None:
-            case.add("aggregation", rest)
-            _find_aggregation(case, rest, average, "training's")
-            return
+    if case.matters(rest) and _other_weights(case, rest):
+        return
+    average = _averaged(case, case.measured.fit, case.said_in_fit) if case.differs(rest) else None
+    if average is not None:
+        case.add("aggregation", rest)
+        _find_aggregation(case, rest, average, "training's")
+        return
     rest -= _composition(case, rest)
     case.add("weights-moved", rest)
     if case.matters(rest):

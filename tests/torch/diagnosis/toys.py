@@ -65,3 +65,8 @@ def trained(net, batches, **options):
 
 
 copied = copy.deepcopy
+
+
+def norms(net):
+    """The layers that keep statistics."""
+    return [module for module in net.modules() if hasattr(module, "running_mean")]
