@@ -25,6 +25,7 @@ ONE_SIDED = {
     "batches.Epochs": "Keras's own loops take their batches from such an object; PyTorch's loop is written out",
     "bn_policy.hold": "a Keras layer keeps its state; a PyTorch module must be set again after train() and eval()",
     "bn_policy.leaves": "PyTorch's named_modules() already walks nested models",
+    "keeping.metrics_kept": "Keras compiles metric objects into a model, which count on; PyTorch has none",
     "keeping.value": "a Keras variable is copied by each backend in its own way",
     "keeping.buffers_kept": "a Keras variable stays the same object when it is assigned",
     "keeping.replaced": "Keras tracks what is assigned to a layer",
@@ -71,6 +72,24 @@ ONE_SIDED = {
     "training.loss_of": "Keras's loss is compiled into the model",
     "training.passed": "Keras's own loop passes the batches",
 }
+# what is the same to the letter on both sides: whole files, and definitions
+SAME_FILES = ("evidence", "gathering", "lockstep")
+SAME = {
+    "bn_policy": ("Policy",),
+    "networks": ("ACTIVATIONS",),
+    "optimizers": ("NAMES", "adam", "_check"),
+    "persons": ("named",),
+    "releases": ("EPSILON", "Release", "_OLDEST", "_CORRECTED_TWICE", "_FUSED", "RELEASES", "release_of"),
+    "replay": ("replaying",),
+    "resnet50": ("BLOCKS", "CHANNELS", "EPSILON", "UNPADDED"),
+    "saving": ("FACTS",),
+    "statistics": ("recalibrate",),
+    "tracing": ("Training.to_arrays",),
+    "training": ("NonFiniteLossError",),
+    "vgg16": ("CONVS", "CHANNELS"),
+    "weights": ("backbone_arrays", "check"),
+}
+COPY_LINES = 5  # what is that long, has one name and one text on both sides is a copy, and held as one
 # functions whose arguments are each framework's own
 OTHER_ARGUMENTS = {
     "batches.tensors": "a Keras layer casts by itself what it is given",
@@ -151,4 +170,57 @@ def _imports(tree):
             found |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and not node.level:
             found.add(node.module.split(".")[0])
+    return found
+
+
+@pytest.mark.parametrize("file", SAME_FILES)
+def test_a_file_that_is_the_same_on_both_sides_stays_so(file):
+    assert (ROOT / "torch_impl" / f"{file}.py").read_text() == (
+        ROOT / "keras_impl" / f"{file}.py"
+    ).read_text()
+
+
+@pytest.mark.parametrize(("file", "name"), [(file, name) for file, names in SAME.items() for name in names])
+def test_a_copy_does_not_drift(file, name):
+    assert _texts("torch_impl", file)[name] == _texts("keras_impl", file)[name]
+
+
+@pytest.mark.parametrize("file", [name.removesuffix(".py") for name in FILES])
+def test_every_copy_is_held_to_the_other(file):
+    """A definition that is new on both sides, word for word, is listed in `SAME` too."""
+    torch, keras = _texts("torch_impl", file), _texts("keras_impl", file)
+    same = {
+        name for name in torch if torch[name] == keras.get(name) and torch[name].count("\n") >= COPY_LINES - 1
+    }
+    same -= {name for name in same if name.partition(".")[0] in same and "." in name}
+    assert file in SAME_FILES or same <= set(SAME.get(file, ()))
+
+
+def test_a_drifted_copy_is_seen(monkeypatch):
+    texts = Path.read_text
+    drifted = ROOT / "keras_impl" / "releases.py"
+    monkeypatch.setattr(
+        Path,
+        "read_text",
+        lambda path: texts(path).replace("1e-8", "1e-7") if path == drifted else texts(path),
+    )
+    with pytest.raises(AssertionError):
+        test_a_copy_does_not_drift("releases", "_OLDEST")
+
+
+def _texts(side, file):
+    """Map each definition of a file, methods too, to its text."""
+    source = (ROOT / side / f"{file}.py").read_text()
+    found = {}
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            found[node.targets[0].id] = ast.get_source_segment(source, node)
+        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found[node.name] = ast.get_source_segment(source, node)
+            methods = [
+                part
+                for part in node.body
+                if isinstance(part, ast.FunctionDef) and isinstance(node, ast.ClassDef)
+            ]
+            found |= {f"{node.name}.{part.name}": ast.get_source_segment(source, part) for part in methods}
     return found

@@ -80,12 +80,12 @@ def rounded(model: Pretext, backbone: str) -> Pretext:
     The statistics are the population's of 2,048 training crops rather than an average over the last few
     batches: where they fail on other data, it is because they are foreign, not because they lag.
     """
-    copy = _restored(backbone, _half(model.backbone), _half(model.photo_and_turn))
+    copy = _restored(backbone, half(model.backbone), half(model.photo_and_turn))
     if backbone == "resnet50":
         rng, photos = np.random.default_rng(SEED + 2), photographs()
         drawn = [crops(photos, BATCH, SIZE, rng, held_out=False) for _ in range(STATISTICS_BATCHES)]
         statistics.recalibrate(copy, [_pixels(batch.images) for batch in drawn])
-        from_arrays(copy.backbone, _half(copy.backbone))
+        from_arrays(copy.backbone, half(copy.backbone))
     return copy
 
 
@@ -120,8 +120,8 @@ def save(model: Pretext, backbone: str) -> None:
         "photo_accuracy": f"{photo:.4f}",
         "photo_and_turn_accuracy": f"{both:.4f}",
     }
-    save_file(_half(model.backbone), weights_file(backbone), facts)
-    save_file(_half(model.photo_and_turn), head_file(backbone))
+    save_file(half(model.backbone), weights_file(backbone), facts)
+    save_file(half(model.photo_and_turn), head_file(backbone))
     pretext_card.write(ROOT / "compare" / "weights" / "pretext", sorted(STEPS))
 
 
@@ -161,7 +161,12 @@ def _restored(backbone: str, arrays: dict[str, np.ndarray], head: dict[str, np.n
     return model.to(memory_format=torch.channels_last)
 
 
-def _half(module: nn.Module) -> dict[str, np.ndarray]:
+def half(module: nn.Module) -> dict[str, np.ndarray]:
+    """Copy a module's arrays in half precision.
+
+    Raises:
+        ValueError: a value is too large for it, or none.
+    """
     arrays = to_arrays(module)
     for name, array in arrays.items():
         largest = float(np.abs(array).max())

@@ -27,7 +27,7 @@ FORWARD = {
 
 def policy_code(policy: Policy) -> dict[str, Markup]:
     """What each implementation does to set a policy: its own functions with the policy's facts put in."""
-    return {framework: coloured(_with_facts(policy, framework)) for framework in FRAMEWORKS}
+    return {framework: coloured(with_facts(policy, framework)) for framework in FRAMEWORKS}
 
 
 def spelling(policy: Policy) -> dict[str, Markup]:
@@ -39,13 +39,14 @@ def forward_code() -> dict[str, tuple[str, Markup]]:
     """What each framework's BN layer does: where that stands, and the code; only of packages that are there."""
     found = {}
     for framework, (package, file, name) in FORWARD.items():
-        if source := _source(package, file):
+        if source := source_of(package, file):
             found[framework] = (f"{package}/{file}", coloured(_cut(source, name)))
     return found
 
 
-def _with_facts(policy: Policy, framework: str) -> str:
-    source = _source(f"{framework}_impl", "bn_policy.py")
+def with_facts(policy: Policy, framework: str) -> str:
+    """Write out what an implementation does to set a policy, with the policy's facts worked out."""
+    source = source_of(f"{framework}_impl", "bn_policy.py")
     functions = [_specialised(_function(source, name), policy.facts) for name in SETTERS[framework]]
     if policy.reestimate:
         functions.append(f"# {policy.reestimate.replace('-', ' ')}: statistics.recalibrate(model, batches)")
@@ -55,7 +56,7 @@ def _with_facts(policy: Policy, framework: str) -> str:
 
 
 @cache
-def _source(package: str, file: str) -> str:
+def source_of(package: str, file: str) -> str:
     """The text of a package's file; empty where there is none."""
     spec = find_spec(package)
     for folder in (spec.submodule_search_locations or []) if spec else []:

@@ -15,28 +15,28 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.parametrize("policy", POLICIES)
 @pytest.mark.parametrize("framework", ["keras", "torch"])
 def test_the_code_of_a_policy_has_its_facts_in_it_and_no_other_ones(policy, framework):
-    text = code._with_facts(POLICIES[policy], framework)
+    text = code.with_facts(POLICIES[policy], framework)
     assert not re.search(r"policy\.(trains|fit_statistics|updates|evaluate_statistics)", text)
     assert ("recalibrate" in text) == (POLICIES[policy].reestimate is not None)
     assert ("replay.features" in text) == POLICIES[policy].features
 
 
 def test_what_a_policys_facts_decide_is_worked_out():
-    frozen = code._with_facts(POLICIES["frozen"], "keras")
+    frozen = code.with_facts(POLICIES["frozen"], "keras")
     assert "layer.trainable = False\n" in frozen
     assert "layer.momentum = 1.0\n" in frozen
-    tuned = code._with_facts(POLICIES["fine-tune"], "keras")
+    tuned = code.with_facts(POLICIES["fine-tune"], "keras")
     assert "layer.trainable = True\n" in tuned
     assert "layer.momentum = layer.decay\n" in tuned
-    assert "module.train(False)" in code._with_facts(POLICIES["frozen"], "torch")
+    assert "module.train(False)" in code.with_facts(POLICIES["frozen"], "torch")
 
 
 def test_the_code_is_read_from_the_packages_own_files(monkeypatch):
     source = (ROOT / "torch_impl" / "bn_policy.py").read_text()
     changed = source.replace("model.bn_policy = policy", "model.its_policy = policy")
     assert changed != source
-    monkeypatch.setattr(code, "_source", lambda package, file: changed)
-    assert "model.its_policy = policy" in code._with_facts(POLICIES["frozen"], "torch")
+    monkeypatch.setattr(code, "source_of", lambda package, file: changed)
+    assert "model.its_policy = policy" in code.with_facts(POLICIES["frozen"], "torch")
 
 
 def test_the_frameworks_own_layers_are_quoted_as_they_are_installed():
@@ -46,7 +46,7 @@ def test_the_frameworks_own_layers_are_quoted_as_they_are_installed():
         words = re.sub("<[^>]*>", "", text).replace("&quot;", '"').replace("&#39;", "'").replace("&gt;", ">")
         assert words.startswith("def ")
         package, _, file = where.partition("/")
-        lines = (code._source(package, file)).splitlines()
+        lines = (code.source_of(package, file)).splitlines()
         assert words.splitlines()[1].strip() in [line.strip() for line in lines]
 
 

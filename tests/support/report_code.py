@@ -7,7 +7,7 @@ from compare.spec import POLICIES
 def audits(side, framework, policy, model):
     """Set a policy by the code that the page shows, and by the real functions; return the audits of both."""
     shown = dict(vars(side.bn_policy))
-    exec(code._with_facts(POLICIES[policy], framework), shown)
+    exec(code.with_facts(POLICIES[policy], framework), shown)
     found = []
     for apply in (shown["apply"], side.bn_policy.apply):
         other = "frozen" if POLICIES[policy].trains != "head" else "fine-tune"

@@ -90,7 +90,7 @@ def test_values_that_float16_cannot_hold_are_refused(value):
     model = torch.nn.Linear(2, 2)
     torch.nn.init.constant_(model.weight, value)
     with pytest.raises(ValueError, match="kernel reaches"):
-        pretrain._half(model)
+        pretrain.half(model)
 
 
 def test_the_card_is_made_of_the_files_own_figures():
