@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load, save
 
+from compare.cells.courses import Courses, Passed, can_follow, course
 from compare.cells.settings import Settings
 from compare.cells.work import Start, Task, Trained
 from compare.data import Batches, Stream, kept, split
@@ -23,6 +24,7 @@ from compare.spec import POLICIES, Cell, Policy
 from compare.wings import Implementation
 
 FRESH_BATCHES = 10
+COURSES = Courses()
 
 Report = Callable[[Event], None]
 
@@ -47,8 +49,15 @@ def run_cell(cell: Cell, task: Task, report: Report) -> Trained:
 
     training = _Training(Parts.of(side, model), policy, stream, settings, limits)
     status, reason = Status.FINISHED, ""
+    key = (course(cell), settings, start) if course(cell) else None
+    passed = COURSES.get(key) if key and can_follow(cell, settings) else None
     try:
-        training.run(cell.numerics, report)
+        if passed:
+            training.follow(passed, report)
+        else:
+            trained = training.run(cell.numerics, report)
+            if key:
+                COURSES.keep(key, trained)
     except side.training.NonFiniteLossError as error:
         status, reason = Status.NOT_FINITE, str(error)
     ended_well = status is Status.FINISHED
@@ -106,6 +115,7 @@ class _Training:
         self.best_epoch, self._best_val_loss = 0, float("inf")
         self.checkpoint: bytes | None = None
         self._random = [self.side.replay.random_state(self.model)]  # at each epoch's start
+        self._passed: list[Passed] = []
         self._explained: dict[int, Explanation] = {}
         self._features: FeatureStream | None = None
         if policy.fixed_in_fit or policy.fixed_in_evaluate:  # each image's features once, not once an epoch
@@ -113,8 +123,8 @@ class _Training:
                 stream, lambda batches: self.side.replay.features(parts.body, batches)
             )
 
-    def run(self, numerics: str, report: Report) -> None:
-        """Train to the end, or until the loss isn't finite."""
+    def run(self, numerics: str, report: Report) -> tuple[Passed, ...]:
+        """Train to the end, or until the loss isn't finite; return what a cell of the same course goes by."""
         settings, model = self.settings, self.model
         batches: Callable[[int], Sequence] = self.stream.epoch
         if self._features is not None and self.policy.fixed_in_fit:
@@ -129,8 +139,15 @@ class _Training:
             after_step=lambda epoch, step, loss: report(
                 StepDone(epoch + 1, settings.epochs, step + 1, self.stream.steps, float(loss))
             ),
-            after_epoch=lambda epoch, logs: self._after_epoch(epoch, logs, report),
+            after_epoch=lambda epoch, logs: self._after_own_epoch(epoch, logs, report),
         )
+        return tuple(self._passed)
+
+    def follow(self, passed: Sequence[Passed], report: Report) -> None:
+        """Go by what another training of the same course did, epoch by epoch, in place of doing it again."""
+        for epoch, at_end in enumerate(passed):
+            self.side.weights.from_arrays(self.parts.head, at_end.head)
+            self._after_epoch(epoch, at_end.logs, at_end.random, report)
 
     def evaluate(self, batches: Batches) -> dict[str, float]:
         """Evaluate on batches of images, by way of their features where those can't have changed."""
@@ -176,7 +193,14 @@ class _Training:
             trained, row.fit, row.evaluate, self.policy.behaviour, epoch=epoch, steps=steps
         )
 
-    def _after_epoch(self, epoch: int, logs: dict, report: Report) -> float:
+    def _after_own_epoch(self, epoch: int, logs: dict, report: Report) -> float:
+        random = self.side.replay.random_state(self.model)
+        if self.policy.trains == "head":
+            head = self.side.weights.to_arrays(self.parts.head)
+            self._passed.append(Passed(dict(logs), head, random))
+        return self._after_epoch(epoch, logs, random, report)
+
+    def _after_epoch(self, epoch: int, logs: dict, random: Any, report: Report) -> float:
         fit = {name: value for name, value in logs.items() if name != "learning_rate"}
         batches = self.stream.epoch(epoch)
         if self.policy.reestimate == "before-evaluate":
@@ -188,7 +212,7 @@ class _Training:
             self.checkpoint = save(self.side.weights.to_arrays(self.model))
         if self.settings.explain == "every-epoch":
             self._explain(epoch + 1)
-        self._random.append(self.side.replay.random_state(self.model))
+        self._random.append(random)
         report(EpochDone(epoch + 1, self.settings.epochs, fit["loss"], evaluate["loss"], val["loss"]))
         return val["loss"]
 

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from compare.cells.cell import run_cell
+from compare.cells.courses import can_follow, course
 from compare.cells.estimate import cost
 from compare.cells.serve import Outcome, perform
 from compare.cells.store import Store
@@ -43,7 +44,7 @@ def run_cells(
     schedule = _Schedule(store, task, on_event, transport or Local(threads()))
     try:
         while schedule.waiting or schedule.at:
-            while schedule.waiting and len(schedule.at) < jobs:
+            while schedule.ready and len(schedule.at) < jobs:
                 schedule.start_worker()
             for worker, answer in schedule.transport.events():
                 schedule.listen(worker, answer)
@@ -56,26 +57,45 @@ class _Schedule:
 
     def __init__(self, store: Store, task: Task, on_event: OnEvent, transport: Transport) -> None:
         self.store, self.task, self.on_event, self.transport = store, task, on_event, transport
-        self.waiting = sorted(store.unfinished, key=cost, reverse=True)
+        # of cells that one training serves, one that can't follow another comes first
+        self.waiting = sorted(store.unfinished, key=lambda cell: (-cost(cell), self.follows(cell)))
         self.at: dict[Any, Cell] = {}
+        self.trained: dict[Any, set] = {}
+
+    def follows(self, cell: Cell) -> bool:
+        """Whether a cell can go by what another one's `fit` did, in the same worker."""
+        return can_follow(cell, self.task.settings)
+
+    @property
+    def ready(self) -> list[Cell]:
+        """The cells that wait for a worker, but for those that will follow one that is training now."""
+        under_way = {course(cell) for cell in self.at.values()}
+        return [cell for cell in self.waiting if not (self.follows(cell) and course(cell) in under_way)]
 
     def start_worker(self) -> None:
         """Start a worker for the framework that has the most left to do for each worker it would have."""
 
         def load(framework: str) -> float:
-            left = sum(cost(cell) for cell in self.waiting if cell.framework == framework)
+            left = sum(cost(cell) for cell in self.ready if cell.framework == framework)
             return left / (1 + sum(cell.framework == framework for cell in self.at.values()))
 
-        framework = max(dict.fromkeys(cell.framework for cell in self.waiting), key=load)
+        framework = max(dict.fromkeys(cell.framework for cell in self.ready), key=load)
         self.hand_out(self.transport.start(FRAMEWORKS[framework]), framework)
 
     def hand_out(self, worker: Any, framework: str) -> None:
-        """Give a worker the next cell of its framework, or let it go where there is none."""
-        cell = next((cell for cell in self.waiting if cell.framework == framework), None)
+        """Give a worker the next cell of its framework, or let it go where there is none.
+
+        One that can follow a training of this very worker goes first.
+        """
+        trained = self.trained.setdefault(worker, set())
+        own = [cell for cell in self.ready if cell.framework == framework]
+        own.sort(key=lambda cell: not (self.follows(cell) and course(cell) in trained))
+        cell = next(iter(own), None)
         if cell is None:
             self.transport.stop(worker)
             return
         self.at[worker] = cell
+        trained.add(course(cell))
         self.waiting.remove(cell)
         self.store.start(cell)
         self.on_event(cell, Started())

@@ -203,3 +203,17 @@ def test_costs_order_the_policies_as_measured():
     costs = {name: engine.cost(Cell("keras", "resnet50", name, "native", 0)) for name in POLICIES}
     assert costs["fine-tune-recalibrated"] == costs["fine-tune-bn-frozen"] > costs["bn-trainable"]
     assert costs["bn-trainable"] > costs["batch-stats"] == costs["frozen-drifting"] > costs["adapted"]
+
+
+def test_a_cell_follows_the_training_that_serves_it_in_the_same_worker(tmp_path, log):
+    """frozen-drifting must train; frozen-batch-stats goes by what it did, wherever it did it."""
+    with_both = open_run(tmp_path / "run", ("frozen-batch-stats", "frozen", "frozen-drifting"))
+    run(with_both, jobs=4)
+    cells = {words[2]: (int(words[0]), place) for place, words in enumerate(log()) if words[1] == "cell"}
+    for framework in ("keras", "torch"):
+        (worker, place), (other, after) = (
+            cells[f"{framework}-{policy}-native-seed0"]
+            for policy in ("frozen-drifting", "frozen-batch-stats")
+        )
+        assert worker == other
+        assert place < after
