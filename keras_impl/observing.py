@@ -11,6 +11,8 @@ from keras import tree
 
 from . import kinds
 
+_ATTENTION = (keras.layers.MultiHeadAttention, keras.layers.GroupQueryAttention)
+
 
 def arrays(model):
     """A model's floating-point arrays, parameters and moving statistics.
@@ -99,7 +101,7 @@ class _Watch:
         self.paths = paths(model)
         held = [(path, layer) for path, layer in self.paths.values() if not is_leaf(layer)]
         self.own, self.read = {path: kinds.arrays(layer, path) for path, layer in held}, set()
-        self.scopes, self.inside = [("", "Model", [])], False
+        self.scopes, self.inside = [("", model, [])], False
 
     @contextmanager
     def attached(self):
@@ -145,7 +147,7 @@ class _Watch:
     def _composite(self, original, layer, args, kwargs):
         path = self.paths.get(id(layer), (self.scopes[-1][0], None))[0]
         incoming = self._incoming(args, kwargs)
-        scope = (path, type(layer).__name__, list(incoming))
+        scope = (path, layer, list(incoming))
         self.scopes.append(scope)
         try:
             outputs = original(layer, *args, **kwargs)
@@ -184,8 +186,11 @@ class _Watch:
                 self.names[id(value)] = name
                 return name
         name = self.name(value)
-        kind = "attention" if scope[1] in ("MultiHeadAttention", "GroupedQueryAttention") else "between"
-        facts = {"shape": list(array.shape), "type": scope[1]}
+        kind = "attention" if isinstance(scope[1], _ATTENTION) else "between"
+        facts = {"shape": list(array.shape), "type": type(scope[1]).__name__}
+        if kind == "attention":
+            size = getattr(scope[1], "key_dim", None) or scope[1].head_dim
+            facts["attention_scale"] = float(getattr(scope[1], "_inverse_sqrt_key_dim", size**-0.5))
         sources = list(dict.fromkeys(scope[2]))
         if sources:
             own = [] if scope[0] in self.read else self.own.get(scope[0], [])
@@ -198,7 +203,7 @@ class _Watch:
         shapes = [list(self.values[n].shape) if n in self.values else [] for n in incoming]
         out = results[0].shape if results else []
         kind, facts = kinds.describe(layer, shapes, [int(size) for size in out])
-        facts |= {"trains": getattr(layer, "trainable", True), "scope": self.scopes[-1][1]}
+        facts |= {"trains": getattr(layer, "trainable", True), "scope": type(self.scopes[-1][1]).__name__}
         used = _plain(kinds.arrays(layer, path))
         if isinstance(layer, keras.layers.Layer):
             facts["penalty"] = _penalties(layer)
@@ -221,14 +226,8 @@ class _Watch:
         self.scopes[-1][2].extend(self.names[id(x)] for x in results)
 
     def _append(self, kind, place, inputs, outputs, used, facts):
-        owner = next(
-            (
-                path
-                for path, kind_, _ in reversed(self.scopes)
-                if kind_ in ("MultiHeadAttention", "GroupedQueryAttention")
-            ),
-            place,
-        )
+        held = (path for path, layer, _ in self.scopes if isinstance(layer, _ATTENTION))
+        owner = next(held, place)
         self.calls.append(
             {
                 "index": len(self.calls),

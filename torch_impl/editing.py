@@ -387,7 +387,9 @@ FUNCTIONS = {
     "value": lambda x, array: torch.from_numpy(np.array(array)).to(x.dtype),
     "activate": activate,
     "pad": lambda x, sides, value=0.0: F.pad(x, sides, value=value),
-    "affine": lambda x, scale=1.0, offset=0.0: x * _constant(scale, x) + _constant(offset, x),
+    "affine": lambda x, scale=1.0, offset=0.0, last=False: (
+        x * _constant(scale, x, last) + _constant(offset, x, last)
+    ),
     "permute": lambda x, dims: x.permute(dims),
     "reshape": lambda x, shape: x.reshape([len(x), *shape]),
     "channels_last_reshape": lambda x, shape: x.movedim(1, -1).reshape([len(x), *shape]),
@@ -400,11 +402,11 @@ FUNCTIONS = {
 }
 
 
-def _constant(value, x):
-    """A number, or one for each channel of ``(N, C, ...)``."""
+def _constant(value, x, last=False):
+    """A number, or one for each channel of ``(N, C, ...)``, or of ``(N, ..., C)``."""
     if not isinstance(value, (list, tuple)):
         return value
-    return torch.tensor(value, dtype=x.dtype).reshape(-1, *[1] * (x.dim() - 2))
+    return torch.tensor(value, dtype=x.dtype).reshape(-1, *[1] * (0 if last else x.dim() - 2))
 
 
 def _pool(x, kind, window, stride, pads, zeros=False):

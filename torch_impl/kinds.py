@@ -209,6 +209,8 @@ def facts(kind, name, bound, module):
     if name in ("__rsub__", "rsub", "__rdiv__", "__rtruediv__"):
         found["turned"] = True
     found["function"] = name
+    if module is not None and type(module).__module__.startswith("torch.nn") and not any(module.children()):
+        found["module"] = type(module).__name__
     return found
 
 

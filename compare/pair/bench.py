@@ -164,7 +164,8 @@ class Bench(Side):
     ) -> list[Fact]:
         """Settings in which the two differ."""
         seen = self.look(self.inputs, self.arrangement, True)
-        facts = configuration.norms(self.map.pairs) + configuration.rates(self.keras, seen)
+        facts = configuration.sharing(self.map, self.torch_held)
+        facts += configuration.norms(self.map.pairs) + configuration.rates(self.keras, seen)
         ours, theirs = optimizers
         own = self.decayed() if self.optimizer is not None else None
         if own is not None or any(decayed.values()):

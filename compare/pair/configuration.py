@@ -10,7 +10,7 @@ import numpy as np
 from compare.pair.causes.trial import path
 from compare.pair.mapping import Map
 from compare.pair.partners import Partner
-from compare.pair.records import Call, Seen
+from compare.pair.records import Call, Held, Seen
 
 
 @dataclass
@@ -75,6 +75,32 @@ def norms(pairs: list[Partner]) -> list[Fact]:
         code = f"{path(pair.torch.place)}.momentum = {1 - ours['decay']:g}"
         found.append(Fact("decay", pair.keras.owner, pair.torch.place, text, code))
     return found
+
+
+def sharing(found: Map, torch: dict[str, Held]) -> list[Fact]:
+    """Arrays that are one in one model and several in the other."""
+    by_keras: dict[str, list] = {}
+    by_torch: dict[str, list] = {}
+    for binding in found.bindings:
+        if binding.layout.whole:
+            by_keras.setdefault(binding.keras, []).append(binding)
+        if binding.part is None:
+            by_torch.setdefault(torch[binding.torch].alias or binding.torch, []).append(binding)
+    facts = []
+    for bindings in by_keras.values():
+        names = dict.fromkeys(torch[b.torch].alias or b.torch for b in bindings)
+        if len(names) > 1:
+            text = f"{bindings[0].keras} is one array in Keras and {' and '.join(names)} in PyTorch"
+            first, second = list(names)[:2]
+            code = f"{path(second)} = {path(first)}"
+            facts.append(Fact("sharing", bindings[0].keras_place, bindings[1].torch_place, text, code))
+    for name, bindings in by_torch.items():
+        ours = dict.fromkeys(b.keras for b in bindings)
+        if len(ours) > 1:
+            text = f"{' and '.join(ours)} are two arrays in Keras and one, {name}, in PyTorch"
+            code = f"{path(bindings[1].torch_place)} = copy.deepcopy({path(bindings[0].torch_place)})"
+            facts.append(Fact("sharing", bindings[1].keras_place, bindings[1].torch_place, text, code))
+    return facts[:1]
 
 
 def rates(keras: Seen, torch: Seen) -> list[Fact]:

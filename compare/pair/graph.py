@@ -19,7 +19,16 @@ CLASSES = {
 STANDARD = ("Linear", "Conv", "Embedding", "LSTM", "GRU", "RNN", "Norm", "MultiheadAttention", "PReLU")
 
 
-@dataclass
+# in a normalisation the names say what an array is, however it is used
+NORMS = ("batch_norm", "layer_norm", "group_norm", "rms_norm", "instance_norm")
+NAMED = {
+    "weight": "gamma", "gamma": "gamma", "bias": "beta", "beta": "beta", "running_mean": "mean",
+    "running_var": "variance", "moving_mean": "mean", "moving_var": "variance", "moving_variance": "variance",
+    "g": "gamma", "b": "beta", "scale": "gamma", "shift": "beta", "mean": "mean", "var": "variance",
+}  # fmt: skip
+
+
+@dataclass(eq=False)
 class Op:
     """All calls that read the same arrays.
 
@@ -70,10 +79,45 @@ def ops(run: Seen, arrays: dict[str, Held], keras: bool) -> list[Op]:
             before = {op.number}
         for value in call.outputs:
             sources[value] = before
+    if not keras:
+        found = _written_out(found)
     for op in found:
         for number in op.before:
             found[number].after.add(op.number)
     return found
+
+
+def _written_out(found: list[Op]) -> list[Op]:
+    """Put the gamma and beta of a normalisation that is written out into one operation."""
+    groups: dict[str, list[Op]] = {}
+    for op in found:
+        owner, _, own = next(iter(op.slots.values())).name.rpartition(".")
+        if op.kind == "custom" and len(op.slots) == 1 and own in NAMED:
+            groups.setdefault(owner, []).append(op)
+    into = {}
+    for members in groups.values():
+        roles = {NAMED[next(iter(op.slots.values())).name.rpartition(".")[2]]: op for op in members}
+        if len(roles) < 2 or len(roles) < len(members):
+            continue
+        first = members[0]
+        first.slots = {
+            role: Slot(role, slot.name, slot.shape, slot.index)
+            for role, op in roles.items()
+            for slot in op.slots.values()
+        }
+        first.kind = "batch_norm" if "mean" in roles else "layer_norm"
+        first.label = label(first)
+        into |= {op.number: first.number for op in members[1:]}
+        first.calls += [call for op in members[1:] for call in op.calls]
+    if not into:
+        return found
+    kept = [op for op in found if op.number not in into]
+    numbers = {op.number: n for n, op in enumerate(kept)}
+    for op in kept:
+        op.before = {numbers[into.get(n, n)] for n in op.before} - {numbers[op.number]}
+    for op in kept:
+        op.number = numbers[op.number]
+    return kept
 
 
 def _mark(index: Any) -> Any:
@@ -150,6 +194,8 @@ def _conventional(call: Call, arrays: dict[str, Held]) -> tuple[dict[str, Slot],
         role = slot.role
         if call.kind == "matmul":
             role, kind = "kernel", "dense"
+        if call.kind in NORMS:
+            role = NAMED.get(slot.name.rpartition(".")[2], role)
         whole = isinstance(slot.index, np.ndarray) and slot.index.size == prod(arrays[slot.name].shape)
         if whole and holder.startswith(STANDARD):
             slot = Slot(role, slot.name, arrays[slot.name].shape)

@@ -83,6 +83,7 @@ def find(keras: list[Op], torch: list[Op], held: tuple[dict[str, Held], dict[str
     """
     pairs = partners(keras, torch)
     pairs += _by_size(keras, torch, pairs)
+    pairs += _shared(keras, torch, pairs)
     bindings: list[Binding] = []
     left: list[Left] = []
     for pair in pairs:
@@ -93,6 +94,24 @@ def find(keras: list[Op], torch: list[Op], held: tuple[dict[str, Held], dict[str
     extra = [op for op in torch if all(op is not pair.torch for pair in pairs)]
     found = Map(bindings, left, pairs, missing, extra)
     _leave(found, held)
+    return found
+
+
+def _shared(keras: list[Op], torch: list[Op], pairs: list[Partner]) -> list[Partner]:
+    """Pair what is one layer called several times in one model and several layers in the other."""
+    found = []
+    for op in torch:
+        if any(op is pair.torch for pair in pairs):
+            continue
+        fits = [p for p in pairs if p.keras.label == op.label and len(p.keras.calls) > len(p.torch.calls)]
+        if fits:
+            found.append(Partner(fits[0].keras, op, "shared in Keras", []))
+    for op in keras:
+        if any(op is pair.keras for pair in pairs):
+            continue
+        fits = [p for p in pairs if p.torch.label == op.label and len(p.torch.calls) > len(p.keras.calls)]
+        if fits:
+            found.append(Partner(op, fits[0].torch, "shared in PyTorch", []))
     return found
 
 
@@ -325,6 +344,6 @@ def _channels_first(run: Seen, op: Op, shape: tuple[int, ...]) -> bool:
             if len(before) == len(shape):
                 return tuple(before) == (shape[-1], *shape[:-1])
         call = run.maker.get(call.inputs[0]) if call.inputs else None
-        if call is not None and call.slots:
+        if call is not None and call.kind in ("dense", "conv", "matmul", "lstm", "gru", "rnn"):
             return False
     return False

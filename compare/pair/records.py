@@ -28,7 +28,7 @@ class Slot:
     index: Any = None
 
 
-@dataclass
+@dataclass(eq=False)
 class Call:
     """A call of a layer or a function.
 

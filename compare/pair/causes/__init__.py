@@ -20,6 +20,7 @@ from compare.pair.causes.trial import Cause
 FIRST: dict[str, Cause] = {"rounding": rounding.constants}
 # in the order in which they are tried: what is read off both models before what is only possible
 CAUSES: dict[str, Cause] = {
+    "arrays": whole.arrays,
     "norms": norms.settings,
     "convolutions": convolutions.settings,
     "activations": activations.other,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from compare.pair.causes.trial import Scene, Trial, module, moved, number, path
+from compare.pair.causes.trial import Scene, Trial, instead, module, moved, number
 from compare.pair.records import Call
 
 # kind -> the facts that are its options
@@ -57,7 +57,7 @@ def other(scene: Scene) -> Iterator[Trial]:
         if call.kind not in LIKE:
             continue
         text = f"Keras has {kind}{_told(given)}, PyTorch {call.kind}{_told(_own(call))}"
-        code = f"{path(call.place)} = {written(kind, given)}"
+        code = instead(call, written(kind, given))
         for exact in (True, False):
             made = {"kind": kind, "single": exact, **given}
             edit = {"call": call.index, "do": "function", "name": "activate", "options": made}
@@ -95,4 +95,7 @@ def missing(scene: Scene) -> Iterator[Trial]:
         if call.kind in LIKE and not call.slots:
             edit = {"call": call.index, "do": "identity"}
             text = f"PyTorch has {call.kind} there, Keras nothing"
-            yield Trial("activation", [edit], module(call), text, f"{path(call.place)} = nn.Identity()")
+            before = scene.keras.maker.get(scene.call.inputs[0]) if scene.call.inputs else None
+            twice = before.owner if before is not None and before.kind == call.kind else ""
+            code = instead(call, "nn.Identity()")
+            yield Trial("activation", [edit], module(call), text, code, twice)

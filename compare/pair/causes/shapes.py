@@ -61,6 +61,9 @@ def axes(scene: Scene) -> Iterator[Trial]:
     if call.kind in ("softmax", "log_softmax", "mean", "amax", "concat", "sum"):
         for other in scene.having(call.kind, "max", "amax"):
             yield from _along(scene, other)
+    if call.kind == "attention":
+        for other in scene.having("softmax"):
+            yield from _along(scene, other)
 
 
 def _along(scene: Scene, other) -> Iterator[Trial]:

@@ -98,6 +98,14 @@ def module(call: Call, op: Op | None = None) -> str:
     return call.place or f"{call.facts.get('function', call.kind)} in forward"
 
 
+def instead(call: Call, new: str) -> str:
+    """The code that puts another module where one of PyTorch's calls is."""
+    if call.facts.get("module"):
+        return f"{path(call.place)} = {new}"
+    where = f"{call.type}'s forward ({call.place})" if call.place else "the model's forward"
+    return f"{new}(x)  # instead of {call.facts.get('function', call.kind)}, in {where}"
+
+
 def path(place: str) -> str:
     """The code for a module: ``model.features[0].conv``."""
     text = "model"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from compare.pair.causes.trial import Scene, Trial, module, path
+from compare.pair.causes.trial import Scene, Trial, instead, module, path
 
 STRUCTURE = ("flatten", "reshape", "permute", "transpose", "getitem", "split", "concat", "matmul")
 
@@ -24,7 +24,35 @@ def extra(scene: Scene) -> Iterator[Trial]:
         edit = {"call": call.index, "do": "identity"}
         cause = "input-scale" if call.inputs[0] in scene.torch.inputs and not call.slots else "extra-layer"
         text = f"PyTorch has {call.kind} there, Keras nothing"
-        yield Trial(cause, [edit], module(call), text, f"{path(call.place)} = nn.Identity()")
+        layer = ""
+        if call.kind in ("multiply", "divide") and isinstance(call.facts.get("other"), (int, float)):
+            made = scene.keras.maker.get(scene.call.inputs[0]) if scene.call.inputs else None
+            cause, layer = ("scale", made.owner) if made is not None else ("input-scale", "")
+            text = f"PyTorch has {call.kind} by {call.facts['other']:g} there, Keras nothing"
+        yield Trial(cause, [edit], module(call), text, instead(call, "nn.Identity()"), layer)
+
+
+def arrays(scene: Scene) -> Iterator[Trial]:
+    """Add Keras's bias, gamma or beta where PyTorch's layer has none."""
+    pair, other = scene.pair, scene.partner
+    if (
+        pair is None
+        or other is None
+        or not other.outputs
+        or all(scene.call.index != c.index for c in pair.keras.calls)
+    ):
+        return
+    for role, name in (("bias", "offset"), ("beta", "offset"), ("gamma", "scale")):
+        slot = pair.keras.slots.get(role)
+        if slot is None or role in pair.torch.slots:
+            continue
+        values = scene.arrays[slot.name].reshape(-1).tolist()
+        last = other.kind in ("dense", "matmul", "layer_norm", "rms_norm", "embedding")
+        edit = {"call": other.index, "do": "after", "name": "affine", "options": {name: values, "last": last}}
+        cause = "bias" if role == "bias" else "extra-parameter"
+        text = f"Keras's {scene.call.owner} has a {role}, PyTorch's {module(other)} none"
+        code = f"{path(other.place)} = ...(bias=True)" if role == "bias" else f"{path(other.place)}: affine"
+        yield Trial(cause, [edit], module(other), text, code)
 
 
 def missing(scene: Scene) -> Iterator[Trial]:
