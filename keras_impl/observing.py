@@ -83,6 +83,8 @@ def observe(model, inputs, training=False, edits=(), values=True):
         ended early, or None.
     """
     tensors = [tensor(array) for array in inputs]
+    if not model.built:
+        model(tensors if len(tensors) > 1 else tensors[0])
     watch = _Watch(model, values)
     with kept(model), quiet(model):
         names = [watch.name(x) for x in tensors]

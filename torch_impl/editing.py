@@ -307,7 +307,7 @@ def _softmax(x, number, axis=-1):
     return F.softmax(x, dim=axis)
 
 
-ACTIVATIONS = {
+ACTIVATIONS: dict = {
     "linear": lambda x, n: x,
     "relu": _relu,
     "relu6": lambda x, n: x.clamp(0, 6),
@@ -382,7 +382,7 @@ KINDS = {
 }
 
 
-FUNCTIONS = {
+FUNCTIONS: dict = {
     "permute_reshape": _permute_reshape,
     "value": lambda x, array: torch.from_numpy(np.array(array)).to(x.dtype),
     "activate": activate,

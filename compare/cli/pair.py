@@ -93,6 +93,23 @@ def parity(a: Path | None, b: Path | None, options: dict[str, Any], out: Path | 
     return {"same": 0, "differs": 1, "unmapped": 2}[outcome.verdict]
 
 
+def port(a: Path, dest: Path, into: str, map_file: Path | None, force: bool, as_json: bool) -> int:
+    """Move A's weights into B's class and prove it: 0 same, 1 differs."""
+    from compare.pair.porting import port as move
+
+    certificate = _with_progress(
+        lambda wanted, report: move(wanted, dest, force, report), asked(str(a), into, map_file, None)
+    )
+    if as_json:
+        print(json.dumps(certificate, indent=1))
+    else:
+        print(f"{dest}: {len(certificate['map'])} arrays moved; {certificate['verdict']}")
+        if certificate["first"]:
+            first = certificate["first"]
+            print(f"differs at {first['keras']} ({first['torch']}): {first['cause']}: {first['text']}")
+    return 0 if certificate["verdict"] == "same" else 1
+
+
 def asked(a: str, b: str, map_file: Path | None, shape: str | None, **options: Any) -> Any:
     """What is asked for, as a record."""
     from compare.pair.proof import Asked
@@ -100,7 +117,8 @@ def asked(a: str, b: str, map_file: Path | None, shape: str | None, **options: A
 
     keras, torch = pair(a, b)
     given = {name: value for name, value in options.items() if value is not None}
-    return Asked(keras, torch, map_file, shape, **given)
+    source = "keras" if keras.text == a else "torch"
+    return Asked(keras, torch, source=source, map=map_file, shape=shape, **given)
 
 
 def _with_progress(prove: Any, asked: Any) -> Any:

@@ -90,7 +90,13 @@ def parity(
       compare parity keras_model.py:build torch_model.py:build --input 32x32x3
     """
     if pairs.is_pair(a, b):
-        given = {"map": map_file, "shape": shape, "loss": loss, "optimizer": optimizer, "steps": steps}
+        given: dict[str, Any] = {
+            "map": map_file,
+            "shape": shape,
+            "loss": loss,
+            "optimizer": optimizer,
+            "steps": steps,
+        }
         given |= {"learning_rate": learning_rate, "dtype": dtype, "numerics": numerics, "seed": seed}
         return pairs.parity(a, b, given, out, as_json)
     if a is not None or b is not None:

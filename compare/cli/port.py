@@ -15,7 +15,10 @@ from compare.spec import EPSILONS
 
 def port(
     source: Annotated[
-        Path, Argument(metavar="SOURCE", help="A file of weights; its content tells the format.")
+        Path,
+        Argument(
+            metavar="SOURCE", help="A file of weights; its content tells the format. With --into, a model."
+        ),
     ],
     dest: Annotated[
         Path, Argument(metavar="DEST", help="A .keras, .weights.h5, .h5, .pth, .pt or .safetensors to write.")
@@ -51,6 +54,16 @@ def port(
             " a PyTorch class]",
         ),
     ] = None,
+    into: Annotated[
+        str | None,
+        Option(
+            metavar="MODEL",
+            help="The other framework's class, FILE.py:NAME, that the weights of SOURCE, any model, go into.",
+        ),
+    ] = None,
+    map_file: Annotated[
+        Path | None, Option("--map", metavar="FILE", help="With --into: names that overrule what is found.")
+    ] = None,
     force: Annotated[bool, Option("--force", help="Replace DEST if it exists.")] = False,
     as_json: Annotated[
         bool, Option("--json", help="Print the certificate, and what happens on stderr.")
@@ -67,7 +80,12 @@ def port(
       compare port resnet50-0676ba61.pth resnet50.keras
       compare port resnet50_weights_tf_dim_ordering_tf_kernels.h5 resnet50.pth --layout torchvision --fold-bias
       compare port vgg16-397923af.pth vgg16.weights.h5
+      compare port keras_model.py:build port.safetensors --into torch_model.py:build
     """
+    if into is not None:
+        from compare.cli.pair import port as into_class
+
+        return into_class(source, dest, into, map_file, force, as_json)
     from compare.port.move import port as move
 
     proof = move(

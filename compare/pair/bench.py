@@ -7,13 +7,14 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save_file
 
 from compare.pair import configuration, graph, mapping, records, training
 from compare.pair.configuration import Fact
 from compare.pair.locate import Found, locate
 from compare.pair.mapping import Map, Rows
 from compare.pair.matching import Values, front
+from compare.pair.overruling import overrule
 from compare.pair.records import Arrays, Call, Seen
 from compare.pair.side import Side
 from compare.pair.training import Plan
@@ -42,7 +43,6 @@ class Bench(Side):
         self.keras = records.seen({**record, "values": load_file(values)})
         self.keras_arrays, self.keras_held = load_file(arrays), records.held(held)
         self.torch_held = records.held(self.held())
-        self.given = given
         self.own, self.inputs = self.stepping.arrays(self.model), inputs
         self.edits: list[dict] = []
         runs, failed = [], ""
@@ -56,8 +56,20 @@ class Bench(Side):
         if len(runs) > 1:
             runs.sort(key=lambda run: -self._fit(run[0], inputs, run[1]))
         self.map, self.arrangement = runs[0]
+        self.map = overrule(self.map, given, self.keras_held, self.torch_held)
         self.put(self.map)
         return self.summary()
+
+    def for_keras(self, path: str) -> None:
+        """Write this model's own arrays as Keras's."""
+        arrays = mapping.to_keras(self.map, self.own, self.keras_arrays)
+        save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, path)
+
+    def adopt(self, record: dict, values: str, arrays: str) -> None:
+        """Take what was seen of Keras's model with this one's arrays."""
+        self.keras = records.seen({**record, "values": load_file(values)})
+        self.keras_arrays = load_file(arrays)
+        self.put(self.map)
 
     def summary(self) -> dict[str, Any]:
         """The map as records that go between processes."""

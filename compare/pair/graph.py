@@ -94,7 +94,7 @@ def _written_out(found: list[Op]) -> list[Op]:
         owner, _, own = next(iter(op.slots.values())).name.rpartition(".")
         if op.kind == "custom" and len(op.slots) == 1 and own in NAMED:
             groups.setdefault(owner, []).append(op)
-    into = {}
+    into: dict[int, int] = {}
     for members in groups.values():
         roles = {NAMED[next(iter(op.slots.values())).name.rpartition(".")[2]]: op for op in members}
         if len(roles) < 2 or len(roles) < len(members):

@@ -81,7 +81,8 @@ def locate(
         arrays: Keras's, by name.
         edits: changes made before.
     """
-    edits, rounded = list(edits or []), []
+    edits = list(edits or [])
+    rounded: list[str] = []
     torch = run(edits)
     bars = _bars(torch, twin(edits))
     while True:
@@ -164,7 +165,8 @@ def _scene(now: Front, keras: Seen, torch: Seen, values: Values, pairs: list[Par
 
 
 def _after(run: Seen, call: Call) -> list[Call]:
-    found, waiting = [], list(call.outputs)
+    found: list[Call] = []
+    waiting = list(call.outputs)
     while waiting and len(found) < 12:
         for user in run.users.get(waiting.pop(0), []):
             if all(user.index != one.index for one in found):

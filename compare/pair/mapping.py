@@ -231,8 +231,15 @@ def _leave(found: Map, held: tuple[dict[str, Held], dict[str, Held]]) -> None:
                 op = read[name]
                 left.reason = f"no layer like {op.owner or op.kind} in the other model"
                 left.cause = "missing-layer" if side == "keras" else "extra-layer"
+                left.candidates = _candidates(op, found.extra) if side == "keras" else []
                 left.keras_place, left.torch_place = (op.owner, "") if side == "keras" else ("", op.place)
             found.left.append(left)
+
+
+def _candidates(op: Op, extra: list[Op]) -> list[str]:
+    """What an array might be that has no partner of its shape: what else of its kind is without one."""
+    alike = [other for other in extra if other.family == op.family and op.family != "array"]
+    return [slot.name for other in alike for slot in other.slots.values()]
 
 
 def to_torch(found: Map, keras: Arrays, torch: Arrays) -> Arrays:

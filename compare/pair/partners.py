@@ -58,7 +58,8 @@ def partners(keras: list[Op], torch: list[Op]) -> list[Partner]:
 def _assigned(
     ours: list[Op], theirs: list[Op], tables: dict, depth: int, counts: tuple[int, int]
 ) -> list[Partner]:
-    places = sum(_agreement(tables[towards], ours, theirs) for towards in ("before", "after")) / depth
+    before, after = (_agreement(tables[towards], ours, theirs) for towards in ("before", "after"))
+    places = (before + after) / depth
     names = np.array([[likeness(a.place, b.place) for b in theirs] for a in ours])
     # among equals the order of calls decides, by rank within the label
     order = -np.abs(np.arange(len(ours))[:, None] - np.arange(len(theirs))[None, :]) / max(counts)

@@ -20,7 +20,7 @@ from compare.pair.mapping import Map
 from compare.pair.references import Reference
 from compare.pair.training import Plan
 from compare.parity.figures import Row, Stage, judge, worst_by_name
-from compare.processes.worker import Worker
+from compare.processes.worker import Kept, Worker
 
 Report = Callable[[str], None]
 DEFAULT_OPTIMIZER = {"kind": "adam", "learning_rate": 1e-3}
@@ -42,12 +42,14 @@ class Asked:
     """What a person asks for.
 
     Attributes:
+        source: whose weights both get, ``keras`` or ``torch``.
         shape: ``--input``; None takes what the Keras model says.
         loss, optimizer: names; None takes what the models have.
     """
 
     keras: Reference
     torch: Reference
+    source: str = "keras"
     map: Path | None = None
     shape: str | None = None
     loss: str | None = None
@@ -83,7 +85,7 @@ class End:
 
     def __init__(self, framework: str, dtype: str, threads: int) -> None:
         self.worker = Worker(FRAMEWORKS[framework], threads, dtype)
-        self.side = None
+        self.side: Kept | None = None
         self.framework, self.dtype = framework, dtype
 
     def send(self, request: str, *arguments: Any) -> None:
@@ -165,6 +167,13 @@ def meet(pair: Pair, asked: Asked, report: Report) -> Met:
     report("finding the map")
     given = mapfile.read(asked.map) if asked.map is not None else {}
     met = ask(pair.torch, "meet", record, pair.file("values"), pair.file("arrays"), held, batch, given)
+    if asked.source == "torch":
+        report("moving PyTorch's weights into the Keras model")
+        ask(pair.torch, "for_keras", pair.file("arrays"))
+        ask(pair.keras, "assign", pair.file("arrays"))
+        record = ask(pair.keras, "observe", batch, False, pair.file("values"))
+        ask(pair.keras, "arrays", pair.file("arrays"))
+        ask(pair.torch, "adopt", record, pair.file("values"), pair.file("arrays"))
     return Met(met["map"], batch, wanted, facts, met["arrangement"])
 
 

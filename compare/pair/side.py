@@ -96,6 +96,10 @@ class Side:
         """Set the arrays to what they were before the steps."""
         self.stepping.assign(self.model, self.state)
 
+    def build(self, inputs: list[np.ndarray]) -> None:
+        """Call the model once: one that is written as a class has its arrays from then on."""
+        self.observing.observe(self.model, [np.asarray(x) for x in inputs])
+
     def assign(self, path: str) -> None:
         """Set the model's arrays to a file's."""
         self.stepping.assign(self.model, load_file(path))

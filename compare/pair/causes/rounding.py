@@ -42,7 +42,7 @@ def constants(scene: Scene) -> Iterator[Trial]:
         yield Trial(ROUNDING, [_scaled(call)], module(call), "attention's scale", everywhere=_scaled_too)
     several = [edit for edit in map(_scalar, scene.region[:8]) if edit]
     if len(several) > 1:
-        yield Trial(ROUNDING, several, several and module(scene.region[0]), "constants in a row")
+        yield Trial(ROUNDING, several, module(scene.region[0]), "constants in a row")
 
 
 def _activations(scene: Scene) -> Iterator[Trial]:

@@ -1,0 +1,89 @@
+"""Weights of the one model in the other's class: written as that framework's own file, and proved."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from safetensors.numpy import load_file, save_file
+
+from compare.files import sha256, write
+from compare.pair.proof import Asked, End, Pair, Report, ask, check, meet
+from compare.pair.verdict import as_json
+from compare.spec import InputError
+
+SUFFIXES = {"torch": (".safetensors", ".pth", ".pt"), "keras": (".keras", ".weights.h5")}
+STEPS = 3
+
+
+def port(asked: Asked, dest: Path, force: bool, report: Report) -> dict[str, Any]:
+    """Move the source's weights into the other's class, and prove that both compute and train the same.
+
+    Args:
+        asked: its ``source`` says whose weights are moved.
+        dest: the file to write.
+
+    Returns:
+        The certificate, which is beside the file.
+
+    Raises:
+        InputError: ``dest`` is there or can't be written, or something of the map can't be decided.
+    """
+    target = "torch" if asked.source == "keras" else "keras"
+    suffix = _suffix(dest, target)
+    paper = dest.with_name(f"{dest.name}.certificate.json")
+    for path in (dest, paper):
+        if path.exists() and not force:
+            raise InputError(f"DEST {path} exists; --force replaces it")
+    if not dest.parent.is_dir():
+        raise InputError(f"DEST {dest}: there is no directory {dest.parent}")
+    with Pair(asked.dtype) as pair, tempfile.TemporaryDirectory(prefix="compare-port-") as folder:
+        met = meet(pair, asked, report)
+        if met.map.undecided:
+            names = ", ".join(one.name for one in met.map.undecided[:3])
+            raise InputError(
+                f"can't decide where {names} belongs; see compare map, and give a file with --map"
+            )
+        end = pair.torch if target == "torch" else pair.keras
+        arrays = Path(folder) / "arrays.safetensors"
+        ask(end, "arrays", str(arrays))
+        report("proving it")
+        outcome = check(pair, replace(asked, steps=STEPS), met, report)
+        outcome.versions = {**ask(pair.keras, "versions"), **ask(pair.torch, "versions")}
+        report("writing it")
+        content = _file(asked, target, met.inputs, arrays, Path(folder) / f"written{suffix}")
+    certificate = {**as_json(outcome), "sha256": sha256(content), "into": _into(asked, target).text}
+    write(dest, content)
+    write(paper, json.dumps(certificate, indent=1) + "\n")
+    return certificate
+
+
+def _into(asked: Asked, target: str) -> Any:
+    return asked.torch if target == "torch" else asked.keras
+
+
+def _suffix(dest: Path, target: str) -> str:
+    for suffix in SUFFIXES[target]:
+        if dest.name.endswith(suffix):
+            return suffix
+    framework = {"torch": "PyTorch", "keras": "Keras"}[target]
+    raise InputError(f"DEST {dest}: a {framework} model's file ends in {', '.join(SUFFIXES[target])}")
+
+
+def _file(asked: Asked, target: str, inputs: list, arrays: Path, path: Path) -> bytes:
+    """The file's content, written by a model in its own dtype."""
+    end = End(target, "float32", 1)
+    try:
+        ask(end, "open", _into(asked, target).text)
+        single = {name: array.astype("float32") for name, array in load_file(arrays).items()}
+        save_file(single, arrays)
+        if target == "keras":
+            ask(end, "build", inputs)
+        ask(end, "assign", str(arrays))
+        ask(end, "save", str(path))
+    finally:
+        end.worker.stop()
+    return path.read_bytes()
