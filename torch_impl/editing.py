@@ -439,11 +439,11 @@ def _resize(x, size, mode="bilinear", single=True):
             )
             x = x.index_select(axis, index)
         return x
-    kind = x.dtype
-    x = x.float() if single else x
+    if single:
+        return _Bilinear.apply(x, size) if len(size) == 2 else x
     for axis, length in reversed(list(enumerate(size, 2))):
         x = _interpolated(x, axis, length)
-    return x.to(kind)
+    return x
 
 
 def _interpolated(x, axis, length):
@@ -455,3 +455,37 @@ def _interpolated(x, axis, length):
     shape = [-1 if a == axis else 1 for a in range(x.dim())]
     a, b = x.index_select(axis, low), x.index_select(axis, high)
     return a + (b - a) * share.reshape(shape)
+
+
+class _Bilinear(torch.autograd.Function):
+    """TensorFlow's bilinear resizing of ``(N, C, H, W)``: all in float32 but for the sums of gradients."""
+
+    @staticmethod
+    def forward(ctx, x, size):
+        ctx.shape, ctx.size = x.shape, size
+        y = x.float()
+        for axis, length in ((3, size[1]), (2, size[0])):
+            y = _interpolated(y, axis, length)
+        return y.to(x.dtype)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        rows, columns = (_shares(ctx.shape[axis], length) for axis, length in enumerate(ctx.size, 2))
+        total = gradient.new_zeros(ctx.shape)
+        single = gradient.float()
+        for row, down in rows:
+            part = single * down[:, None]
+            for column, across in columns:
+                whole = torch.zeros(*ctx.shape[:2], ctx.shape[2], ctx.size[1], dtype=gradient.dtype)
+                whole.index_add_(2, row, (part * across).to(gradient.dtype))
+                total.index_add_(3, column, whole)
+        return total, None
+
+
+def _shares(size, length):
+    """For each place of the result its two neighbours, and what each has of it."""
+    at = (torch.arange(length, dtype=torch.float32) + 0.5) * torch.tensor(size / length).float() - 0.5
+    below = at.floor()
+    share = at - below
+    low, high = below.clamp(min=0).long(), (below + 1).clamp(max=size - 1).long()
+    return [(low, 1 - share), (high, share)]

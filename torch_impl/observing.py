@@ -185,6 +185,11 @@ class Watch(TorchFunctionMode):
         roots = [self.weights[id(x)] for x in tensors if id(x) in self.weights]
         if len(tensors) == 1 and roots and name in kinds.MOVES:
             root, index = roots[0]
+            if isinstance(index, str):
+                self.held.append(output)
+                for part in flat(output):
+                    self.weights[id(part)] = (root, index)
+                return output
             if index is None:
                 index = torch.arange(tensors[0].numel()).reshape(tensors[0].shape)
             function = (lambda x: x) if name in _SKIPPED else func

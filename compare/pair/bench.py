@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from compare.pair import configuration, graph, mapping, records, training
+from compare.pair import choosing, configuration, graph, mapping, records, training
 from compare.pair.configuration import Fact
 from compare.pair.locate import Found, locate
 from compare.pair.mapping import Map, Rows
@@ -21,6 +21,8 @@ from compare.pair.training import Plan
 from compare.parity.figures import Row
 from compare.parity.tolerances import TOLERANCES
 from compare.spec import InputError
+
+ROUGH = 1e-6  # what constants kept in float32 may amount to, when values decide between arrays
 
 
 class Bench(Side):
@@ -92,17 +94,29 @@ class Bench(Side):
 
     def _mapped(self, seen: Seen, inputs: list[np.ndarray], arrangement: Sequence[str]) -> Map:
         """The map from structure, and then from values where that leaves a choice."""
-        self.keras_ops = graph.ops(self.keras, self.keras_held, True)
+        keras_ops = graph.ops(self.keras, self.keras_held, True)
         torch_ops = graph.ops(seen, self.torch_held, False)
+        pairs = mapping.pair_up(keras_ops, torch_ops)
+        rows: Rows = mapping.flattened(pairs, self.keras, seen)
         held = (self.keras_held, self.torch_held)
-        found = mapping.find(self.keras_ops, torch_ops, held, {})
-        rows: Rows = mapping.flattened(found.pairs, self.keras, seen)
+
+        def find(rows: Rows) -> Map:
+            return mapping.find(keras_ops, torch_ops, held, pairs, rows)
+
+        def reached() -> int:
+            """How far the passes go together with the pairs as they are."""
+            self.put(find(rows))
+            now = front(self.keras, Values(self.look(inputs, arrangement), {}, ROUGH), self.keras.outputs)
+            return min((call.index for call in now.open), default=len(self.keras.calls))
+
+        choosing.settle(pairs, reached)
+        found = find(rows)
         for _ in range(1 + len(rows)):
-            found = mapping.find(self.keras_ops, torch_ops, held, rows)
+            found = find(rows)
             if not mapping.may_flatten(found.pairs, self.keras):
                 break
             self.put(found)
-            values = Values(self.look(inputs, arrangement), {}, 1e-6)
+            values = Values(self.look(inputs, arrangement), {}, ROUGH)
             again = mapping.flattened(found.pairs, self.keras, seen, values)
             if again == rows:
                 break
@@ -216,7 +230,14 @@ class Bench(Side):
         done = {edit["call"] for edit in edits}
         seen = self.look(self.inputs, self.arrangement, True)
         norms = [call.index for call in seen.calls if call.kind == "batch_norm" and call.index not in done]
-        return [{"call": index, "do": "set", "arguments": {"moves": "biased"}} for index in norms]
+        made = [{"call": index, "do": "set", "arguments": {"moves": "biased"}} for index in norms]
+        # PyTorch's derivatives of these two have constants of float32
+        for call in seen.calls:
+            if call.kind in ("hard_sigmoid", "hard_silu") and call.index not in done:
+                made.append(
+                    {"call": call.index, "do": "function", "name": "activate", "options": {"kind": call.kind}}
+                )
+        return made
 
 
 def _light(found: Found, keras: Seen, targets: list[str]) -> Found:

@@ -79,8 +79,7 @@ def ops(run: Seen, arrays: dict[str, Held], keras: bool) -> list[Op]:
             before = {op.number}
         for value in call.outputs:
             sources[value] = before
-    if not keras:
-        found = _written_out(found)
+    found = _written_out(found)
     for op in found:
         for number in op.before:
             found[number].after.add(op.number)
@@ -137,6 +136,8 @@ def _read(call: Call, arrays: dict[str, Held], keras: bool) -> list[tuple[str, s
     if call.kind == "matmul":
         own = not any(arrays[slot.name].kind.startswith(STANDARD) for slot in call.slots)
         facts = {**facts, "rows_are_inputs": own and _rows_are_inputs(call)}
+    if kind == "custom":
+        return [(kind, call.place, {role: slot}, facts) for role, slot in slots.items()]
     return [(kind, call.place, slots, facts)]
 
 
@@ -152,6 +153,8 @@ def _rows_are_inputs(call: Call) -> bool:
 
 def _keras_parts(call: Call) -> list[tuple[str, str, dict[str, Slot], dict]]:
     slots = {slot.role: slot for slot in call.slots}
+    if call.kind not in (*CLASSES, "prelu", "separable_conv"):
+        return [("custom", call.place, {role: slot}, call.facts) for role, slot in slots.items()]
     if call.kind != "separable_conv":
         return [(call.kind, call.place, slots, call.facts)]
     first = {"kernel": slots["depthwise_kernel"]}
@@ -197,6 +200,9 @@ def _conventional(call: Call, arrays: dict[str, Held]) -> tuple[dict[str, Slot],
         if call.kind in NORMS:
             role = NAMED.get(slot.name.rpartition(".")[2], role)
         whole = isinstance(slot.index, np.ndarray) and slot.index.size == prod(arrays[slot.name].shape)
+        repeated = isinstance(slot.index, np.ndarray) and slot.index.size > prod(arrays[slot.name].shape)
+        if repeated or (slot.index is not None and isinstance(slot.index, str)):
+            slot = Slot(role, slot.name, arrays[slot.name].shape)
         if whole and holder.startswith(STANDARD):
             slot = Slot(role, slot.name, arrays[slot.name].shape)
         slots[role] = Slot(role, slot.name, slot.shape, slot.index)

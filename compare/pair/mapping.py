@@ -7,7 +7,7 @@ from math import prod
 
 import numpy as np
 
-from compare.pair import layouts
+from compare.pair import layouts, parts
 from compare.pair.graph import Op
 from compare.pair.layouts import Layout
 from compare.pair.matching import Values, distance
@@ -74,16 +74,28 @@ class Map:
         return [one for one in self.left if one.candidates]
 
 
-def find(keras: list[Op], torch: list[Op], held: tuple[dict[str, Held], dict[str, Held]], rows: Rows) -> Map:
-    """Find the map from the graphs of the two models.
+def pair_up(keras: list[Op], torch: list[Op]) -> list[Partner]:
+    """Pair the operations of the two models by structure."""
+    pairs = partners(keras, torch)
+    pairs += parts.fused(keras, torch, pairs)
+    pairs += parts.cells(keras, torch, pairs)
+    pairs += _by_size(keras, torch, pairs)
+    return pairs + _shared(keras, torch, pairs)
+
+
+def find(
+    keras: list[Op],
+    torch: list[Op],
+    held: tuple[dict[str, Held], dict[str, Held]],
+    pairs: list[Partner],
+    rows: Rows,
+) -> Map:
+    """Find the map of pairs of operations.
 
     Args:
         held: all arrays of Keras's and PyTorch's model.
         rows: Keras operation -> (H, W, C) of a flattened map that PyTorch has in the order C, H, W.
     """
-    pairs = partners(keras, torch)
-    pairs += _by_size(keras, torch, pairs)
-    pairs += _shared(keras, torch, pairs)
     bindings: list[Binding] = []
     left: list[Left] = []
     for pair in pairs:
@@ -91,7 +103,8 @@ def find(keras: list[Op], torch: list[Op], held: tuple[dict[str, Held], dict[str
         bindings += bound
         left += rest
     missing = [op for op in keras if all(op is not pair.keras for pair in pairs)]
-    extra = [op for op in torch if all(op is not pair.torch for pair in pairs)]
+    taken = {slot.name for pair in pairs for slot in pair.torch.slots.values()}
+    extra = [op for op in torch if not taken & {slot.name for slot in op.slots.values()}]
     found = Map(bindings, left, pairs, missing, extra)
     _leave(found, held)
     return found
@@ -151,7 +164,7 @@ def _bind(pair: Partner, rows: Rows) -> tuple[list[Binding], list[Left]]:
         found = _layouts(pair, role, slot, rows)
         for to, layout in found:
             target = torch.slots[to]
-            part = target.index if isinstance(target.index, np.ndarray) else None
+            part = _part(pair, target)
             taken.add(to)
             bindings.append(
                 Binding(slot.name, target.name, layout, pair.why, role, part, keras.owner, torch.place)
@@ -169,16 +182,27 @@ def _bind(pair: Partner, rows: Rows) -> tuple[list[Binding], list[Left]]:
     return bindings, left
 
 
+def _part(pair: Partner, target: Slot) -> np.ndarray | None:
+    """Where in the whole array the elements are that a call reads."""
+    index = target.index if isinstance(target.index, np.ndarray) else None
+    if pair.rows is None:
+        return index
+    whole = np.arange(prod(target.shape)).reshape(target.shape) if index is None else index
+    return whole[pair.rows]
+
+
 def _layouts(pair: Partner, role: str, slot: Slot, rows: Rows) -> list[tuple[str, Layout]]:
     """Where an array goes: PyTorch's roles and the layouts there."""
     keras, torch = pair.keras, pair.torch
     if keras.family in ("lstm", "gru", "rnn"):
-        return _recurrent(keras.kind, role, slot, torch.slots)
+        return _recurrent(pair, role, slot, torch.slots)
     if keras.family == "array" or torch.kind == "custom":
         return _by_shape(role, slot, torch.slots)
     if role not in torch.slots:
         return []
     target = torch.slots[role].shape
+    if pair.rows is not None:
+        target = (len(pair.rows), *target[1:])
     if role == "kernel":
         layout = _kernel(pair, slot, target, rows)
     else:
@@ -197,7 +221,8 @@ def _kernel(pair: Partner, slot: Slot, target: tuple[int, ...], rows: Rows) -> L
     return layouts.conv(keras.kind, slot.shape, target)
 
 
-def _recurrent(kind: str, role: str, slot: Slot, targets: dict[str, Slot]) -> list[tuple[str, Layout]]:
+def _recurrent(pair: Partner, role: str, slot: Slot, targets: dict[str, Slot]) -> list[tuple[str, Layout]]:
+    kind = "lstm" if pair.keras_gates else pair.keras.kind  # an LSTM's lie alike in both
     if not role.endswith("bias") or len(slot.shape) == 1:
         found = layouts.gates(role, kind, slot.shape, targets[role].shape, None) if role in targets else None
         return [] if found is None else [(role, found)]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -20,19 +21,25 @@ SYNONYMS = {
 }  # fmt: skip
 
 
-@dataclass
+@dataclass(eq=False)
 class Partner:
     """Two operations taken for one another.
 
     Attributes:
         why: what decided.
         rivals: PyTorch operations that structure can't tell from this one.
+        rows: which rows of PyTorch's arrays are this one's; None for all.
+        keras_gates: whether PyTorch's gates lie in Keras's order, as a cell that is written out may have them.
+        options: other settings of these two that the values may decide for.
     """
 
     keras: Op
     torch: Op
     why: str
     rivals: list[Op]
+    rows: np.ndarray | None = None
+    keras_gates: bool = False
+    options: list[dict[str, Any]] = field(default_factory=list)
 
 
 def partners(keras: list[Op], torch: list[Op]) -> list[Partner]:
