@@ -14,8 +14,13 @@ test: .venv/installed
 test-keras test-torch: test-%: .venv/installed
 	$(BIN)/python -m pytest tests/$*
 
-test-others: .venv/installed
-	$(BIN)/python -m pytest tests --ignore=tests/torch --ignore=tests/keras
+test-others: .venv/installed browser
+	NEEDS_BROWSER=1 $(BIN)/python -m pytest tests --ignore=tests/torch --ignore=tests/keras
+
+# the report is looked at in a browser: Debian's Chromium, where there is none yet
+.PHONY: browser
+browser:
+	@command -v chromium || command -v google-chrome || (apt-get -qq update && apt-get -qq install --yes chromium)
 
 test-slow: .venv/installed
 	$(BIN)/python -m pytest -m slow tests/torch

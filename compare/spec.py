@@ -8,21 +8,41 @@ from typing import Literal
 
 Statistics = Literal["batch", "moving"]
 
+
+class InputError(ValueError):
+    """Something a person gave can't be used. The message is one line; the command line exits with 2."""
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A network without its classifier.
+
+    Attributes:
+        label: what people call it.
+        has_bn: whether it has BN layers. Without any, policies that differ only in BN are one training.
+        channels: of its output, at full width.
+    """
+
+    name: str
+    label: str
+    has_bn: bool
+    channels: int
+
+
+BACKBONES = {
+    backbone.name: backbone
+    for backbone in (Backbone("resnet50", "ResNet50", True, 2048), Backbone("vgg16", "VGG16", False, 512))
+}
 FRAMEWORKS = ("keras", "torch")
-BACKBONES = ("resnet50", "vgg16")
 NUMERICS = ("native", "matched")
 # of the ResNet50, and what each adds to the variance: keras.applications', torchvision's, and those of Keras to 2.3.1
 EPSILONS = {"v1": 1.001e-5, "v1.5": 1e-5, "v1-old": 1e-3, "v1-old-unpadded": 1e-3, "v1-old-same": 1e-3}
 UNPADDED = ("v1-old-unpadded", "v1-old-same")  # their first pooling
 # what people call them
-NAMES = {"keras": "Keras", "torch": "PyTorch", "resnet50": "ResNet50", "vgg16": "VGG16"}
+NAMES = {"keras": "Keras", "torch": "PyTorch", **{name: own.label for name, own in BACKBONES.items()}}
 TRAINS = {"head": "head", "bn": "head, gamma, beta", "all": "everything", "all-but-bn": "all but gamma, beta"}
 # share of the old moving statistics that a step keeps
 DECAY = {"native": {"keras": 0.99, "torch": 0.9}, "matched": {"keras": 0.99, "torch": 0.99}}
-
-
-class InputError(ValueError):
-    """Something a person gave can't be used. The message is one line; the command line exits with 2."""
 
 
 @dataclass(frozen=True)

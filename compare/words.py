@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
@@ -38,3 +39,13 @@ def join(words: Iterable[str], last: str = "and") -> str:
     """List words: ``a, b and c``."""
     words = list(words)
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} {last} {words[-1]}"
+
+
+def difference(value: float, metric: str) -> str:
+    """A difference with its sign and unit: of a loss, or of an accuracy in points."""
+    if not math.isfinite(value):
+        return str(value)
+    if metric == "loss":
+        return signed(value)
+    text = signed(points(value), 0)
+    return f"{text} point{'' if text.strip('+-') == '1' else 's'}"

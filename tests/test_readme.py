@@ -8,6 +8,9 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+import typer
+
+from compare.cli.app import app
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -26,6 +29,11 @@ def test_commands_and_options_exist(line):
     words = shlex.split(line, comments=True)
     for option in (word for word in words[2:] if word.startswith("--")):
         assert re.search(rf"{option}\b", _help(words[1])), option
+
+
+def test_every_command_is_in_the_readme():
+    for command in typer.main.get_command(app).commands:
+        assert re.search(rf"\bcompare {command}\b", README), command
 
 
 def test_the_two_commands_are_in_the_makefile():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from compare.spec import FRAMEWORKS, NUMERICS, POLICIES, Cell, InputError, Policy, choose
+from compare.spec import BACKBONES, FRAMEWORKS, NUMERICS, POLICIES, Cell, InputError, Policy, choose
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def grid(
     names = list(POLICIES) if "all" in policies else [name for name in POLICIES if name in policies]
     distinct = distinct_policies(backbone, names)
     uses_batch = [name for name in distinct if POLICIES[name].fit_statistics == "batch"]
-    if batch_size == 1 and uses_batch and has_bn(backbone):
+    if batch_size == 1 and uses_batch and BACKBONES[backbone].has_bn:
         raise InputError(
             f"--batch-size 1: {', '.join(uses_batch)} normalise with batch statistics; it must be 2 or more"
         )
@@ -76,11 +76,6 @@ def check(kind: str, values: Iterable[str], allowed: Iterable[str]) -> None:
         choose(kind, value, tuple(allowed))
 
 
-def has_bn(backbone: str) -> bool:
-    """Whether the backbone has BN layers."""
-    return backbone != "vgg16"
-
-
 def distinct_policies(backbone: str, names: Iterable[str]) -> dict[str, list[str]]:
     """Group policies that are one and the same training of a backbone.
 
@@ -89,7 +84,8 @@ def distinct_policies(backbone: str, names: Iterable[str]) -> dict[str, list[str
     """
     groups: dict[str, list[str]] = {}
     for name in names:
-        groups.setdefault(name if has_bn(backbone) else _without_bn(POLICIES[name]), []).append(name)
+        trained = name if BACKBONES[backbone].has_bn else _without_bn(POLICIES[name])
+        groups.setdefault(trained, []).append(name)
     return groups
 
 

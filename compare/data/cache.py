@@ -25,7 +25,7 @@ class Cache:
         self._lock = Lock()
 
     def __reduce__(self) -> tuple:
-        """Pickle as an empty cache of the same limit."""
+        """Pickle as an empty cache of the same limit: a worker decodes what it needs itself."""
         return Cache, (self.limit,)
 
     def get(self, key: Hashable, make: Callable[[], np.ndarray]) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 
 from compare.data.preprocess import preprocess
 from compare.parity import inputs
-from compare.spec import POLICIES, Policy
+from compare.spec import BACKBONES, POLICIES, Policy
 
 EVALUATED = 1000  # number of the batch that is evaluated; no step trains on it
 OPTIMIZERS = ("adam", "adamw", "rmsprop", "sgd")
@@ -63,7 +63,7 @@ class Check:
 
     def no_gradient(self, name: str) -> bool:
         """Whether a parameter's true gradient is zero: a convolution's bias before batch statistics."""
-        batch = self.backbone == "resnet50" and self.facts.fit_statistics == "batch"
+        batch = BACKBONES[self.backbone].has_bn and self.facts.fit_statistics == "batch"
         return batch and name.endswith("_conv/bias")
 
     def as_dict(self) -> dict:

@@ -9,12 +9,10 @@ from compare.gap.records import Metric, Part
 from compare.report.rows import Entry, Table, names
 from compare.spec import DECAY, NAMES, POLICIES
 from compare.verdict.cures import HARMLESS, Cure
-from compare.verdict.explained import label
-from compare.verdict.finding import least, parting, worse
+from compare.verdict.figures import label, worse
 from compare.verdict.judge import Judgement
 from compare.verdict.seeds import Difference
-from compare.verdict.sentence import figure
-from compare.words import Span, join, points
+from compare.words import Span, difference, join, points
 
 CALM = "No policy evaluates worse than it fits on the same images."
 NOTHING = "No cell finished, so there is nothing to compare."
@@ -44,7 +42,7 @@ def headlines(table: Table) -> list[Headline]:
     policy, first, worst = gaps[0]
     row = table.rows[policy]
     order = (first, *(name for name in table.frameworks if name != first and name in row))
-    last = bool(parting({worst.metric: worst.figures.gap(worst.metric)}, least(worst.figures.judged_on)))
+    last = worst.metric in worst.figures.parts_at_last
     return [_headline(policy, name, row[name], worst.metric, last) for name in order if row[name].finished]
 
 
@@ -142,7 +140,7 @@ def _gaps(row: Judgements) -> str:
 
 
 def _in(value: float, metric: Metric) -> str:
-    return f"{'loss' if metric == 'loss' else 'accuracy'} {figure(value, metric)}"
+    return f"{'loss' if metric == 'loss' else 'accuracy'} {difference(value, metric)}"
 
 
 def _causes(found: dict[str, Judgements]) -> dict[str, list[str]]:
@@ -229,7 +227,7 @@ def _differs_in(row: Judgements) -> Metric | None:
         return None
     metric = next(judgement.metric for judgement in row.values() if judgement.finding != "none")
     gaps = list(_same_kind(row, metric).values())
-    bar = max(least(judgement.figures.judged_on) for judgement in row.values())
+    bar = max(judgement.figures.least for judgement in row.values())
     return None if max(gaps) - min(gaps) <= bar else metric
 
 

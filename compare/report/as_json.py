@@ -9,7 +9,7 @@ from typing import Any
 from compare.gap.records import METRICS, PARTS
 from compare.report.answer import answer, headlines
 from compare.report.rows import Entry, Table
-from compare.verdict.explained import Drift, Explained
+from compare.verdict.figures import Drift, Explained
 from compare.verdict.judge import Judgement
 from compare.verdict.seeds import Difference, estimate
 from compare.words import plain

@@ -16,7 +16,7 @@ from markupsafe import Markup
 from compare.pages.code import coloured
 from compare.spec import FRAMEWORKS, Policy
 
-# what sets a policy in each implementation
+# the functions of each implementation that set a policy
 SETTERS = {"keras": ("apply",), "torch": ("apply", "hold")}
 # what batch normalisation does with it, in the framework itself
 FORWARD = {
@@ -45,7 +45,7 @@ def forward_code() -> dict[str, tuple[str, Markup]]:
 
 
 def with_facts(policy: Policy, framework: str) -> str:
-    """Write out what an implementation does to set a policy, with the policy's facts worked out."""
+    """An implementation's own functions that set a policy, without what they wouldn't do for it."""
     source = source_of(f"{framework}_impl", "bn_policy.py")
     functions = [_specialised(_function(source, name), policy.facts) for name in SETTERS[framework]]
     if policy.reestimate:

@@ -14,7 +14,7 @@ from compare.report.rows import Entry, Table
 from compare.spec import FRAMEWORKS, NAMES, NUMERICS, POLICIES
 from compare.verdict.finding import Finding
 from compare.verdict.seeds import Estimate
-from compare.words import join, signed
+from compare.words import difference, join
 
 # changes that a sentence lists
 MOST = 4
@@ -38,6 +38,12 @@ class Line:
         """Whether there is a gap in one of the runs."""
         entry = self.entries[run]
         return entry.judgement.finding if entry and entry.judgement else None
+
+    def gap_in(self, run: int) -> Metric | None:
+        """The metric that one of the runs has a gap in; None where it has none, or a hidden one."""
+        entry = self.entries[run]
+        judgement = entry.judgement if entry else None
+        return judgement.metric if judgement and judgement.finding == "gap" else None
 
 
 @dataclass(frozen=True)
@@ -156,11 +162,14 @@ def policy_of(comparison: Comparison, line: Line) -> str:
 
 
 def _listed(lines: list[Line], last: int) -> str:
-    return join(
-        f"{line.policy} in {NAMES[line.framework]} ({_gap(line, 0)}, {_gap(line, last)})" for line in lines
-    )
+    return join(f"{line.policy} in {NAMES[line.framework]} ({_gaps(line, last)})" for line in lines)
 
 
-def _gap(line: Line, run: int) -> str:
-    gap = line.gap(run)
-    return signed(gap.mean) if gap else "-"
+def _gaps(line: Line, last: int) -> str:
+    """The gaps of the first run and the last, in the metric that there is a gap in, averaged over the epochs."""
+    found = [entry.judgement for run in (0, last) if (entry := line.entries[run]) and entry.judgement]
+    judged = next((judgement for judgement in found if judgement.finding != "none"), found[0])
+    metric = judged.metric
+    gaps = [own.figures.gap(metric) if judged.late else own.figures.mean_gap(metric) for own in found]
+    when = " in the last epoch" if judged.late else ""
+    return f"{metric} {', '.join(difference(gap, metric) for gap in gaps)}{when}"

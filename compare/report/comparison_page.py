@@ -54,6 +54,7 @@ def _row(line: Line) -> dict:
                 "accuracy": line.gap(place, "accuracy"),
                 "val": comparison.val(line.entries[place], "accuracy"),
                 "finding": line.finding(place),
+                "gap_in": line.gap_in(place),
                 "failure": entry.failure if (entry := line.entries[place]) else "not run",
             }
             for place in places

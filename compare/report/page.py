@@ -24,7 +24,7 @@ from compare.report.load import Run
 from compare.report.rows import Table, names
 from compare.spec import FRAMEWORKS, NAMES, POLICIES
 from compare.verdict.cures import Cure
-from compare.verdict.finding import GAP
+from compare.verdict.figures import GAP
 from compare.words import join, plain
 
 PAGE = "report.html"

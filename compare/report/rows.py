@@ -8,12 +8,10 @@ from statistics import fmean
 
 from compare.gap.records import METRICS, CellResult, Epoch, Metric, Part
 from compare.spec import BACKBONES, DECAY, FRAMEWORKS, NAMES, NUMERICS, POLICIES, Behaviour, Policy
-from compare.verdict.explained import Explained
-from compare.verdict.figures import Beside, Figures
-from compare.verdict.finding import least, tone
+from compare.verdict.figures import Beside, Explained, Figures
 from compare.verdict.judge import NOTHING, Judgement, judge
 from compare.verdict.seeds import Difference, Estimate, estimate, side_by_side
-from compare.words import Span, Tone, join
+from compare.words import Span, join
 
 COUNTS = ("tp", "fp", "tn", "fn")
 
@@ -46,10 +44,6 @@ class Entry:
     def gap(self, metric: Metric = "loss") -> Estimate | None:
         """Evaluate minus fit in the last epoch."""
         return estimate(list(self.judgement.figures.last_gaps[metric].values())) if self.judgement else None
-
-    def tone(self, difference: float, metric: Metric) -> Tone:
-        """Whether a difference of evaluate and fit is more than chance makes it."""
-        return tone(difference, metric, least(self.judgement.figures.judged_on if self.judgement else None))
 
     @property
     def failure(self) -> str:
@@ -89,7 +83,7 @@ class Table:
     @property
     def has_bn(self) -> bool:
         """Whether there is any batch normalisation."""
-        return has_bn(self.backbone)
+        return BACKBONES[self.backbone].has_bn
 
     @property
     def seeds(self) -> int:
@@ -158,11 +152,6 @@ def names(frameworks: Iterable[str]) -> str:
     return join(NAMES[framework] for framework in frameworks)
 
 
-def has_bn(backbone: str) -> bool:
-    """Whether a backbone has any batch normalisation."""
-    return backbone != "vgg16"
-
-
 def _rows(cells: Sequence[CellResult]) -> dict[str, dict[str, Entry]]:
     rows: dict[str, dict[str, list[CellResult]]] = {}
     rank = list(POLICIES).index
@@ -224,7 +213,7 @@ def _judged(
 
 
 def _behaviour(policy: Policy, backbone: str, decay: float) -> Behaviour | None:
-    return replace(policy.behaviour, decay=decay) if has_bn(backbone) else None
+    return replace(policy.behaviour, decay=decay) if BACKBONES[backbone].has_bn else None
 
 
 def _beside(figures: dict[str, dict[str, Figures]], policy: Policy, framework: str) -> Beside | None:

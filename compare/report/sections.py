@@ -14,7 +14,7 @@ from compare.pages.figures.drift import Strip
 from compare.pages.render import CLASSES
 from compare.report.rows import Entry, Table, sentences
 from compare.spec import NAMES, POLICIES, TRAINS
-from compare.verdict.explained import Explained, label
+from compare.verdict.figures import Explained, label
 from compare.verdict.seeds import Difference, estimate
 from compare.words import plain
 
@@ -52,7 +52,7 @@ def _result(entry: Entry | None, scale: float) -> dict:
     figures = entry.judgement.figures
     mean, mean_accuracy = figures.mean_gap(), figures.mean_gap("accuracy")
     bar = round(BAR * abs(mean) / scale, 1) if scale and math.isfinite(mean) else 0.0
-    tone = CLASSES.get(entry.tone(mean, "loss"), "level")
+    tone = CLASSES.get(figures.tone(mean, "loss"), "level")
     return {
         "finished": True,
         "fit": entry.ending("fit", "loss"),
@@ -65,7 +65,7 @@ def _result(entry: Entry | None, scale: float) -> dict:
         "evaluate_accuracy": entry.ending("evaluate", "accuracy"),
         "gap_accuracy": entry.gap("accuracy"),
         "mean_accuracy": mean_accuracy,
-        "tone_accuracy": CLASSES.get(entry.tone(mean_accuracy, "accuracy"), "level"),
+        "tone_accuracy": CLASSES.get(figures.tone(mean_accuracy, "accuracy"), "level"),
     }
 
 
@@ -86,8 +86,9 @@ def _panel(entry: Entry) -> Panel:
     finished, broken = ([_course(cell) for cell in cells] for cells in (entry.finished, entry.failed))
     if entry.judgement is None:
         return Panel(finished, broken, failure=entry.failure)
-    mean = entry.judgement.figures.mean_gap()
-    return Panel(finished, broken, mean, entry.tone(mean, "loss") == "worse", entry.failure)
+    figures = entry.judgement.figures
+    mean = figures.mean_gap()
+    return Panel(finished, broken, mean, figures.tone(mean, "loss") == "worse", entry.failure)
 
 
 def _course(cell: CellResult) -> Course:
@@ -105,7 +106,7 @@ def bar(entry: Entry | None) -> Bar | str:
     terms = {name: explained.term(name) for name in explained.terms} if explained else {}
     gap = explained.gap() if explained else figures.gap()
     half = estimate(list(figures.last_gaps["loss"].values())).half
-    return Bar(terms, gap, half, entry.tone(gap, "loss") == "worse")
+    return Bar(terms, gap, half, figures.tone(gap, "loss") == "worse")
 
 
 def labels(entries: Sequence[Entry]) -> dict[str, str]:

@@ -7,7 +7,7 @@ from rich.console import Group as Lines
 from rich.table import Table as Grid
 from rich.text import Text
 
-from compare.gap.records import Metric
+from compare.gap.records import METRICS, Metric
 from compare.pages.console import STYLES, coloured
 from compare.report import comparison
 from compare.report.answer import answer, cures, headlines
@@ -73,8 +73,15 @@ def _change(line: Line, run: int) -> Text:
     if loss is None or accuracy is None:
         entry = line.entries[run]
         return Text(entry.failure if entry else "not run", style="red" if entry else "dim")
-    style = "" if line.finding(run) == "none" else STYLES["worse"]
-    return Text(f"{signed(loss.mean)}  {signed(points(accuracy.mean), 0)}", style=style)
+    gap_in = line.gap_in(run)
+    worse = {metric: STYLES["worse"] if metric == gap_in else "" for metric in METRICS}
+    hidden = "hidden " if line.finding(run) == "hidden" else ""
+    return Text.assemble(
+        (hidden, STYLES["worse"]),
+        (signed(loss.mean), worse["loss"]),
+        "  ",
+        (signed(points(accuracy.mean), 0), worse["accuracy"]),
+    )
 
 
 def _cure(cure: Cure, policies: dict[str, list[str]]) -> Lines:
@@ -140,7 +147,7 @@ def _line(
     fit, evaluate = unit * entry.ending("fit", metric), unit * entry.ending("evaluate", metric)
     line = Text(f"{fit:{width}} {arrow} {evaluate:{width}}", no_wrap=True)
     for gap in (figures.gap(metric), figures.mean_gap(metric)):
-        line.append(f" {signed(unit * gap, digits):>5}", style=STYLES[entry.tone(gap, metric)])
+        line.append(f" {signed(unit * gap, digits):>5}", style=STYLES[figures.tone(gap, metric)])
     return line
 
 

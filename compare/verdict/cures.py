@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from compare.spec import Behaviour
-from compare.verdict.explained import Explained
+from compare.verdict.figures import Explained
 
 # share of the old value that a step keeps, as PyTorch comes; with less the statistics are as noisy as the batches
 USUAL = 0.9

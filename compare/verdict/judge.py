@@ -9,9 +9,8 @@ from compare.gap.records import METRICS, Metric
 from compare.spec import Behaviour
 from compare.verdict import sentence
 from compare.verdict.cures import Cure, cures
-from compare.verdict.explained import Explained
-from compare.verdict.figures import Beside, Figures
-from compare.verdict.finding import Finding, Source, finding, least, parting, source_of, worse
+from compare.verdict.figures import Beside, Explained, Figures, worse
+from compare.verdict.finding import Finding, Source, finding, source_of
 from compare.words import Span
 
 NOTHING = Explained()
@@ -70,7 +69,7 @@ def judge(
     """
     source = source_of(behaviour)
     found, metric = finding(source, figures, last, beside)
-    late = found == "gap" and not parting({metric: figures.mean_gap(metric)}, least(figures.judged_on))
+    late = found == "gap" and not figures.parting({metric: figures.mean_gap(metric)})
     gap = figures.gap(metric) if late else figures.mean_gap(metric)
     judgement = Judgement(figures, found, metric, gap, source, late, measured=bool(last))
     if last:
@@ -90,15 +89,14 @@ def _by_terms(
 ) -> Judgement:
     """Add the cause that the terms show, and what follows from it."""
     figures, found, source = judgement.figures, judgement.finding, judgement.source
-    bar = least(figures.judged_on)
     if found == "none":
         return replace(judgement, sentence=sentence.calm(source, last, whose))
     explained, closed = last, ""
-    if found == "gap" and not parting(_gaps(last), bar):
+    if found == "gap" and not figures.parting(_gaps(last)):
         explained, closed = best, sentence.closed(judgement.metric, last)
-        if not best or not parting(_gaps(best), bar):
+        if not best or not figures.parting(_gaps(best)):
             return replace(judgement, sentence=sentence.unexplained(judgement.metric, judgement.gap, closed))
-    metric = "loss" if found == "hidden" else parting(_gaps(explained), bar)[0]
+    metric = "loss" if found == "hidden" else figures.parting(_gaps(explained))[0]
     cause = _cause(explained, found, metric)
     why = sentence.meaning(source, cause, explained, whose)
     told = sentence.hidden if found == "hidden" else sentence.with_terms
@@ -107,7 +105,7 @@ def _by_terms(
         judgement,
         cause=cause,
         why=why,
-        sentence=told(metric, cause, why, explained, bar, closed),
+        sentence=told(metric, cause, why, explained, figures, closed),
         more=sentence.more(cause, explained, figures, beside if help_there_is else None, help_there_is),
         cures=help_there_is,
     )

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from compare.gap.records import Metric
 from compare.spec import Behaviour
 from compare.verdict.cures import REESTIMATE, Cure
-from compare.verdict.explained import Explained, label
-from compare.verdict.figures import Beside, Figures
-from compare.verdict.finding import Finding, Source, excess, least, tone
+from compare.verdict.figures import Beside, Explained, Figures, label
+from compare.verdict.finding import Finding, Source, excess
 from compare.verdict.seeds import estimate
-from compare.words import Span, points, signed
+from compare.words import Span, difference, points, signed
 
 # what the largest term means, by where a BN gap could come from
 CAUSES: dict[tuple[Source, str], str] = {
@@ -55,19 +55,9 @@ PART = 0.2
 Sentence = tuple[Span, ...]
 
 
-def figure(value: float, metric: Metric, digits: int = 0) -> str:
-    """A difference with its sign and unit."""
-    if not math.isfinite(value):
-        return str(value)
-    if metric == "loss":
-        return signed(value)
-    text = signed(points(value), digits)
-    return f"{text} point{'' if text.strip('+-') == '1' else 's'}"
-
-
 def named(value: float, metric: Metric) -> str:
     """A difference with its sign, its unit and its metric."""
-    return f"{figure(value, metric)} in {metric}"
+    return f"{difference(value, metric)} in {metric}"
 
 
 def meaning(source: Source, cause: str, explained: Explained, whose: str) -> str:
@@ -87,18 +77,20 @@ def inferred(source: Source, behaviour: Behaviour | None, whose: str) -> str:
 
 
 def with_terms(
-    metric: Metric, cause: str, why: str, explained: Explained, bar: float, closed: str
+    metric: Metric, cause: str, why: str, explained: Explained, figures: Figures, closed: str
 ) -> Sentence:
     """A gap, the share that its largest term has in it, and the other metric."""
     value, total = explained.term(cause, metric), explained.gap(metric)
     share = f"{100 * value / total:.0f} % of it"
     if abs(value) > abs(total):  # other terms take something off
-        share = f"more than all of it ({figure(value, metric)})"
-    gap = _gap(total, metric, list(explained.gaps(metric).values()), _other(metric, explained, bar))
+        share = f"more than all of it ({difference(value, metric)})"
+    gap = _gap(total, metric, list(explained.gaps(metric).values()), _other(metric, explained.gap, figures))
     return Span("gap", "worse"), Span(f"{gap}, {share} {why}{closed}")
 
 
-def hidden(metric: Metric, cause: str, why: str, explained: Explained, bar: float, closed: str) -> Sentence:
+def hidden(
+    metric: Metric, cause: str, why: str, explained: Explained, figures: Figures, closed: str
+) -> Sentence:
     """A gap that BN makes, and the term that makes up for it."""
     cover = min(explained.terms, key=explained.term)
     under = f"hidden by {label(cover)} ({signed(explained.term(cover))})"
@@ -115,7 +107,7 @@ def calm(source: Source, explained: Explained, whose: str) -> Sentence:
 
 def closed(metric: Metric, last: Explained) -> str:
     """A gap was there and isn't any more; with the last epoch's figure where there is one to tell."""
-    text = figure(last.gap(metric), metric)
+    text = difference(last.gap(metric), metric)
     return "; closed by the last epoch" + (f" ({text})" if text[0] in "+-" else "")
 
 
@@ -134,10 +126,9 @@ def without_terms(
     if found == "hidden":
         less = f"evaluate gains {excess(source, figures, beside):.2f} less on fit than under a frozen BN"
         return Span("hidden gap", "worse"), Span(f": {less}; {why}")
-    bar = least(figures.judged_on)
     seeds = list(figures.mean_gaps[metric].values())
-    gap = _gap(figures.mean_gap(metric), metric, seeds, _other(metric, figures, bar))
-    gone = tone(figures.gap(metric), metric, bar) != "worse"
+    gap = _gap(figures.mean_gap(metric), metric, seeds, _other(metric, figures.mean_gap, figures))
+    gone = metric not in figures.parts_at_last
     ends = "; closed by the last epoch" if gone else ""
     joint = ", but " if source in ("no BN", "same") else ": "
     return Span("gap", "worse"), Span(f"{gap}{joint}{why}{ends}")
@@ -174,24 +165,24 @@ def _gap(value: float, metric: Metric, seeds: list[float], other: str) -> str:
         half = f" ± {digits.lstrip('+')}"
         notes = [*(["it may be chance"] if found.half >= abs(found.mean) else []), other]
     told = "; ".join(filter(None, notes))
-    return f" {figure(value, metric)}{half} in {metric}" + (f" ({told})" if told else "")
+    return f" {difference(value, metric)}{half} in {metric}" + (f" ({told})" if told else "")
 
 
-def _other(metric: Metric, gaps: Figures | Explained, bar: float) -> str:
+def _other(metric: Metric, gap: Callable[[Metric], float], figures: Figures) -> str:
     """What the other metric says, where it says something."""
-    if isinstance(gaps, Figures) and "accuracy" not in gaps.metrics:
+    if "accuracy" not in figures.metrics:
         return ""
     of: Metric = "accuracy" if metric == "loss" else "loss"
-    change = gaps.mean_gap(of) if isinstance(gaps, Figures) else gaps.gap(of)
-    heard = tone(change, of, bar)
+    change = gap(of)
+    heard = figures.tone(change, of)
     if metric == "loss":
-        by = figure(abs(change), "accuracy").lstrip("+")
+        by = difference(abs(change), "accuracy").lstrip("+")
         return f"accuracy {by} {'lower' if change < 0 else 'higher'}" if heard else ""
     return f"though the loss is {abs(change):.2f} lower" if heard == "well" else "the loss is level"
 
 
 def _level(figures: Figures) -> str:
-    below = tone(figures.mean_gap(), "loss", least(figures.judged_on)) == "well"
+    below = figures.tone(figures.mean_gap(), "loss") == "well"
     return (
         "evaluate's loss is below fit's (no dropout in it)"
         if below

@@ -1,3 +1,5 @@
+"""A run from the command line: begun, interrupted, gone on with, refused."""
+
 import errno
 import json
 import os
@@ -11,9 +13,8 @@ from pathlib import Path
 import pytest
 
 from compare.cli import app as cli
-from compare.spec import POLICIES
 from tests.support import fake_cells
-from tests.support.image_files import two_classes
+from tests.support.command_line import options, photos_in, refused
 
 ROOT = Path(__file__).parents[2]
 TABLES = ("results.csv", "history.csv", "gap.csv", "layers.csv", "stages.csv")
@@ -23,25 +24,7 @@ TABLES = ("results.csv", "history.csv", "gap.csv", "layers.csv", "stages.csv")
 def photos(tmp_path, monkeypatch):
     """A small folder of images, in an empty working directory."""
     monkeypatch.chdir(tmp_path)
-    two_classes(tmp_path / "photos")
-    return tmp_path
-
-
-def options(out, *more):
-    small = [
-        "--data",
-        "photos",
-        "--weights",
-        "random",
-        "--batch-size",
-        "4",
-        "--image-size",
-        "32",
-        "--epochs",
-        "2",
-    ]
-    policies = ["--policy", "frozen", "--policy", "fine-tune"]
-    return ["run", "--backbone", "resnet50", *small, *policies, "--out", out, "--jobs", "2", *more]
+    return photos_in(tmp_path)
 
 
 def start(*arguments, **misbehave):
@@ -211,71 +194,6 @@ def test_vgg16_says_why_it_trains_less(photos):
     assert "a: 4 cells" in stderr
 
 
-def refused(capsys, *arguments):
-    """The one line that a command ends with which can't be run."""
-    assert cli.main(list(arguments)) == 2
-    stdout, stderr = capsys.readouterr()
-    assert stdout == ""
-    assert stderr.startswith("error: ")
-    assert stderr.endswith("\n")
-    assert stderr.count("\n") == 1
-    return stderr
-
-
-BACKBONE = ("run", "--backbone", "resnet50")
-
-
-@pytest.mark.parametrize(
-    ("arguments", "part"),
-    [
-        ((), "Missing command"),
-        (("rnu",), "rnu"),
-        (("run",), "--backbone"),
-        (("run", "--backbone", "resnet51"), "unknown backbone 'resnet51': did you mean 'resnet50'?"),
-        ((*BACKBONE, "--policy", "finetune"), "unknown policy 'finetune': did you mean 'fine-tune'?"),
-        ((*BACKBONE, "--framework", "pytorch"), "unknown framework 'pytorch': did you mean 'torch'?"),
-        ((*BACKBONE, "--preset", "fast"), "unknown preset 'fast'"),
-        ((*BACKBONE, "--numerics", "mached"), "did you mean 'matched'?"),
-        ((*BACKBONE, "--explain", "every"), "unknown --explain 'every': did you mean 'every-epoch'?"),
-        ((*BACKBONE, "--epochs", "0"), "0 must be a whole number, 1 or more"),
-        ((*BACKBONE, "--epochs", "two"), "two must be a whole number"),
-        ((*BACKBONE, "--batch-size", "-4"), "-4 must be a whole number"),
-        (
-            (*BACKBONE, "--batch-size", "1"),
-            "--batch-size 1: frozen-batch-stats, frozen-drifting, bn-trainable",
-        ),
-        ((*BACKBONE, "--image-size", "31"), "31 must be a whole number, 32 or more"),
-        ((*BACKBONE, "--seeds", "0"), "'--seeds'"),
-        ((*BACKBONE, "--jobs", "0"), "'--jobs'"),
-        ((*BACKBONE, "--learning-rate", "0"), "0 must be a number above zero"),
-        ((*BACKBONE, "--learning-rate", "-0.1"), "-0.1 must be a number above zero"),
-        ((*BACKBONE, "--learning-rate", "nan"), "nan must be a number above zero"),
-        ((*BACKBONE, "--learning-rate", "inf"), "inf must be a number above zero"),
-        ((*BACKBONE, "--learning-rate", "abc"), "abc must be a number above zero"),
-        ((*BACKBONE, "--polcy", "frozen"), "No such option"),
-        ((*BACKBONE, "--data", "nowhere"), "nowhere"),
-        ((*BACKBONE, "--resume"), "--resume: which run?"),
-        ((*BACKBONE, "--resume", "--out", "nowhere"), "there is no run in nowhere"),
-        ((*BACKBONE, "--out", "photos"), "photos holds something else than a run"),
-    ],
-)
-def test_bad_input_is_one_line_and_nothing_written(photos, capsys, arguments, part):
-    before = sorted(photos.rglob("*"))
-    assert part in refused(capsys, *arguments)
-    assert sorted(photos.rglob("*")) == before
-
-
-def test_weights_that_cannot_be_used_leave_nothing(photos, capsys):
-    arguments = [argument.replace("random", "photos/cats/000.jpg") for argument in options("runs/a")]
-    refused(capsys, *arguments)
-    assert os.listdir(photos) == ["photos"]
-
-
-def test_a_batch_larger_than_the_data_is_refused(photos, capsys):
-    assert "40" in refused(capsys, *options("a", "--batch-size", "40"))
-    assert os.listdir(photos) == ["photos"]
-
-
 def test_an_existing_run_needs_resume_and_the_same_settings(photos, capsys):
     assert finish(start(*options("a")))[0] == 0
     assert "a holds a run: --resume goes on with it, or give another --out" in refused(capsys, *options("a"))
@@ -298,45 +216,6 @@ def test_a_disk_that_fills_up_in_a_cell_is_one_line_too(photos, capsys, monkeypa
     monkeypatch.setenv("FAKE_CELLS", '{"keras-fine-tune-native-seed0": "full"}')
     assert cli.main(options("a")) == 2
     assert capsys.readouterr().err.splitlines()[-1] == "error: No space left on device: a"
-
-
-@pytest.mark.parametrize("command", [[], ["run"], ["policies"], ["report"]])
-def test_help_has_examples_and_imports_nothing_heavy(command):
-    script = """
-import sys
-from compare.cli import app as cli
-code = cli.main(sys.argv[1:])
-heavy = {"tensorflow", "keras", "torch", "numpy", "matplotlib", "PIL", "h5py"} & set(sys.modules)
-sys.exit(f"{code} {heavy}" if code or heavy else 0)
-"""
-    call = [sys.executable, "-c", script, *command, "--help"]
-    done = subprocess.run(call, cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert "Examples:\n" in done.stdout
-    assert " ".join(["compare", *command]) in done.stdout.partition("Examples:\n")[2]
-
-
-def test_python_m_compare_is_the_command():
-    done = subprocess.run(
-        [sys.executable, "-m", "compare", "nonsense"], cwd=ROOT, capture_output=True, text=True
-    )
-    assert (done.returncode, done.stderr[:22]) == (2, "error: No such command")
-
-
-def test_policies_are_listed_with_each_spelling(capsys, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "200")
-    assert cli.main(["policies"]) == 0
-    text = capsys.readouterr().out
-    for policy in POLICIES.values():
-        for part in (policy.name, policy.keras, policy.torch, policy.who):
-            assert part in text
-
-
-def test_policies_as_json(capsys):
-    assert cli.main(["policies", "--json"]) == 0
-    listed = json.loads(capsys.readouterr().out)
-    assert [policy["name"] for policy in listed] == list(POLICIES)
-    assert listed[0]["fit_statistics"] == "batch"
 
 
 def test_a_run_as_json(photos):
@@ -362,29 +241,3 @@ def test_images_that_are_left_out_are_counted_and_named(photos):
     config = json.loads((photos / "a" / "config.json").read_text())
     assert config["data"]["skipped"] == [f"cats/broken-{number:02}.jpg" for number in range(12)]
     assert config["data"]["images"] == 20
-
-
-def test_port_as_json_keeps_its_lines_off_stdout(capsys, monkeypatch):
-    def port(source, dest, *, say, **options):
-        say(f"read {source}")
-        return {"verdict": "differs", "stages": []}
-
-    monkeypatch.setattr("compare.port.move.port", port)
-    assert cli.main(["port", "a.keras", "b.pth", "--json"]) == 1
-    printed = capsys.readouterr()
-    assert json.loads(printed.out)["verdict"] == "differs"
-    assert printed.err == "read a.keras\n"
-    assert cli.main(["port", "a.keras", "b.pth"]) == 1
-    assert capsys.readouterr().out == "read a.keras\n"
-
-
-@pytest.mark.parametrize("lines", [[], ["forward: was same, now differs"]])
-def test_a_repeated_parity_check_as_json(capsys, monkeypatch, lines):
-    monkeypatch.setattr("compare.parity.certificate.read", lambda path: {})
-    monkeypatch.setattr("compare.parity.certificate.check_of", lambda old: (None, ()))
-    monkeypatch.setattr("compare.parity.certificate.as_json", lambda result: {"policies": {}})
-    monkeypatch.setattr("compare.parity.certificate.differences", lambda old, new: lines)
-    monkeypatch.setattr("compare.cli.parity._with_progress", lambda *check: None)
-    assert cli.main(["parity", "--check", "certificate.json", "--json"]) == len(lines)
-    found = json.loads(capsys.readouterr().out)
-    assert found == {"reproduced": not lines, "differences": lines, "certificate": {"policies": {}}}

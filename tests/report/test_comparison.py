@@ -6,7 +6,9 @@ import pytest
 from compare.cli import app as cli
 from compare.report.comparison import answer, changes, compare_runs, record
 from compare.report.comparison_page import write_comparison
+from compare.report.terminal import print_comparison
 from tests.support.synthetic_run import CONFIG, make_cells, make_run, write_run
+from tests.support.terminals import console_of
 
 SETTINGS = CONFIG["settings"]
 
@@ -42,16 +44,35 @@ def test_a_line_holds_the_gap_of_each_run_in_their_order(before, after):
 def test_the_answer_says_what_closed_and_what_was_changed(before, after):
     closed, settings = answer(compare_runs([before, after]))
     assert re.match(
-        r"before has a gap that after hasn't under fine-tune in Keras \(\+0\.\d\d, -0\.\d\d\)\.$", closed
+        r"before has a gap that after hasn't under fine-tune in Keras \(loss \+0\.\d\d, -0\.\d\d\)\.$", closed
     )
     assert settings == "Their settings differ in learning_rate: was None, now 0.0001."
     opened, _ = answer(compare_runs([after, before]))
-    assert opened.startswith("before has a gap that after hasn't under fine-tune in Keras (-0.")
+    assert opened.startswith("before has a gap that after hasn't under fine-tune in Keras (loss -0.")
+
+
+def test_a_gap_in_accuracy_alone_is_told_in_accuracy(tmp_path):
+    worse = make_run(tmp_path / "worse", policies=("fine-tune",), frameworks=("keras",), gap=(-0.09, -0.1))
+    calm = make_run(tmp_path / "calm", policies=("fine-tune",), frameworks=("keras",), gap=(-0.09, 0.03))
+    closed, _ = answer(compare_runs([worse, calm]))
+    assert re.search(r"worse has a gap .* \(accuracy -\d+ points, \+3 points\)\.$", closed)
+
+
+def test_what_is_coloured_is_the_metric_that_the_gap_is_in(tmp_path):
+    worse = make_run(tmp_path / "worse", policies=("fine-tune",), frameworks=("keras",), gap=(-0.09, -0.1))
+    compared = compare_runs([worse, worse])
+    (line,) = compared.lines
+    assert (line.finding(0), line.gap_in(0)) == ("gap", "accuracy")
+    console, text = console_of(colour=True)
+    print_comparison(compared, console)
+    assert re.search(r"-0\.\d\d  \x1b\[1;31m-\d+\x1b", text())
+    page = write_comparison(compared, tmp_path / "out").read_text()
+    assert re.search(r'class="level">\s*\u22120\.\d+\s*</span><br><span class="above">\s*\u2212\d', page)
 
 
 def test_runs_that_agree_say_so(before):
     shared, settings = answer(compare_runs([before, before]))
-    assert shared.startswith("Both have one under fine-tune in Keras (+0.")
+    assert shared.startswith("Both have one under fine-tune in Keras (loss +0.")
     assert settings == "They have the same settings."
 
 

@@ -3,6 +3,7 @@
 import pytest
 
 from compare.cells.store import CONFIG as CONFIG_FILE
+from compare.cli import app as cli
 from compare.report import rows
 from compare.report.as_json import record
 from compare.report.comparison import compare_runs
@@ -11,6 +12,8 @@ from compare.report.page import write_report
 from compare.report.rows import sentences
 from compare.report.terminal import print_results
 from compare.words import plain
+from tests.support import fake_cells
+from tests.support.command_line import options, photos_in
 from tests.support.judged import lines, table_of, unexplained
 from tests.support.synthetic_run import make_cell, make_cells, make_run
 from tests.support.terminals import console_of
@@ -74,3 +77,14 @@ def test_each_verdict_of_a_comparison_is_made_once_too(tmp_path, judgements):
         assert line.finding(0) == line.finding(1)
     assert len(judgements) == 8
     assert (folders[0] / CONFIG_FILE).is_file()
+
+
+def test_a_whole_run_makes_each_verdict_once(tmp_path, judgements, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    photos_in(tmp_path)
+    fake_cells.install(monkeypatch.setattr)
+    assert cli.main(options("run")) == 0
+    ended = list((tmp_path / "run" / "cells").iterdir())
+    assert len(judgements) == len(ended) == 4
+    assert (tmp_path / "run" / "report.html").is_file()
+    assert "on the same images" in " ".join(capsys.readouterr().out.split())

@@ -4,8 +4,7 @@ import re
 
 import pytest
 
-from compare.verdict.figures import Figures
-from compare.verdict.finding import GAP, least
+from compare.verdict.figures import GAP, Figures, least
 from compare.verdict.judge import judge
 from compare.words import plain
 from tests.support.judged import LAGGING, answered, figures, judged, planted, shown_by, table_of, unexplained
@@ -13,7 +12,7 @@ from tests.support.synthetic_run import make_cell, make_explanation
 
 
 def test_the_least_difference_that_counts_is_one_standard_error():
-    assert least(None) == least(900) == least(10**6) == GAP == 0.02
+    assert least(900) == least(10**6) == figures(0.1).least == GAP == 0.02
     assert least(400) == pytest.approx(0.03)
     assert least(36) == pytest.approx(0.1)
 

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from compare.gap.records import TERMS, read_result
-from compare.verdict.explained import label
+from compare.verdict.figures import label
 from tests.support.judged import table_of
 from tests.support.synthetic_run import make_cell
 
