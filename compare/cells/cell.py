@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-import numpy as np
 from safetensors.numpy import load, save
 
 from compare.cells.courses import Courses, Passed, can_follow, course
@@ -21,6 +20,7 @@ from compare.gap.sample import Bounds, bounds, images_of
 from compare.gap.terms import explain
 from compare.processes.environment import large_blocks_given_back
 from compare.spec import POLICIES, Cell, Policy
+from compare.weights.head import head_arrays
 from compare.wings import Implementation
 
 FRESH_BATCHES = 10
@@ -85,16 +85,6 @@ def start_model(side: Implementation, cell: Cell, start: Start, release: str | N
     side.weights.from_arrays(backbone, start.arrays())
     side.weights.from_arrays(head, head_arrays(side.weights.to_arrays(head), cell.seed))
     return model
-
-
-def head_arrays(like: dict[str, np.ndarray], seed: int) -> dict[str, np.ndarray]:
-    """Draw a new head: Glorot-uniform kernels and zero biases, float32, shaped as in ``like``."""
-    rng = np.random.default_rng([seed, 1])
-    arrays = {}
-    for name, array in sorted(like.items()):
-        limit = np.sqrt(6 / sum(array.shape)) if name.endswith("/kernel") else 0.0
-        arrays[name] = rng.uniform(-limit, limit, array.shape).astype(np.float32)
-    return arrays
 
 
 class _Training:

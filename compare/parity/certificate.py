@@ -15,13 +15,13 @@ from safetensors.numpy import save_file
 from compare.files import sha256
 from compare.parity import inputs
 from compare.parity.check import Check
-from compare.parity.figures import Stage
+from compare.parity.figures import Stage, Verdict
 from compare.parity.stages import Pair, Report, run
-from compare.parity.tolerances import TWIN_FACTOR, TWIN_FACTOR_STEPPED, TWIN_FLOOR, as_dict
+from compare.parity.tolerances import TWIN_FACTOR, TWIN_FACTOR_STEPPED, TWIN_FLOOR, TWIN_REASON, as_dict
 from compare.processes.environment import peak_memory
 from compare.spec import InputError
 
-FORMAT = 1
+KIND, FORMAT = "compare parity", 1  # the first ones had no kind
 
 
 @dataclass
@@ -38,7 +38,9 @@ class Result:
     def same(self) -> bool:
         """Whether both frameworks compute the same function, or differ only as their defaults explain."""
         return all(
-            stage.verdict in ("same", "explained") for stages in self.stages.values() for stage in stages
+            stage.verdict in (Verdict.SAME, Verdict.EXPLAINED)
+            for stages in self.stages.values()
+            for stage in stages
         )
 
 
@@ -93,6 +95,7 @@ def as_json(result: Result) -> dict[str, Any]:
     check = result.check.as_dict()
     del check["policy"]
     return {
+        "kind": KIND,
         "format": FORMAT,
         "verdict": "same" if result.same else "different",
         "check": check,
@@ -103,8 +106,7 @@ def as_json(result: Result) -> dict[str, Any]:
             "factor": TWIN_FACTOR,
             "factor_stepped": TWIN_FACTOR_STEPPED,
             "roundings_that_are_no_distance": TWIN_FLOOR,
-            "reason": "where a bar is exceeded it is so many times the distance of a twin whose weights and images are"
-            " one rounding away, which measures how far rounding goes there",
+            "reason": TWIN_REASON,
         },
         "policies": {name: [_stage(stage) for stage in stages] for name, stages in result.stages.items()},
     }
@@ -128,15 +130,17 @@ def read(path: Path) -> dict[str, Any]:
     """
     try:
         content = json.loads(path.read_text())
-        if "network" in content:
-            raise InputError(f"{path} is compare port's; to prove it again, port again with --force")
+        if content.get("kind", KIND) != KIND:
+            raise InputError(
+                f"{path} is of {content['kind']}; to prove that again, give the same command with --force"
+            )
         if content["format"] != FORMAT:
             raise InputError(f"{path} has format {content['format']}; this version reads {FORMAT}")
         check_of(content)
         return content
     except OSError as error:
         raise InputError(f"{path} can't be read: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{path} is no certificate of compare parity") from error

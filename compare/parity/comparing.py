@@ -15,16 +15,16 @@ from safetensors.numpy import load_file, save_file
 
 from compare.parity import native
 from compare.parity.check import Check
-from compare.parity.figures import Row, compare
+from compare.parity.figures import Distance, compare
 from compare.parity.model import Model, state
 from compare.parity.tolerances import TOLERANCES, TWINS, of_layer, rounding, twin_factor
 from compare.parity.twin import moved, one_rounding_away, raise_bars
 from compare.wings import Arrays
 
-Rows = dict[str, list[Row]]  # by stage
+Rows = dict[str, list[Distance]]  # by stage
 
 
-def forward(model: Model, training: bool, path: str) -> tuple[list[Row], list[Row]]:
+def forward(model: Model, training: bool, path: str) -> tuple[list[Distance], list[Distance]]:
     """Compare every layer with the reference's: each model on its own, then each layer on its input."""
     reference, check, images = load_file(path), model.check, model.images()
     own, single = model.forward(training, images), model.forward(training, images, reference)
@@ -77,7 +77,7 @@ def native_step(model: Model, number: int, before: str, after: str, keras: dict,
     return _beside_twin(model, rows, own, number, before)
 
 
-def evaluation(model: Model, number: int, loss: float, outputs: np.ndarray, plain: str) -> list[Row]:
+def evaluation(model: Model, number: int, loss: float, outputs: np.ndarray, plain: str) -> list[Distance]:
     """Compare the evaluation after a step with the reference's at the predicted state.
 
     Args:
@@ -92,7 +92,7 @@ def evaluation(model: Model, number: int, loss: float, outputs: np.ndarray, plai
     return rows
 
 
-def statistics(model: Model, path: str) -> list[Row]:
+def statistics(model: Model, path: str) -> list[Distance]:
     """Compare the moving statistics with the reference's, before any step."""
     bar = TOLERANCES["statistics"].bar(model.check.dtype)
     own = model.training.to_arrays()
@@ -213,7 +213,7 @@ def _float64(model: Model, training: bool) -> Arrays:
     return model.parts.tracing.forward(wide, model.images(), training)
 
 
-def _against_truth(rows: list[Row], truth: Arrays, torch: Arrays, keras: Arrays) -> None:
+def _against_truth(rows: list[Distance], truth: Arrays, torch: Arrays, keras: Arrays) -> None:
     """Add both frameworks' distances from the float64 run, in units of float32's rounding."""
     for row in rows:
         exact = truth[row.name]

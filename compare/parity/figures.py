@@ -4,15 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
+from enum import StrEnum
 
 import numpy as np
 
 from compare.parity.tolerances import rounding
 
 
+class Verdict(StrEnum):
+    """What a stage comes to."""
+
+    SAME = "same"
+    DIFFERS = "differs"
+    FOLLOWS = "follows"  # differs, as an earlier stage's difference makes it
+    EXPLAINED = "explained"  # differs as the frameworks' defaults predict
+
+
 @dataclass
-class Row:
-    """One array of both models compared.
+class Distance:
+    """How far one array of a model is from the other model's.
 
     Attributes:
         name: the layer's or array's neutral name.
@@ -71,21 +81,20 @@ class Stage:
 
     Attributes:
         name: what was compared.
-        verdict: ``same``, ``differs``, ``follows`` (differs, as an earlier stage's difference makes it) or
-            ``explained`` (differs as the frameworks' defaults predict).
+        verdict: see `Verdict`.
         place: where it departs: the first layer in the order of the data, backwards for gradients.
         rows: the arrays compared, the worst step of each.
         notes: lines to print with it.
     """
 
     name: str
-    verdict: str = "same"
+    verdict: Verdict = Verdict.SAME
     place: str = ""
-    rows: list[Row] = field(default_factory=list)
+    rows: list[Distance] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     @property
-    def worst(self) -> Row | None:
+    def worst(self) -> Distance | None:
         """The row that is furthest above, or nearest below, its bar."""
         return max(self.rows, key=lambda row: row.excess, default=None)
 
@@ -102,7 +111,7 @@ def compare(
     scale: float | None = None,
     step: int = 0,
     whole: bool = False,
-) -> Row:
+) -> Distance:
     """Compare an array with the reference's.
 
     Args:
@@ -111,7 +120,7 @@ def compare(
     """
     if other.shape != reference.shape:
         note = f"shape {other.shape} for {reference.shape}"
-        return Row(name, np.inf, np.inf, np.inf, 0.0, 0.0, bar, np.inf, step=step, note=note)
+        return Distance(name, np.inf, np.inf, np.inf, 0.0, 0.0, bar, np.inf, step=step, note=note)
     wide = np.result_type(reference.dtype, np.float32)
     a, b = np.asarray(other, wide).ravel(), np.asarray(reference, wide).ravel()
     difference = np.abs(a - b)
@@ -119,7 +128,7 @@ def compare(
     worst = float(difference.max(initial=0.0))  # NaN stays NaN
     distance, size = (_norm(difference), _norm(b)) if whole else (worst, largest)
     relative = 0.0 if worst == 0 else distance / size if size else float("inf")
-    return Row(
+    return Distance(
         name,
         max_abs=worst,
         relative=relative,
@@ -134,9 +143,9 @@ def compare(
     )
 
 
-def worst_by_name(rows: Iterable[Row]) -> list[Row]:
+def worst_by_name(rows: Iterable[Distance]) -> list[Distance]:
     """Keep each name's worst step, in the order of first appearance."""
-    kept: dict[str, Row] = {}
+    kept: dict[str, Distance] = {}
     for row in rows:
         if row.name not in kept or row.excess > kept[row.name].excess:
             kept[row.name] = row
@@ -147,10 +156,10 @@ def judge(stage: Stage, backwards: bool = False) -> Stage:
     """Give a stage its verdict and the place where it departs."""
     departed = [row for row in stage.rows if not row.same]
     if not departed and any((row.difference or 0) > 1e3 * max(row.relative, 1e-15) for row in stage.rows):
-        stage.verdict = "explained"
+        stage.verdict = Verdict.EXPLAINED
     if departed:
         introduced = [row for row in departed if row.introduced] or departed
-        stage.verdict, stage.place = "differs", introduced[-1 if backwards else 0].name
+        stage.verdict, stage.place = Verdict.DIFFERS, introduced[-1 if backwards else 0].name
     return stage
 
 
@@ -161,3 +170,6 @@ def _norm(a: np.ndarray) -> float:
 def _cosine(a: np.ndarray, b: np.ndarray) -> float:
     length = _norm(a) * _norm(b)
     return float(a @ b) / length if length else float(np.array_equal(a, b))
+
+
+Row = Distance  # the name it had; until all who import it have moved

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from compare.parity.figures import Row, Stage, compare, judge
+from compare.parity.figures import Distance, Stage, Verdict, compare, judge
 from compare.spec import InputError
 from compare.weights import reading
 from compare.weights.network import listed
@@ -19,7 +19,7 @@ BARS = {"float64": 1e-11, "float32": 2e-6, "float16": 1e-3}
 
 
 @dataclass
-class ArrayRow(Row):
+class ArrayRow(Distance):
     """Two arrays of a name compared; ``exact``: they are the same bit for bit, in the same type."""
 
     exact: bool = False
@@ -52,8 +52,8 @@ def compare_files(a: Path, b: Path) -> Stage:
         if name in first:
             stage.rows.append(compare_arrays(name, first[name], second[name]))
     judge(stage)
-    if stage.notes and stage.verdict == "same":
-        stage.verdict, stage.place = "differs", "names"
+    if stage.notes and stage.verdict == Verdict.SAME:
+        stage.verdict, stage.place = Verdict.DIFFERS, "names"
     if not stage.rows and not stage.notes:
         raise InputError(f"{a} and {b} hold no arrays that could be compared")
     return stage
@@ -75,7 +75,7 @@ def compare_arrays(name: str, a: np.ndarray, b: np.ndarray) -> ArrayRow:
     return _exactly(name, a, b)
 
 
-def _row(row: Row, **changes: object) -> ArrayRow:
+def _row(row: Distance, **changes: object) -> ArrayRow:
     return ArrayRow(**{**vars(row), **changes})
 
 

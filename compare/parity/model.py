@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load_file
 
-from compare.cells.cell import head_arrays
 from compare.frameworks import Framework
 from compare.parity.check import EVALUATED, Check
+from compare.weights.head import head_arrays
 from compare.wings import Arrays
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from compare.frameworks import FRAMEWORKS, Framework
 from compare.parity import comparing, reference
 from compare.parity.check import Check
-from compare.parity.figures import Row, Stage, judge, worst_by_name
+from compare.parity.figures import Distance, Stage, Verdict, judge, worst_by_name
 from compare.parity.model import Model
 from compare.parity.native import EXPLAINED, explained
 from compare.parity.tolerances import TWIN_FACTOR, TWIN_FLOOR, TWINS, rounding
@@ -133,7 +133,7 @@ def run(pair: Pair, check: Check, weights: str, report: Report = lambda stage: N
         if name in rows:
             stages.append(judge(Stage(name, rows=worst_by_name(rows[name])), backwards=name == "gradients"))
     # free-running, a difference feeds on itself, be it a mistake's or a default's: no twin can measure that
-    if native_facts or any(stage.verdict == "differs" for stage in stages):
+    if native_facts or any(stage.verdict == Verdict.DIFFERS for stage in stages):
         return follow(stages)
     report("free-running")
     stages.append(_run_free(pair, check, evaluations))
@@ -142,10 +142,10 @@ def run(pair: Pair, check: Check, weights: str, report: Report = lambda stage: N
 
 def follow(stages: list[Stage]) -> list[Stage]:
     """Name each error once: what differs after the first stage that does follows from that one."""
-    first = next((stage for stage in stages if stage.verdict == "differs"), None)
+    first = next((stage for stage in stages if stage.verdict == Verdict.DIFFERS), None)
     for stage in stages:
-        if stage.verdict == "differs" and stage is not first:
-            stage.verdict = "follows"
+        if stage.verdict == Verdict.DIFFERS and stage is not first:
+            stage.verdict = Verdict.FOLLOWS
     return stages
 
 
@@ -167,14 +167,14 @@ def configuration(
             if native and explained(layer, fact):
                 defaults[fact] = defaults.get(fact, 0) + 1
                 continue
-            stage.verdict, stage.place = "differs", stage.place or layer
+            stage.verdict, stage.place = Verdict.DIFFERS, stage.place or layer
             note = f"{layer}: {fact} is {ours.get(fact)} in {labels[0]} and {theirs.get(fact)} in {labels[1]}"
             stage.notes.append(note)
     for fact, places in defaults.items():
         what, code = EXPLAINED[fact]
         stage.notes.append(f"{what} ({places} {'layers' if places > 1 else 'place'}). Equal with: {code}")
-    if defaults and stage.verdict == "same":
-        stage.verdict = "explained"
+    if defaults and stage.verdict == Verdict.SAME:
+        stage.verdict = Verdict.EXPLAINED
     return stage
 
 
@@ -202,7 +202,7 @@ def _forward(pair: Pair, training: bool) -> list[Stage]:
 
 def _stepped(
     pair: Pair, check: Check, report: Report, native: dict | None
-) -> tuple[dict[str, list[Row]], list[Evaluation]]:
+) -> tuple[dict[str, list[Distance]], list[Evaluation]]:
     """Take the steps in Keras, and each again in PyTorch from the state that Keras was in before it.
 
     Args:
@@ -211,7 +211,7 @@ def _stepped(
     Returns:
         The rows of all steps by stage, and what Keras evaluated to after each.
     """
-    rows: dict[str, list[Row]] = {}
+    rows: dict[str, list[Distance]] = {}
     evaluations = []
     pair.reference.call(reference.save, pair.file("state0"))
     if check.facts.reestimate == "before-fit":
@@ -235,7 +235,7 @@ def _stepped(
     return rows, evaluations
 
 
-def _native_step(pair: Pair, number: int, before: str, after: str, keras: dict) -> dict[str, list[Row]]:
+def _native_step(pair: Pair, number: int, before: str, after: str, keras: dict) -> dict[str, list[Distance]]:
     """Compare a step with what the defaults predict; Keras evaluates the state they predict."""
     predicted = pair.file("predicted")
     rows = pair.other.call(comparing.native_step, number, before, after, keras, predicted)
@@ -258,7 +258,7 @@ def _run_free(pair: Pair, check: Check, reference: list[Evaluation]) -> Stage:
     for number in range(TWINS):
         twins.append(pair.other.call(comparing.run_free, start, number))
         stage = free(check, reference, own, twins)
-        if stage.verdict == "same":
+        if stage.verdict == Verdict.SAME:
             break
     return stage
 
@@ -277,12 +277,16 @@ def free(
         distance, bar = _distance(ours, theirs), max(TWIN_FACTOR * apart, floor)
         ulp = distance / rounding(check.dtype)
         note, step = f"twin {apart:.1e}", at + 1
-        row = Row(f"step {step}", distance, distance, distance, 1.0, 1.0, bar, ulp, step=step, note=note)
+        row = Distance(f"step {step}", distance, distance, distance, 1.0, 1.0, bar, ulp, step=step, note=note)
         stage.rows.append(row)
     return judge(stage)
 
 
 def _distance(a: Evaluation, b: Evaluation) -> float:
     """The larger of the relative distances of losses and of probabilities; relative to the larger of the two."""
-    losses = abs(a[0] - b[0]) / max(abs(a[0]), abs(b[0]))
-    return float(max(losses, np.abs(a[1] - b[1]).max() / max(np.abs(a[1]).max(), np.abs(b[1]).max())))
+    parts = [(np.asarray(one), np.asarray(other)) for one, other in zip(a, b, strict=True)]
+    apart = [(np.abs(one - other).max(), max(np.abs(one).max(), np.abs(other).max())) for one, other in parts]
+    # equal ones may be zero: a sure network's probabilities are
+    return float(
+        np.max([0.0 if distance == 0 else distance / size for distance, size in apart])
+    )  # NaN stays NaN

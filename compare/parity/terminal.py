@@ -9,7 +9,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from compare.parity.certificate import Result
-from compare.parity.figures import Row, Stage
+from compare.parity.figures import Distance, Stage, Verdict
 from compare.parity.stages import STAGES
 
 STYLES = {"same": "green", "explained": "cyan", "differs": "bold red", "follows": "yellow"}
@@ -41,10 +41,10 @@ def print_result(result: Result, console: Console) -> None:
 
 def verdict(stages: list[Stage]) -> str:
     """The answer in one line."""
-    first = next((stage for stage in stages if stage.verdict == "differs"), None)
+    first = next((stage for stage in stages if stage.verdict == Verdict.DIFFERS), None)
     if first:
         return f"differs at {STAGES[first.name]}: {first.place}"
-    if any(stage.verdict == "explained" for stage in stages):
+    if any(stage.verdict == Verdict.EXPLAINED for stage in stages):
         return "same function, but for the frameworks' defaults; what those explain leaves rounding alone"
     return "same function"
 
@@ -60,14 +60,14 @@ def _branch(tree: Tree, stage: Stage) -> None:
         branch.add(Text(note))
     if len(stage.notes) > MOST:
         branch.add(Text(f"... and {len(stage.notes) - MOST} more", style="dim"))
-    if stage.verdict in ("differs", "follows"):
+    if stage.verdict in (Verdict.DIFFERS, Verdict.FOLLOWS):
         for row in _around(stage):
             here = row.name == stage.place
             line = Text(f"{row.name:36} {row.relative:.1e}  {_kind(row)}", style="" if row.same else "red")
             branch.add(line.append(f"  {HERE}" if here else "", style="bold red"))
 
 
-def figure(row: Row) -> str:
+def figure(row: Distance) -> str:
     """A stage's worst row in words."""
     text = f"{row.relative:.1e} of {row.bar:.1e} ({row.ulp:.1f} ulp) at {row.name}"
     if row.difference is not None:
@@ -81,7 +81,7 @@ def figure(row: Row) -> str:
     return f"{text}, {row.note}" if row.note else text
 
 
-def _around(stage: Stage) -> list[Row]:
+def _around(stage: Stage) -> list[Distance]:
     names = [row.name for row in stage.rows]
     if stage.place not in names:
         return []
@@ -89,7 +89,7 @@ def _around(stage: Stage) -> list[Row]:
     return stage.rows[max(0, at - 2) : at + MOST - 2]
 
 
-def _kind(row: Row) -> str:
+def _kind(row: Distance) -> str:
     if row.same or row.introduced is None:
         return ""
     return "introduced here" if row.introduced else "inherited"
@@ -119,7 +119,7 @@ def print_files(stage: Stage, console: Console) -> None:
     _notes(stage, console)
     exact = sum(getattr(row, "exact", row.max_abs == 0) for row in stage.rows)
     where = f" at {stage.place}" if stage.place else ""
-    answer = "same" if stage.verdict == "same" else f"differs{where}"
+    answer = "same" if stage.verdict == Verdict.SAME else f"differs{where}"
     console.print(Text(f"{answer}: {len(stage.rows)} arrays, {exact} of them bit for bit", style="bold"))
 
 

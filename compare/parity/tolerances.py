@@ -87,6 +87,10 @@ TWINS = 3  # whose largest distance counts: a single number, as a loss is, may c
 TWIN_FACTOR = 10.0  # frameworks round at every operation, the twin was moved once
 TWIN_FACTOR_STEPPED = 100.0  # parameters after a step, and what is evaluated with them
 TWIN_FLOOR = 64.0  # roundings below which a distance is none: the twin may happen not to move at all
+TWIN_REASON = (
+    "where a bar is exceeded, it is so many times the distance of a twin whose weights and images are one rounding"
+    " away: that measures how far rounding goes there"
+)
 
 
 def twin_factor(stage: str) -> float:

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from compare.parity.check import Check
-from compare.parity.figures import Row, compare
+from compare.parity.figures import Distance, compare
 from compare.parity.tolerances import TWIN_FACTOR
 
 Arrays = Mapping[str, np.ndarray]
@@ -47,7 +47,7 @@ def moved(state: Arrays, check: Check, number: int = 0) -> dict[str, np.ndarray]
 
 
 def raise_bars(
-    rows: Iterable[Row], own: Arrays, twin: Arrays, prefix: str = "", factor: float = TWIN_FACTOR
+    rows: Iterable[Distance], own: Arrays, twin: Arrays, prefix: str = "", factor: float = TWIN_FACTOR
 ) -> None:
     """Raise each row's bar to what its array's twin shows that rounding can do there.
 

@@ -107,6 +107,7 @@ def certify(stages: list, network: Network, record: dict, versions: dict) -> dic
 
     images = _images(network)
     return {
+        "kind": "compare port",
         "verdict": "same function" if all(stage.verdict == "same" for stage in stages) else "differs",
         **record,
         "network": network.as_dict(),
@@ -120,8 +121,7 @@ def certify(stages: list, network: Network, record: dict, versions: dict) -> dic
         "tolerances": {dtype: tolerances.as_dict(dtype) for dtype in DTYPES},
         "twin": {
             "factor": tolerances.TWIN_FACTOR,
-            "reason": "a network that magnifies one rounding in the images this far magnifies the frameworks'"
-            " roundings too; the bar of a layer is this many times the twin's distance where that is more",
+            "reason": tolerances.TWIN_REASON,
         },
         "stages": [stage.as_dict() for stage in stages],
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,7 @@ def compare_original(
     Raises:
         ValueError: the framework can't load it.
     """
-    from compare.parity.figures import Stage, judge
+    from compare.parity.figures import Stage, compare, judge
     from compare.parity.tolerances import of_layer
 
     function = framework.module("files").original(
@@ -80,8 +81,10 @@ def compare_original(
     )
     forward = _forward(framework, arrays, network, images, "float32")
     reference, read = function(images), list(forward(False).values())[-1]
-    twin = list(forward(False, moved=_one_rounding_away(images, "float32")).values())[-1]
-    row = _row("output", read, reference, twin, None, of_layer(False, True).bar("float32"))
+    row = compare("output", read, reference, of_layer(False, True).bar("float32"))
+    _raise_bars(
+        [row], {"output": read}, lambda twin: {"output": list(forward(False, twin=twin).values())[-1]}
+    )
     return judge(Stage("original", rows=[row]))
 
 
@@ -109,7 +112,7 @@ def compare_trace(
     Returns:
         A `compare.parity.figures.Stage` for each mode.
     """
-    from compare.parity.figures import Stage, judge
+    from compare.parity.figures import Stage, compare, judge
     from compare.parity.tolerances import of_layer
 
     forward = _forward(framework, arrays, network, images, dtype)
@@ -118,39 +121,28 @@ def compare_trace(
     stages = []
     for stage, mode in MODES.items():
         reference = {n.partition("/")[2]: a for n, a in traced.items() if n.startswith(f"{stage}/")}
-        own, twin = forward(mode), forward(mode, moved=_one_rounding_away(images, rounded))
+        own = forward(mode)
         single = {} if folded else forward(mode, reference)
         names = [name for name in own if not (folded and name.endswith("_conv"))]
-        bars = [of_layer(mode, name == names[-1]).bar(rounded) for name in names]
-        rows = [
-            _row(name, own[name], reference[name], twin[name], single.get(name), bar)
-            for name, bar in zip(names, bars, strict=True)
-        ]
+        bars = {name: of_layer(mode, name == names[-1]).bar(rounded) for name in names}
+        rows = [compare(name, own[name], reference[name], bars[name]) for name in names]
+        for row in rows if single else []:
+            alone = compare(row.name, single[row.name], reference[row.name], row.bar)
+            row.introduced = not alone.same
+            row.note = f"{alone.relative:.1e} on the reference's input"
+        _raise_bars(rows, own, partial(forward, mode, rounded=rounded))
         stages.append(judge(Stage(f"{stage} {dtype}", rows=rows)))
     return stages
 
 
-def _row(
-    name: str, own: np.ndarray, reference: np.ndarray, twin: np.ndarray, single: np.ndarray | None, bar: float
-) -> Any:
-    """Compare a layer's outputs; the bar rises where the network itself magnifies one rounding that far."""
-    from compare.parity.figures import compare
-    from compare.parity.tolerances import TWIN_FACTOR
+def _raise_bars(rows: list, own: Arrays, twin: Callable[..., Arrays]) -> None:
+    """Raise bars that are exceeded where the network itself takes a rounding that far."""
+    from compare.parity.tolerances import TWINS
+    from compare.parity.twin import raise_bars
 
-    apart = compare(name, twin, own, bar).relative
-    row = compare(name, own, reference, max(bar, TWIN_FACTOR * apart))
-    row.note = f"a twin with images one rounding away: {apart:.1e}"
-    if single is not None:
-        alone = compare(name, single, reference, bar)
-        row.introduced = not alone.same
-        row.note += f"; on the reference's input: {alone.relative:.1e}"
-    return row
-
-
-def _one_rounding_away(images: np.ndarray, dtype: str) -> np.ndarray:
-    up = np.random.default_rng(0).random(images.shape) < 0.5
-    images = images.astype(dtype)
-    return np.nextafter(images, np.where(up, np.inf, -np.inf).astype(dtype))
+    if not all(row.same for row in rows):
+        for number in range(TWINS):
+            raise_bars(rows, own, twin(twin=number))
 
 
 def versions(framework: Framework) -> dict[str, str]:
@@ -162,11 +154,26 @@ def _forward(
     framework: Framework, arrays: Arrays, network: Network, images: np.ndarray, dtype: str
 ) -> Callable:
     """Build a network with its weights and return a function of the mode that gives every layer's output."""
+    from compare.parity.twin import one_rounding_away
+
     framework.set_dtype(dtype)
     model = framework.module("networks").build(network, dropout=False)
     framework.module("weights").from_arrays(model, arrays)
 
-    def forward(training: bool, reference: Arrays | None = None, moved: np.ndarray = images) -> Arrays:
-        return framework.module("tracing").forward(model, moved, training, reference)
+    def forward(
+        training: bool, reference: Arrays | None = None, twin: int | None = None, rounded: str = dtype
+    ) -> Arrays:
+        trace = framework.module("tracing").forward
+        if twin is None:
+            return trace(model, images, training, reference)
+        away = {
+            name: one_rounding_away(array, [twin, at], rounded)
+            for at, (name, array) in enumerate(arrays.items())
+        }
+        framework.module("weights").from_arrays(model, away)
+        try:
+            return trace(model, one_rounding_away(images, twin, rounded), training)
+        finally:
+            framework.module("weights").from_arrays(model, arrays)
 
     return forward

@@ -9,7 +9,7 @@ from safetensors.numpy import save_file
 
 from compare.cli.app import main
 from compare.parity import inputs
-from compare.parity.figures import Row, Stage, compare, judge
+from compare.parity.figures import Distance, Stage, compare, judge
 from compare.parity.stages import configuration, follow
 
 
@@ -93,9 +93,9 @@ def test_what_is_no_certificate_and_what_is_in_the_way_are_refused(tmp_path, cap
     (tmp_path / "certificate.json").write_text('{"format": 1}')
     code, _, err = answer(capsys, "--check", tmp_path / "certificate.json")
     assert (code, "is no certificate" in err) == (2, True)
-    (tmp_path / "a.pth.certificate.json").write_text('{"network": {}}')
+    (tmp_path / "a.pth.certificate.json").write_text('{"kind": "compare port"}')
     code, _, err = answer(capsys, "--check", tmp_path / "a.pth.certificate.json")
-    assert (code, "port again with --force" in err) == (2, True)
+    assert (code, "is of compare port; to prove that again" in err) == (2, True)
     (tmp_path / "thesis.tex").write_text("")
     code, _, err = answer(capsys, "--backbone", "resnet50", "--out", tmp_path)
     assert (code, "holds something else" in err) == (2, True)
@@ -114,7 +114,7 @@ def test_figures_are_what_they_say():
 
 def test_the_place_is_where_an_error_arises_not_where_it_shows_first():
     def row(name, relative, introduced):
-        return Row(name, relative, relative, 0, 1, 1, 1e-13, 0, introduced=introduced)
+        return Distance(name, relative, relative, 0, 1, 1, 1e-13, 0, introduced=introduced)
 
     rows = [row("a", 1e-15, False), row("b", 2e-13, False), row("c", 1e-3, True), row("d", 1e-2, False)]
     assert judge(Stage("forward", rows=rows)).place == "c"

@@ -8,7 +8,7 @@ import pytest
 from compare.parity import page
 from compare.parity.certificate import Result
 from compare.parity.check import Check
-from compare.parity.figures import Row, Stage
+from compare.parity.figures import Distance, Stage
 from compare.parity.terminal import HERE, MOST_ARRAYS, print_files, verdict
 from tests.support.report_pages import Page
 from tests.support.terminals import console_of
@@ -17,7 +17,7 @@ STYLE = Path(__file__).parents[2] / "compare" / "pages" / "style.css"
 
 
 def row(name, relative=0.0, bar=1e-12):
-    return Row(name, relative, relative, 0.0, 1.0, 1.0 if relative <= bar else 0.5, bar, 0.0)
+    return Distance(name, relative, relative, 0.0, 1.0, 1.0 if relative <= bar else 0.5, bar, 0.0)
 
 
 def stage(*rows, **settings):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from compare.parity.figures import Row, Stage
+from compare.parity.figures import Distance, Stage
 from compare.port import certificate
 from compare.port import move as port_module
 from compare.port.trace import Process
@@ -35,6 +35,6 @@ def shared(monkeypatch, frameworks):
 @pytest.fixture
 def unproven(monkeypatch, shared):
     """Leave out the computing, which is the same whatever the formats are."""
-    rows = [Row("layer", 0.0, 0.0, 0.0, 1.0, 1.0, 1e-13, 0.0)]
+    rows = [Distance("layer", 0.0, 0.0, 0.0, 1.0, 1.0, 1e-13, 0.0)]
     monkeypatch.setattr(certificate, "prove", lambda *_: [Stage("forward", rows=rows)])
     monkeypatch.setattr(certificate, "prove_original", lambda *_: ([], ""))

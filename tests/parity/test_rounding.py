@@ -1,0 +1,111 @@
+"""Correct networks that magnify rounding are the same function; what rounding can't do is still found."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from compare.parity import inputs
+from compare.parity.check import Check
+from compare.parity.figures import Verdict
+from compare.parity.stages import Pair, free, run
+from compare.parity.twin import moved, one_rounding_away, raise_bars
+from compare.weights.shapes import shapes
+from tests.support import parity_mutants
+from tests.support.restless import restless_arrays
+
+RESNET = Check(width=0.25, steps=2)
+FULL = {
+    "resnet50 v1": Check(steps=2),
+    "resnet50 v1.5": Check(variant="v1.5", steps=2, preprocessing="torch"),
+    "vgg16": Check(backbone="vgg16", steps=2),
+}
+
+
+def check(pair, wanted, seed, mutation=None):
+    pair.other.call(parity_mutants.mutate, mutation)
+    save_file(restless_arrays(wanted.backbone, wanted.variant, wanted.width, seed), pair.file("weights"))
+    return run(pair, wanted, pair.file("weights"))
+
+
+@pytest.fixture(scope="module")
+def pair():
+    with Pair("float64", make=parity_mutants.Mutant) as both:
+        yield both
+
+
+def test_a_network_that_magnifies_rounding_is_the_same_function(pair):
+    found = check(pair, RESNET, 0)
+    assert {stage.verdict for stage in found} == {Verdict.SAME}, found
+    raised = [row for stage in found for row in stage.rows if row.twin is not None]
+    assert raised  # else the bars as they stand would do, and this shows nothing
+    assert max(row.bar for row in raised) < 1e-7
+
+
+@pytest.mark.parametrize("mutation", ["disguised running variance", "disguised activation", "transpose"])
+def test_a_mistake_in_such_a_network_is_found(pair, mutation):
+    found = check(pair, replace(RESNET, steps=1), 0, mutation)
+    departed = [(stage.name, stage.place) for stage in found if stage.verdict == Verdict.DIFFERS]
+    assert departed == [parity_mutants.FOUND[mutation]]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("network", FULL)
+def test_ten_full_width_networks_are_the_same_function(network):
+    wanted = FULL[network]
+    with Pair("float64", make=parity_mutants.Mutant) as pair:
+        for seed in range(10):
+            found = check(pair, wanted, seed)
+            departed = [(s.name, s.place, s.worst) for s in found if s.verdict != Verdict.SAME]
+            assert not departed, (seed, departed)
+
+
+def test_a_twin_is_one_rounding_away_in_every_weight_and_nothing_else():
+    weights = inputs.random_arrays("vgg16", "v1", 0.05, 0)
+    state = {f"weights/{name}": array for name, array in weights.items()} | {"counter": np.array(3)}
+    twins = [moved(state, RESNET, number) for number in (0, 1)]
+    assert twins[0]["counter"] == 3
+    for name, array in state.items():
+        if name == "counter":
+            continue
+        distance = np.abs(twins[0][name] - array.astype("float64"))
+        np.testing.assert_array_equal(distance, np.spacing(np.abs(array.astype("float64"))))
+        assert (twins[0][name] > array).any()
+        assert (twins[0][name] < array).any()
+        assert not np.array_equal(twins[0][name], twins[1][name])
+
+
+def test_zeros_stay_and_float32_moves_by_its_own_rounding():
+    moved_array = one_rounding_away(np.array([0, 1, -2], "float32"), 1, "float32")
+    assert moved_array[0] == 0
+    np.testing.assert_allclose(np.abs(moved_array[1:] / [1, -2] - 1), 1e-7, rtol=1)
+
+
+def test_a_bar_rises_to_what_the_twin_shows_and_never_falls():
+    from compare.parity.figures import compare
+
+    own, reference = {"a": np.array([1.0, 2.0])}, np.array([1.0, 2.0 + 1e-12])
+    row = compare("a", own["a"], reference, 1e-13)
+    assert not row.same
+    raise_bars([row], own, {"a": own["a"] + 2e-15})
+    assert (row.bar, row.twin) == (1e-13, None)
+    raise_bars([row], own, {"a": own["a"] + 4e-13})
+    assert row.same
+    assert row.bar == pytest.approx(10 * row.twin)
+    bar = row.bar
+    raise_bars([row], own, {"a": own["a"]})
+    assert row.bar == bar
+
+
+def test_restless_weights_fit_the_network():
+    arrays = restless_arrays("resnet50", "v1.5", 0.25, 3)
+    assert {name: array.shape for name, array in arrays.items()} == shapes("resnet50", "v1.5", 0.25)
+
+
+def test_a_sure_network_gives_zeros_and_is_no_distance_from_itself():
+    sure = [(0.0, np.zeros((4, 1))), (800.0, np.zeros((4, 1)))]
+    twin = [(0.0, np.zeros((4, 1))), (800.0 + 1e-10, np.zeros((4, 1)))]
+    assert free(RESNET, sure, sure, [twin]).verdict == Verdict.SAME
+    unsure = [(0.0, np.full((4, 1), np.nan)), sure[1]]
+    assert free(RESNET, sure, unsure, [twin]).place == "step 1"
