@@ -399,9 +399,16 @@ def _baked(model):
         for nodes in getattr(container, "_nodes_by_depth", {}).values():
             for node in nodes:
                 mode = node.arguments.kwargs.get("training") if not node.is_input else None
-                if mode is not None and not keras.ops.is_tensor(mode):
+                # a default is stored as if somebody had said it
+                if isinstance(mode, bool) and mode is not _default(node.operation):
                     found[id(node.operation)] = bool(mode)
     return found
+
+
+def _default(layer):
+    signature = getattr(layer, "_call_signature", None)
+    mode = None if signature is None else signature.parameters.get("training")
+    return None if mode is None else mode.default
 
 
 def _asks(site, switches, baked):

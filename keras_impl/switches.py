@@ -145,11 +145,30 @@ class Switches:
 def samples(x, axis=-1, mask=None):
     """Each sample's mean and biased variance over its positions, float64 ``(N, C)``, and how many those are.
 
-    With a mask every position that is there counts as a sample of its own.
+    They are computed where the tensor is, in float32 at least. With a mask every position that is there counts as a
+    sample of its own.
     """
-    values = _rows(x, axis)
     if mask is not None:
-        values = values[keras.ops.convert_to_numpy(mask).astype(bool).reshape(values.shape[:2])][:, None]
+        return _exactly(_rows(x, axis, mask))
+    x = keras.ops.cast(x, keras.backend.result_type(x.dtype, "float32"))
+    rank = len(x.shape)
+    over = [at for at in range(1, rank) if at != axis % rank]
+    positions = int(np.prod([x.shape[at] for at in over], dtype=np.int64))
+    if not over:
+        means = keras.ops.convert_to_numpy(x).astype(np.float64)
+        return means, np.zeros_like(means), 1
+    means, variances = (keras.ops.convert_to_numpy(values) for values in keras.ops.moments(x, over))
+    return means.astype(np.float64), variances.astype(np.float64), positions
+
+
+def moments(x, axis=-1, mask=None):
+    """The moments of a batch, sample by sample, as `lockstep.pool` takes them, in float64 throughout."""
+    means, variances, positions = _exactly(_rows(x, axis, mask))
+    return [(positions, mean, variance * positions) for mean, variance in zip(means, variances, strict=True)]
+
+
+def _exactly(values):
+    """The same of an array ``(N, positions, C)``, in float64."""
     number, positions, channels = values.shape
     means, variances = np.empty((number, channels)), np.zeros((number, channels))
     step = max(1, _PIECE // max(1, positions * channels))
@@ -163,15 +182,12 @@ def samples(x, axis=-1, mask=None):
     return means, variances, positions
 
 
-def moments(x, axis=-1, mask=None):
-    """The moments of a batch, sample by sample, as `lockstep.pool` takes them."""
-    means, variances, positions = samples(x, axis, mask)
-    return [(positions, mean, variance * positions) for mean, variance in zip(means, variances, strict=True)]
-
-
-def _rows(x, axis):
+def _rows(x, axis, mask):
     values = np.moveaxis(keras.ops.convert_to_numpy(x), axis, -1)
-    return values.reshape(len(values), -1, values.shape[-1])
+    values = values.reshape(len(values), -1, values.shape[-1])
+    if mask is None:
+        return values
+    return values[keras.ops.convert_to_numpy(mask).astype(bool).reshape(values.shape[:2])][:, None]
 
 
 def called(site, index):

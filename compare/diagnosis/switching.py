@@ -7,6 +7,8 @@ from compare.diagnosis.finding import find
 from compare.diagnosis.measuring import unmixed
 from compare.diagnosis.records import Term
 
+_BATCHES = ("batch-noise", "unmixed-batches", "shared-layer")
+
 
 def find_switch(case: Case, term: Term) -> None:
     """Find the cause that a switch's term stands for, where it is large enough."""
@@ -32,7 +34,8 @@ def find_switch(case: Case, term: Term) -> None:
             others,
             "These layers compute something else in evaluation.",
         )
-    elif term.term in ("batch-noise", "unmixed-batches", "shared-layer") and case.costs(term.value):
+    # what it comes to in some orders of throwing the switches and not in others is no cost of its own
+    elif term.term in _BATCHES and case.costs(term.value - term.uncertainty):
         find(case, term.term, True, term.value, *_normalised(case, term.term))
 
 
