@@ -5,6 +5,7 @@ from pathlib import Path
 
 from compare.cells import cell as cells
 from compare.cells.courses import Courses
+from compare.frameworks import FRAMEWORKS
 from tests.support.small_run import SMALL, train
 
 EXPLAINED = replace(SMALL, epochs=2, patience=2, explain="best-and-last")
@@ -22,6 +23,6 @@ def follower_is_as_if_it_had_trained(framework, monkeypatch, tmp_path, leader, f
     def never(*_, **__):
         raise AssertionError("trained again")
 
-    monkeypatch.setattr(cells._Training, "run", never)
+    monkeypatch.setattr(FRAMEWORKS[framework].implementation.training, "fit", never)
     assert train(framework, follower, tmp_path, "native", EXPLAINED) == alone
     assert (Path(tmp_path) / "best.safetensors").read_bytes() == best
