@@ -42,6 +42,8 @@ class Subject:
         self.objective = Objective(model, loss, step, metrics)
         self.name = model.name
         self.batch_size = batch_size
+        # DIFFERS: a layer has no mode that a step could see, its call's argument decides
+        self.modes = {}
         self.switches = None
         self.objectives_differ = False
 

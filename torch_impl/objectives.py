@@ -145,6 +145,8 @@ class Objective:
     def _logits(self, outputs):
         if isinstance(outputs, torch.Tensor):
             return outputs
+        if isinstance(outputs, dict) and "logits" in outputs:
+            return outputs["logits"]
         return getattr(outputs, "logits", outputs)
 
     def _lightning(self, batch, training, index):

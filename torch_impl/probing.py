@@ -47,6 +47,8 @@ class Subject:
         self.objective = Objective(self.model, loss, step, metrics)
         self.name = type(self.module).__name__
         self.batch_size = batch_size
+        # DIFFERS: path of a module -> its mode inside the person's own step, where that was seen
+        self.modes = {}
         self.switches, self.moving, self.objectives_differ = None, set(), False
 
     def optimizers(self):
@@ -110,6 +112,7 @@ class Subject:
         if batches is None:
             return acting.alone(self.module)
         self.switches = switches = Switches(self.module)
+        switches.fit_modes |= {path: mode for path, mode in self.modes.items() if path in switches.fit_modes}
         fit, moved_in_fit = self._trace(batches, training=True)
         evaluate, moved_in_evaluation = self._trace(batches, training=False)
         switches = self.switches

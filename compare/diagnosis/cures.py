@@ -156,4 +156,6 @@ def cure(framework: str, cause: str, layers: tuple[str, ...] = (), detail: str =
         return Cure(_FROZEN, _KERAS["mode-override frozen"])
     if cause == "input-scale" and detail:
         code = f"x = {detail}"
+    if framework == "torch" and cause == "mode-override" and detail:
+        code = detail
     return Cure(_SENTENCES[cause], code)

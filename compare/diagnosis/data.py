@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import islice
@@ -142,11 +142,12 @@ class Passes:
         ordered: whether they have them in the same order.
         replayed: whether a pass can be repeated to the last bit.
         single: whether batches of one sample are passed, too.
+        dealt: whether the batches are those of `fit`: their order is always the same, or it was seen.
     """
 
     single = True
 
-    def __init__(self, subject: Subject, data: Data, limit: int):
+    def __init__(self, subject: Subject, data: Data, limit: int, seen: Sequence[Sequence[str]] = ()):
         self.subject, self.data, self.limit = subject, data, limit
         self.look = look(subject, data, 0, limit)
         fixed = data.arrays and not _is_function(data.given)
@@ -159,6 +160,28 @@ class Passes:
         self.held = (
             self.look.held if self.look.held is not None else None if self.replayed else self.some(limit)
         )
+        self.dealt = self._deal(seen) or (self.ordered and not data.arrays)
+
+    def _deal(self, seen: Sequence[Sequence[str]]) -> bool:
+        """Deal the samples as they were seen; not where some weren't, or where too many are to be held."""
+        places: dict[str, list[int]] = {}
+        for place, name in enumerate(self.look.inputs.tolist()):
+            places.setdefault(name, []).append(place)
+        order = [[places[name].pop(0) if places.get(name) else -1 for name in batch] for batch in seen]
+        held = self.look.held
+        if (
+            held is None
+            or not order
+            or sorted(place for batch in order for place in batch) != list(range(self.look.size))
+        ):
+            return False
+        try:
+            held = [self.subject.join(held, np.array(batch)) for batch in order]
+        except ValueError:
+            return False
+        self.held = self.look.held = held
+        self.look.batches = [batch.size for batch in held]
+        return True
 
     def __iter__(self) -> Iterator[Batch]:
         every = iter(self.held) if self.held is not None else batches(self.subject, self.data, 0)
@@ -217,6 +240,12 @@ class _Moments:
         mean = np.asarray(self.sums / self.count)
         deviation = np.sqrt(np.maximum(self.squares / self.count - mean**2, 0))
         return mean, deviation, np.asarray(self.low), np.asarray(self.high)
+
+
+def fingerprints(arrays: Sequence[np.ndarray]) -> tuple[str, ...]:
+    """The hash of each sample of a batch, of all its arrays together, as `Look.inputs` has it."""
+    count = max((len(array) for array in arrays if array.ndim), default=0)
+    return tuple(_hash([a[i] for a in arrays if len(a) > i]).hex() for i in range(count))
 
 
 def _hash(parts: list[Any]) -> bytes:

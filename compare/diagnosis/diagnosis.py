@@ -64,12 +64,13 @@ def diagnose(
     known = batch_size or figures.batch_size
     with _one_line():
         subject = side.Subject(model, loss=loss, step=step, metrics=metrics, batch_size=known, limit=limit)
+        subject.modes = dict(figures.modes)
         known = known or subject.facts().batch_size
         ours = Data(data, "data", known, steps)
         theirs = None if evaluate_data is None else Data(evaluate_data, "evaluate_data", known, None)
         before = subject.state()
         with subject.kept():
-            passes = Passes(subject, ours, limit)
+            passes = Passes(subject, ours, limit, figures.batches)
             others = None if theirs is None else Passes(subject, theirs, limit)
             measured = measure(subject, passes, others, limit, orders="loss" in figures.fit)
             case = Case(framework, subject, measured, figures, passes, others, limit, ours.batch_size)

@@ -116,7 +116,7 @@ def measure(
     if not np.isfinite([step.loss for step in evaluate.steps]).all():
         with subject.kept():
             done.nonfinite = subject.nonfinite(few)
-    _as_in_fit(subject, fit, some, done, orders and (fit.data.arrays or not fit.ordered))
+    _as_in_fit(subject, fit, some, done, orders and not fit.dealt)
     if any(row.evaluate == "batch" and row.role == "normalisation" for row in layers):
         with subject.kept():
             done.restacked = _quietly(

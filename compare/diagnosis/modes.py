@@ -19,6 +19,7 @@ def judge(case: Case) -> None:
     _overridden(case)
     _ignored(case)
     _by_batch(case)
+    _never_training(case)
     _numerics(case)
 
 
@@ -124,6 +125,23 @@ def _by_batch(case: Case) -> None:
         f" depends on its neighbours. In other batches the loss is {figure(cost)} away."
     )
     find(case, "mode-in-evaluation", True, 0.0, tuple(row.name for row in rows), evidence)
+
+
+def _never_training(case: Case) -> None:
+    """A model that was seen in evaluation mode inside the training step."""
+    if case.reported.modes.get("", True):
+        return
+    idle = [
+        row.name
+        for row in case.measured.layers
+        if row.role == "normalisation" and row.fit == "moving" and row.trains
+    ]
+    if idle:
+        evidence = (
+            f"The model was in evaluation mode inside the training step: {names(idle)} trains, but on its stored"
+            " statistics, which don't move; dropout is off."
+        )
+        find(case, "mode-override", True, 0.0, tuple(idle), evidence, "model.train()  # before every epoch")
 
 
 def _numerics(case: Case) -> None:

@@ -20,6 +20,7 @@ class Reported:
         batch_size: of `fit`, where a History knows it.
         losses: of the last epoch, a batch each, where `watch` or a callback recorded them.
         modes: path -> whether a module was in training mode inside the step, where that was recorded.
+        batches: of the last epoch, the hash of each sample's inputs, where that was recorded.
     """
 
     fit: dict[str, float] = field(default_factory=dict)
@@ -28,6 +29,7 @@ class Reported:
     batch_size: int | None = None
     losses: tuple[float, ...] = ()
     modes: dict[str, bool] = field(default_factory=dict)
+    batches: tuple[tuple[str, ...], ...] = ()
 
     def gap(self) -> float:
         """Evaluate minus fit, of the loss; NaN where one isn't there."""
@@ -45,7 +47,7 @@ def read(given: Any) -> Reported:
     if isinstance(given, Reported):
         return given
     extra: dict[str, Any] = {}
-    for name in ("losses", "modes"):
+    for name in ("losses", "modes", "batches"):
         if getattr(given, name, None):
             extra[name] = getattr(given, name)
     if isinstance(getattr(given, "params", None), Mapping) and given.params.get("batch_size"):

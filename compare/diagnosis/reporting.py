@@ -214,7 +214,7 @@ def _other_weights(case: Case, rest: float) -> bool:
 def _composition(case: Case, rest: float) -> float:
     """The part of it that another order of the samples could make, where nobody knows the order of `fit`."""
     measured = case.measured
-    if (case.fit.ordered and not case.fit.data.arrays) or not measured.orders or unmixed(measured):
+    if case.fit.dealt or not measured.orders or unmixed(measured):
         return 0.0
     base = measured.mixed[0] if measured.mixed else case.as_in_fit
     spread = max(abs(value - base) for value in measured.orders)

@@ -24,6 +24,8 @@ class Subject(Protocol):
     """
 
     name: str
+    # path of a module -> whether it was in training mode inside the person's own step; empty where nobody saw it
+    modes: dict[str, bool]
 
     def kept(self) -> AbstractContextManager[None]:
         """Put all state back at the end, to the last bit, whatever happens, Ctrl-C included.

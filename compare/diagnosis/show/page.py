@@ -77,7 +77,7 @@ def _context(shown: Diagnosis | Audit, figures: bool) -> dict[str, Any]:
         "bars": _bars(shown) if figures and shown.terms else None,
         "terms": [
             (words.label(t.term), words.change(t.value), words.figure(t.uncertainty) if t.uncertainty else "")
-            for t in shown.terms
+            for t in words.terms(shown)
         ],
         "gap": words.change(shown.gap),
         "facts": {
@@ -138,14 +138,14 @@ def _bars(diagnosis: Diagnosis) -> dict[str, Any]:
     from compare.pages.figures.bars import Bar, bars
 
     harmful = {finding.cause for finding in diagnosis.findings if finding.harmful}
-    values = {term.term: term.value for term in diagnosis.terms if isfinite(term.value)}
+    values = {term.term: term.value for term in words.terms(diagnosis) if isfinite(term.value)}
     rows = {}
-    for term in diagnosis.terms:
+    for term in words.terms(diagnosis):
         alone = {term.term: term.value} if isfinite(term.value) else {}
         worse = term.term in harmful
         rows[words.label(term.term)] = {"": Bar(alone, term.value, term.uncertainty or None, worse)}
     rows["the gap"] = {"": Bar(values, diagnosis.gap, None, bool(harmful))}
-    said = "; ".join(f"{words.label(t.term)} {signed(t.value, 3)}" for t in diagnosis.terms)
+    said = "; ".join(f"{words.label(t.term)} {signed(t.value, 3)}" for t in words.terms(diagnosis))
     alt = f"The terms of the gap in loss: {said}."
     return {"name": "", "alt": alt, "svg": Markup(drawing.inline(bars(rows, [""], None, ""), "terms"))}
 

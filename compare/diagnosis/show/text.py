@@ -24,7 +24,7 @@ def diagnosed(diagnosis: Diagnosis) -> str:
         [words.title(diagnosis)],
         _filled(text_of(words.answer(diagnosis)), ""),
         _findings(diagnosis.findings),
-        _terms(diagnosis.terms, diagnosis.gap),
+        _terms(words.terms(diagnosis), diagnosis.gap),
         _layers(diagnosis.audit.rows),
         _pairs("Probes", [(words.PROBES[name], said) for name, said in plain(diagnosis.probes).items()]),
         _pairs("Given", list(diagnosis.given.items())),
@@ -43,7 +43,7 @@ def audited(audit: Audit) -> str:
 
 def narrow(code: str) -> str:
     """Put a comment that makes a line of code too long above it."""
-    lines = []
+    lines: list[str] = []
     for line in code.splitlines():
         found = _COMMENT.match(line) if len(line) > WIDTH - 6 else None
         if found and any(found["code"].count(quote) % 2 for quote in "\"'"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import isfinite
 
-from compare.diagnosis.records import AuditRow, Diagnosis, Finding
+from compare.diagnosis.records import AuditRow, Diagnosis, Finding, Term
 from compare.spec import NAMES
 from compare.words import Span, signed
 
@@ -44,6 +44,8 @@ PROBES = {
 }
 # how much of the gap must be unexplained to be said in the answer
 UNEXPLAINED = 0.1
+# of the largest term: what less than that is rounding, which nobody wants to read
+ROUNDING = 1e-5
 
 
 def label(term: str) -> str:
@@ -64,6 +66,14 @@ def change(value: float) -> str:
     while digits < 8 and abs(value) < 10 ** (1 - digits):
         digits += 1
     return signed(value, digits)
+
+
+def terms(diagnosis: Diagnosis) -> tuple[Term, ...]:
+    """The terms that are more than rounding."""
+    largest = max((abs(term.value) for term in diagnosis.terms if isfinite(term.value)), default=0.0)
+    return tuple(
+        term for term in diagnosis.terms if not isfinite(term.value) or abs(term.value) > ROUNDING * largest
+    )
 
 
 def title(diagnosis: Diagnosis) -> str:

@@ -1,0 +1,105 @@
+"""Diagnose a LightningModule in training: ``Trainer(callbacks=[compare.lightning.Diagnose()])``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import isfinite
+from typing import Any
+
+from lightning.pytorch import Callback
+
+from compare.diagnosis.diagnosis import diagnose
+from compare.diagnosis.records import Diagnosis
+from compare.diagnosis.reported import read
+from compare.torch import Watching
+
+__all__ = ["Diagnose"]
+
+
+class Diagnose(Callback):
+    """Diagnose the model at the end of training. The trainer's own figures are the same with it.
+
+    Modes and samples of each batch are noted inside the step; nothing is evaluated before training is over.
+
+    Args:
+        data: what training sees; None takes the trainer's own loader.
+        evaluate_data: what validation sees; None takes the trainer's own loader where there is one.
+        verbose: whether the diagnosis is printed.
+        options: of `compare.diagnose`, such as ``limit``.
+
+    Attributes:
+        diagnosis: the answer; None before there is one.
+    """
+
+    def __init__(
+        self, data: Any = None, evaluate_data: Any = None, verbose: bool = True, **options: Any
+    ) -> None:
+        self.data, self.evaluate_data = data, evaluate_data
+        self.verbose, self.options = verbose, options
+        self.diagnosis: Diagnosis | None = None
+        self._watching: Watching | None = None
+
+    def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
+        """Forget the epoch before."""
+        self._watching = Watching(pl_module)
+
+    def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
+        """Note which samples make this batch."""
+        if self._watching is not None:
+            self._watching.batch(batch)
+
+    def on_before_backward(self, trainer: Any, pl_module: Any, loss: Any) -> None:
+        """Note the modes of the step that has just been made."""
+        if self._watching is not None:
+            self._watching.modes()
+
+    def on_train_batch_end(
+        self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Note the step's loss."""
+        loss = outputs.get("loss") if isinstance(outputs, Mapping) else outputs
+        if self._watching is not None and loss is not None:
+            # Lightning hands on the loss divided by the micro-batches of an update
+            self._watching.step(loss * trainer.accumulate_grad_batches)
+
+    def on_train_end(self, trainer: Any, pl_module: Any) -> None:
+        """Diagnose."""
+        if self._watching is None:
+            return
+        data = trainer.train_dataloader if self.data is None else self.data
+        evaluate_data = _only(trainer.val_dataloaders) if self.evaluate_data is None else self.evaluate_data
+        seen = self._watching.seen
+        figures = _figures(trainer.callback_metrics)
+        if evaluate_data is None:
+            figures = {name: value for name, value in figures.items() if not name.startswith("val_")}
+        if "loss" not in read(figures).fit:
+            figures |= seen.figures
+        options = {"steps": _steps(trainer, data), **self.options}
+        with trainer.strategy.precision_plugin.forward_context():
+            self.diagnosis = diagnose(
+                pl_module, data, evaluate_data=evaluate_data, reported=seen.reported(figures), **options
+            )
+        self._watching = None
+        if self.verbose and trainer.is_global_zero:
+            print(self.diagnosis)
+
+
+def _figures(logged: Mapping[str, Any]) -> dict[str, float]:
+    """What was logged, by names without ``_epoch`` and ``/``; a step's own figure only where there is no epoch's."""
+    plain = {name.replace("/", "_"): float(value) for name, value in logged.items()}
+    found = {name.removesuffix("_step"): v for name, v in plain.items() if name.endswith("_step")}
+    return found | {n.removesuffix("_epoch"): v for n, v in plain.items() if not n.endswith("_step")}
+
+
+def _only(loaders: Any) -> Any:
+    """The only one of several loaders; None where there are none, or more."""
+    if isinstance(loaders, list | tuple):
+        return loaders[0] if len(loaders) == 1 else None
+    return loaders
+
+
+def _steps(trainer: Any, data: Any) -> int | None:
+    """Batches of an epoch, where the trainer takes fewer than there are."""
+    steps = trainer.num_training_batches
+    whole = len(data) if hasattr(data, "__len__") else None
+    return int(steps) if isfinite(steps) and steps != whole and not isinstance(data, tuple) else None

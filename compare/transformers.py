@@ -1,0 +1,113 @@
+"""Diagnose a Hugging Face model in training: ``Trainer(..., callbacks=[compare.transformers.Diagnose()])``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from transformers import TrainerCallback
+
+from compare.diagnosis.diagnosis import diagnose
+from compare.diagnosis.records import Diagnosis
+from compare.torch import Watching
+
+__all__ = ["Diagnose"]
+
+
+class Diagnose(TrainerCallback):
+    """Diagnose the model at the end of training. The trainer's own figures are the same with it.
+
+    Modes and samples of each batch are noted inside the step; nothing is evaluated before training is over.
+
+    Args:
+        model: what `compare.diagnose` is to take in place of the trainer's model: the ``Trainer`` itself, where its
+            ``compute_loss`` isn't the model's own loss.
+        data: what training sees; None takes the trainer's own loader.
+        evaluate_data: what evaluation sees; None takes the trainer's own loader where it has evaluated.
+        verbose: whether the diagnosis is printed.
+        options: of `compare.diagnose`, such as ``limit`` and ``step``.
+
+    Attributes:
+        diagnosis: the answer; None before there is one.
+    """
+
+    def __init__(
+        self,
+        model: Any = None,
+        data: Any = None,
+        evaluate_data: Any = None,
+        verbose: bool = True,
+        **options: Any,
+    ) -> None:
+        self.model, self.data, self.evaluate_data = model, data, evaluate_data
+        self.verbose, self.options = verbose, options
+        self.diagnosis: Diagnosis | None = None
+        self._watching: Watching | None = None
+        self._handle: Any = None
+
+    def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Forget the epoch before, and watch this one."""
+        self._stop()
+        self._watching = Watching(kwargs["model"])
+        self._handle = kwargs["model"].register_forward_pre_hook(self._watching.called, with_kwargs=True)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Note that a step is over; its loss is the trainer's to tell."""
+        if self._watching is not None:
+            self._watching.seen.step()
+
+    def on_substep_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Note that a micro-batch is over."""
+        self.on_step_end(args, state, control)
+
+    def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Watch no longer."""
+        self._stop()
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Diagnose."""
+        self._stop()
+        if self._watching is None:
+            return
+        best = args.load_best_model_at_end and state.best_model_checkpoint
+        at = state.best_global_step if best else state.global_step
+        figures = _figures(state.log_history, at, state.max_steps / max(1, state.num_train_epochs))
+        evaluate_data = self.evaluate_data
+        if evaluate_data is None and "eval_loss" in figures:
+            evaluate_data = kwargs.get("eval_dataloader")
+        if evaluate_data is None:
+            figures.pop("eval_loss", None)
+        self.diagnosis = diagnose(
+            kwargs["model"] if self.model is None else self.model,
+            kwargs["train_dataloader"] if self.data is None else self.data,
+            evaluate_data=evaluate_data,
+            reported=self._watching.seen.reported(figures),
+            **self.options,
+        )
+        self._watching = None
+        if self.verbose and state.is_world_process_zero:
+            print(self.diagnosis)
+
+    def _stop(self) -> None:
+        if self._handle is not None:
+            self._handle.remove()
+            self._handle = None
+
+
+def _figures(history: Sequence[dict[str, float]], at: int, epoch: float) -> dict[str, float]:
+    """The figures that are of a step: training's mean since it was logged last, where that is an epoch at most."""
+    found: dict[str, float] = {}
+    before = 0
+    for entry in history:
+        step = int(entry["step"])
+        if "loss" in entry:
+            if step <= at and step - before <= epoch + 1:
+                found["loss"] = entry["loss"]
+            before = step
+        if step == at:
+            found |= {name: value for name, value in entry.items() if _is_evaluations(name)}
+    return found
+
+
+def _is_evaluations(name: str) -> bool:
+    return name.startswith("eval_") and not name.endswith(("_runtime", "_per_second", "_time"))

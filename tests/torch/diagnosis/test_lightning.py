@@ -1,0 +1,105 @@
+"""compare.lightning.Diagnose: the diagnosis at the end of a Trainer's fit, which goes on as without it."""
+
+import logging
+import warnings
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+import compare
+from tests.torch.diagnosis.toys import loader, mlp, toy
+
+pl = pytest.importorskip("lightning.pytorch", reason="Lightning isn't installed")
+logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+
+
+class Model(pl.LightningModule):
+    def __init__(self):
+        super().__init__()
+        self.net = mlp(momentum=0.002)
+
+    def forward(self, x):
+        return self.net(x)
+
+    def training_step(self, batch, index):
+        loss = F.cross_entropy(self(batch[0]), batch[1])
+        self.log("train/loss", loss, on_step=True, on_epoch=True)
+        return loss
+
+    def validation_step(self, batch, index):
+        self.log("val/loss", F.cross_entropy(self(batch[0]), batch[1]))
+
+    def configure_optimizers(self):
+        return torch.optim.Adam(self.parameters(), 0.01)
+
+
+class Frozen(pl.Callback):
+    """Somebody else's callback, which has its say before the step."""
+
+    def on_train_batch_start(self, trainer, module, batch, index):
+        module.net[1].eval()
+
+
+def trained(*callbacks, model=Model, validate=True, **options):
+    torch.manual_seed(0)
+    module, batches = model(), loader(toy(96, shift=6.0), 16, shuffle=True)
+    trainer = pl.Trainer(
+        max_epochs=3, accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False,
+        enable_model_summary=False, num_sanity_val_steps=0, callbacks=list(callbacks), **options,
+    )  # fmt: skip
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        trainer.fit(module, batches, loader(toy(96, shift=6.0), 16) if validate else None)
+    return module, batches, {name: value.item() for name, value in trainer.callback_metrics.items()}
+
+
+def test_the_trainers_figures_and_weights_are_the_same_bytes_with_it():
+    plain, _, figures = trained()
+    callback = compare.lightning.Diagnose(verbose=False)
+    module, _, same = trained(callback)
+    assert figures == same
+    for a, b in zip(plain.state_dict().values(), module.state_dict().values(), strict=True):
+        assert torch.equal(a, b)
+    assert callback.diagnosis.probes.restored == "same"
+
+
+def test_it_finds_what_compare_diagnose_finds():
+    callback = compare.lightning.Diagnose(verbose=False)
+    module, _, figures = trained(callback)
+    found = callback.diagnosis
+    assert found.findings[0].cause == "stale-statistics"
+    assert found.gap == pytest.approx(figures["val/loss"] - figures["train/loss_epoch"])
+    assert sum(term.value for term in found.terms) == pytest.approx(found.gap)
+    validation = loader(toy(96, shift=6.0), 16)
+    plain = compare.diagnose(
+        module, validation, evaluate_data=validation,
+        reported={"loss": figures["train/loss_epoch"], "evaluate_loss": figures["val/loss"]},
+    )  # fmt: skip
+    assert plain.findings[0].cause == found.findings[0].cause
+
+
+def test_without_validation_training_data_stand_for_it_and_the_steps_losses_for_a_log():
+    class Silent(Model):
+        def training_step(self, batch, index):
+            return F.cross_entropy(self(batch[0]), batch[1])
+
+    callback = compare.lightning.Diagnose(verbose=False)
+    trained(callback, model=Silent, validate=False, accumulate_grad_batches=2)
+    found = callback.diagnosis
+    assert set(found.reported) == {"loss"}
+    assert found.findings[0].cause == "stale-statistics"
+    # the micro-batches' losses aren't divided by their number
+    assert found.reported["loss"] == pytest.approx(found.measured["fit_loss"], rel=0.5)
+
+
+def test_modes_are_those_inside_the_step():
+    callback = compare.lightning.Diagnose(verbose=False)
+    trained(callback, Frozen())
+    rows = [row for row in callback.diagnosis.audit.rows if row.role == "normalisation"]
+    assert [row.fit for row in rows] == ["moving", "batch"]
+
+
+def test_it_prints_the_answer(capsys):
+    trained(compare.lightning.Diagnose())
+    assert "stale statistics: harmful" in capsys.readouterr().out

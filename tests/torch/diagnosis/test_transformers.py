@@ -1,0 +1,81 @@
+"""compare.transformers.Diagnose: the diagnosis at the end of a Hugging Face Trainer's training."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+import compare
+from tests.torch.diagnosis.toys import mlp, toy
+
+transformers = pytest.importorskip("transformers", reason="transformers isn't installed")
+pytest.importorskip("accelerate", reason="accelerate isn't installed, which Trainer needs")
+
+
+class Model(nn.Module):
+    """As those of Hugging Face: it computes its loss from ``labels``."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = mlp(momentum=0.002)
+
+    def forward(self, x, labels=None):
+        logits = self.net(x)
+        return {"loss": F.cross_entropy(logits, labels), "logits": logits}
+
+
+def trained(tmp_path, *callbacks, **options):
+    torch.manual_seed(0)
+    model = Model()
+    data = [{"x": x, "labels": y} for x, y in zip(*toy(96, shift=6.0), strict=True)]
+    arguments = transformers.TrainingArguments(
+        tmp_path, per_device_train_batch_size=16, num_train_epochs=3, learning_rate=0.01, logging_strategy="epoch",
+        save_strategy="no", report_to=[], use_cpu=True, disable_tqdm=True, **options,
+    )  # fmt: skip
+    trainer = transformers.Trainer(
+        model, arguments, train_dataset=data, eval_dataset=data, callbacks=list(callbacks)
+    )
+    trainer.remove_callback(transformers.PrinterCallback)
+    trainer.train()
+    log = trainer.state.log_history
+    return model, [{name: entry[name] for name in ("loss", "eval_loss") if name in entry} for entry in log]
+
+
+def test_the_trainers_figures_and_weights_are_the_same_bytes_with_it(tmp_path):
+    plain, figures = trained(tmp_path, eval_strategy="epoch")
+    callback = compare.transformers.Diagnose(verbose=False)
+    model, same = trained(tmp_path, callback, eval_strategy="epoch")
+    assert figures == same
+    for a, b in zip(plain.state_dict().values(), model.state_dict().values(), strict=True):
+        assert torch.equal(a, b)
+    assert not model._forward_pre_hooks
+    assert callback.diagnosis.probes.restored == "same"
+
+
+def test_it_finds_the_cause_with_the_figures_of_the_last_step(tmp_path):
+    callback = compare.transformers.Diagnose(verbose=False)
+    _, log = trained(tmp_path, callback, eval_strategy="epoch")
+    found = callback.diagnosis
+    assert found.findings[0].cause == "stale-statistics"
+    assert found.reported["loss"] == [entry["loss"] for entry in log if "loss" in entry][-1]
+    assert found.reported["eval_loss"] == [entry["eval_loss"] for entry in log if "eval_loss" in entry][-1]
+    assert sum(term.value for term in found.terms) == pytest.approx(found.gap)
+    # the batches were seen, so that no other order has to stand for them
+    assert not any(term.term == "batch-composition" for term in found.terms)
+
+
+def test_without_an_evaluation_training_data_stand_for_it(tmp_path):
+    callback = compare.transformers.Diagnose(verbose=False)
+    trained(tmp_path, callback)
+    assert set(callback.diagnosis.reported) == {"loss"}
+    assert callback.diagnosis.given["evaluate_data"].startswith("nothing")
+    assert callback.diagnosis.findings[0].cause == "stale-statistics"
+
+
+def test_a_figure_over_more_than_an_epoch_is_not_taken_for_the_epochs():
+    from compare.transformers import _figures
+
+    history = [{"step": 30, "loss": 9.0}, {"step": 30, "eval_loss": 2.0, "eval_runtime": 1.0}]
+    assert _figures(history, 30, 10.0) == {"eval_loss": 2.0}
+    assert _figures([{"step": 20, "loss": 1.0}, *history], 30, 10.0) == {"loss": 9.0, "eval_loss": 2.0}
+    assert _figures([{"step": 10, "loss": 1.0, "eval_loss": 3.0}], 30, 10.0) == {"loss": 1.0}
