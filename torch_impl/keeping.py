@@ -74,13 +74,14 @@ def state(subject):
         if parameter.grad is not None:
             found[f"gradients:{name}"] = _hash(parameter.grad)
         found[f"other:{name}.requires_grad"] = str(parameter.requires_grad)
-    for name, buffer in subject.module.named_buffers():
-        found[f"statistics:{name}"] = _hash(buffer)
     for path, module in subject.module.named_modules():
+        part = "metrics" if _counts(module) else "statistics"
+        for name, buffer in module.named_buffers(recurse=False):
+            found[f"{part}:{_join(path, name)}"] = _hash(buffer)
         found[f"modes:{path}"] = str(module.training)
         for key, value in vars(module).items():
             if isinstance(value, torch.Tensor):
-                found[f"statistics:{_join(path, key)}"] = _hash(value)
+                found[f"{part}:{_join(path, key)}"] = _hash(value)
             elif key.endswith("_hooks"):
                 found[f"other:{_join(path, key)}"] = str([id(hook) for hook in value.values()])
             elif isinstance(value, _PLAIN) and key != "training":
@@ -123,6 +124,11 @@ def seed_all(seed):
     random.seed(seed)
     np.random.seed(seed % 2**32)  # noqa: NPY002
     torch.manual_seed(seed)
+
+
+def _counts(module):
+    """Whether a module is a metric, as those of torchmetrics: what it keeps is of the figures, not of the model."""
+    return all(callable(getattr(module, name, None)) for name in ("update", "compute", "reset"))
 
 
 def _tensors(module):

@@ -76,7 +76,7 @@ class Objective:
         elif self.trainer is not None and self.loss is None:
             with _context(self.trainer):
                 loss, outputs = self.trainer.compute_loss(self.module, dict(batch.raw), return_outputs=True)
-            said = {"loss": loss, "outputs": outputs, "targets": batch.targets}
+            said = {"loss": loss, "outputs": self._logits(outputs), "targets": batch.targets}
         elif self.loss is not None:
             outputs = self._logits(call(self.module, batch.inputs))
             said = {"loss": self._loss(outputs, batch), "outputs": outputs, "targets": batch.targets}

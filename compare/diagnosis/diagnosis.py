@@ -13,7 +13,7 @@ from compare.diagnosis.asked import asked
 from compare.diagnosis.case import Case
 from compare.diagnosis.cures import cure
 from compare.diagnosis.data import Data, Passes
-from compare.diagnosis.frameworks import side_of
+from compare.diagnosis.frameworks import own_data, side_of
 from compare.diagnosis.measuring import Measured, measure
 from compare.diagnosis.records import Audit, AuditRow, Diagnosis, Finding, Probes
 from compare.diagnosis.reported import read
@@ -26,7 +26,7 @@ FIRST = ("mode-override", "random-evaluation", "evaluation-changes-state", "mode
 
 def diagnose(
     model: Any,
-    data: Any,
+    data: Any = None,
     *,
     loss: Callable[..., Any] | None = None,
     step: Callable[..., Any] | None = None,
@@ -43,7 +43,7 @@ def diagnose(
     Args:
         model: a ``keras.Model``, an ``nn.Module``, a LightningModule, a trainer of Lightning or Hugging Face.
         data: what ``fit`` sees: arrays ``(x, y)`` or ``(x, y, weights)``, a dictionary of arrays, anything of batches
-            that can be iterated again, or a function that returns one.
+            that can be iterated again, or a function that returns one. A trainer's own where it is left out.
         loss: ``loss(outputs, targets)``, for PyTorch.
         step: ``step(model, batch)``, returns a loss or ``{"loss", "n", "outputs", "targets"}``.
         metrics: name -> callable(outputs, targets).
@@ -58,6 +58,7 @@ def diagnose(
         InputError: something given can't be used; the message says what would be right.
     """
     side, framework = side_of(model)
+    data = own_data(model) if data is None else data
     if data is None:
         raise InputError("data is missing: give what fit sees (compare.audit needs none)")
     figures = read(reported)
@@ -72,7 +73,7 @@ def diagnose(
         with subject.kept():
             passes = Passes(subject, ours, limit, figures.batches)
             others = None if theirs is None else Passes(subject, theirs, limit)
-            measured = measure(subject, passes, others, limit, orders="loss" in figures.fit)
+            measured = measure(subject, passes, others, limit, orders="loss" in figures.fit, seed=seed)
             case = Case(framework, subject, measured, figures, passes, others, limit, ours.batch_size)
             _judge(case)
             audited = _audit(framework, subject, measured.layers, stored.drifts(case))

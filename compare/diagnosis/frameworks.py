@@ -26,6 +26,13 @@ def side_of(model: Any) -> tuple[Side, str]:
     )
 
 
+def own_data(model: Any) -> Any:
+    """The training data that a trainer holds, or a function that returns them; None where it holds none."""
+    if callable(getattr(model, "get_train_dataloader", None)):
+        return model.get_train_dataloader
+    return getattr(model, "train_dataloader", None) if hasattr(model, "lightning_module") else None
+
+
 def _is_of(model: Any, framework: str) -> bool:
     """Keras on PyTorch imports both: a keras.Model is a module there, too, so that Keras is asked first."""
     names = {base.__module__.split(".")[0] for base in type(model).__mro__}

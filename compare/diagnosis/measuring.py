@@ -93,11 +93,12 @@ class Measured:
 
 
 def measure(
-    subject: Subject, fit: Passes, elsewhere: Passes | None, limit: int, orders: bool = True
+    subject: Subject, fit: Passes, elsewhere: Passes | None, limit: int, orders: bool = True, seed: int = 0
 ) -> Measured:
     """Measure everything, in the order of the module's text; the caller keeps the state.
 
-    ``orders`` is whether other orders of the samples are of interest, where that of `fit` isn't known.
+    ``orders`` is whether other orders of the samples are of interest, where that of `fit` isn't known; ``seed`` is of
+    the masks in the passes as in training.
     """
     some = fit.some(limit)
     few = _few(some)
@@ -116,7 +117,7 @@ def measure(
     if not np.isfinite([step.loss for step in evaluate.steps]).all():
         with subject.kept():
             done.nonfinite = subject.nonfinite(few)
-    _as_in_fit(subject, fit, some, done, orders and not fit.dealt)
+    _as_in_fit(subject, fit, some, done, orders and not fit.dealt, seed)
     if any(row.evaluate == "batch" and row.role == "normalisation" for row in layers):
         with subject.kept():
             done.restacked = _quietly(
@@ -135,8 +136,7 @@ def probe(subject: Subject, batches: list[Batch]) -> Probed:
         found.changed = sorted(
             name
             for name in before.keys() | after.keys()
-            if name.split(":")[0] in ("weights", "statistics", "metrics")
-            and before.get(name) != after.get(name)
+            if name.split(":")[0] in ("weights", "statistics") and before.get(name) != after.get(name)
         )
         found.in_a_row = [loss_of(passes[0])]
         if found.changed:
@@ -183,19 +183,21 @@ def _alone(subject: Subject, batch: Batch, together: Pass, found: Probed, precis
         found.by_itself = (float(np.mean(losses)), together.steps[0].loss)
 
 
-def _as_in_fit(subject: Subject, data: Passes, some: list[Batch], done: Measured, orders: bool) -> None:
+def _as_in_fit(
+    subject: Subject, data: Passes, some: list[Batch], done: Measured, orders: bool, seed: int
+) -> None:
     """The passes of the terms: each set of switches, normalisation with the population's where it is off."""
     every = done.switches
     with subject.kept():
         try:
-            done.fit = subject.run(data, every, collect=True)
+            done.fit = subject.run(data, every, collect=True, seed=seed)
         except ValueError as error:
             # a batch of one sample has no variance: training refuses it, so that it can't have been in it
             if 1 not in data.look.batches or "value" not in str(error):
                 raise
             data.single, done.dropped = False, data.look.batches.count(1)
             some = [batch for batch in some if batch.size > 1]
-            done.fit = subject.run(data, every, collect=True)
+            done.fit = subject.run(data, every, collect=True, seed=seed)
         done.standing[every] = done.fit
         if "normalisation" in every and done.fit.seen:
             done.population = _quietly(done, lambda: subject.population(some))
@@ -203,7 +205,7 @@ def _as_in_fit(subject: Subject, data: Passes, some: list[Batch], done: Measured
         for size in range(len(every)):
             for on in map(frozenset, combinations(sorted(every), size)):
                 given = None if "normalisation" in on else done.population
-                done.standing[on] = subject.run(data, on, statistics=given)
+                done.standing[on] = subject.run(data, on, statistics=given, seed=seed)
         if done.population is not None and done.averaged is not None:
             done.under_averages = subject.run(data, frozenset(), statistics=done.averaged)
             if any("#" in name for name in done.fit.seen):

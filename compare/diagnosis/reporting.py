@@ -55,6 +55,8 @@ def judge_evaluation(case: Case) -> None:
     if not isfinite(rest):
         case.add("unexplained", rest)
         return
+    if abs(rest) <= 1e-6 * max(1.0, abs(case.gap)):
+        return
     if not case.matters(rest):
         case.add("unexplained" if not case.has("random-evaluation") else "random-evaluation", rest)
         return

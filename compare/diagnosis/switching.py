@@ -35,8 +35,18 @@ def find_switch(case: Case, term: Term) -> None:
             "These layers compute something else in evaluation.",
         )
     # what it comes to in some orders of throwing the switches and not in others is no cost of its own
-    elif term.term in _BATCHES and case.costs(term.value - term.uncertainty):
+    elif term.term in _BATCHES and case.costs(_certain(case, term)):
         find(case, term.term, True, term.value, *_normalised(case, term.term))
+
+
+def _certain(case: Case, term: Term) -> float:
+    """What a term costs at least: less its uncertainty, and no more than with all other switches off."""
+    alone = frozenset({"normalisation"})
+    if term.term == "shared-layer" or alone not in case.measured.standing or len(case.measured.switches) == 1:
+        return term.value - term.uncertainty
+    pooled = case.measured.under_averages or case.measured.standing[frozenset()]
+    without_others = pooled.figures["loss"] - case.measured.standing[alone].figures["loss"]
+    return min(term.value - term.uncertainty, without_others)
 
 
 def _normalised(case: Case, cause: str) -> tuple[tuple[str, ...], str]:

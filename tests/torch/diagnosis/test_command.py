@@ -1,0 +1,187 @@
+"""The command `compare diagnose` on PyTorch models: answers, exit codes, and one line for what a person got wrong."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from compare.cli.app import main
+
+SCRIPT = """
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+print("a person's own word")
+torch.manual_seed(0)
+x = 3 + torch.randn(64, 4)
+y = (x[:, 0] > 3).long()
+loss = F.cross_entropy
+figures = {"loss": 0.5}
+nothing = 3
+
+
+def model():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8, momentum=0.001), nn.ReLU(), nn.Linear(8, 2))
+
+
+def trained():
+    net = model()
+    optimizer = torch.optim.Adam(net.parameters(), 0.02)
+    for _ in range(25):
+        for a, b in data():
+            optimizer.zero_grad()
+            loss(net(a), b).backward()
+            optimizer.step()
+    return net
+
+
+def plain():
+    torch.manual_seed(0)
+    return nn.Linear(4, 2)
+
+
+def data():
+    return DataLoader(TensorDataset(x, y), 16)
+
+
+def raises():
+    raise KeyError("what I forgot")
+
+
+used_up = (batch for batch in data())
+wide = [(torch.randn(8, 7), torch.zeros(8, dtype=torch.long))]
+with_nan = [(torch.where(torch.arange(32).reshape(8, 4) == 21, torch.nan, 0.0), torch.zeros(8, dtype=torch.long))]
+
+
+class Broken(nn.Module):
+    def forward(self, x):
+        raise RuntimeError("my own mistake")
+
+
+broken = Broken()
+"""
+
+
+@pytest.fixture
+def script(tmp_path, monkeypatch):
+    (tmp_path / "person.py").write_text(SCRIPT)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run(capsys, *arguments):
+    code = main(["diagnose", *arguments])
+    return code, *capsys.readouterr()
+
+
+def test_a_harmful_finding_is_exit_code_1_and_json_is_all_that_stdout_holds(script, capsys):
+    code, out, _ = run(
+        capsys, "person.py:trained", "--data", "person.py:data", "--loss", "cross_entropy", "--json"
+    )
+    said = json.loads(out)
+    assert code == 1
+    assert said["framework"] == "torch"
+    assert said["findings"][0]["cause"] == "stale-statistics"
+    assert said["findings"][0]["cure"]["code"]
+    assert said["probes"]["restored"] == "same"
+    assert set(said["audit"][0]) >= {
+        "layer",
+        "kind",
+        "trains",
+        "fit",
+        "evaluate",
+        "moves",
+        "virgin",
+        "calls",
+        "decay",
+        "epsilon",
+    }
+
+
+def test_nothing_harmful_is_exit_code_0(script, capsys):
+    arguments = [
+        "--data",
+        "person.py:data",
+        "--loss",
+        "person.py:loss",
+        "--reported",
+        "loss=0.9,evaluate_loss=0.9",
+    ]
+    code, out, _ = run(capsys, "person.py:plain", *arguments)
+    assert code == 0
+    assert "Nothing harmful" in out
+
+
+def test_an_audit_needs_no_data(script, capsys):
+    code, out, _ = run(capsys, "person.py:model", "--audit", "--json")
+    assert code == 0
+    assert [row["fit"] for row in json.loads(out)["audit"]] == ["batch"]
+
+
+def test_arrays_of_a_file_are_data(script, capsys):
+    np.savez(
+        "held.npz", x=np.random.default_rng(0).normal(size=(40, 4)).astype("float32"), y=np.arange(40) % 2
+    )
+    code, out, _ = run(capsys, "person.py:plain", "--data", "held.npz", "--loss", "cross_entropy", "--json")
+    assert (code, json.loads(out)["samples"]) == (0, 40)
+
+
+def test_weights_are_loaded_or_counted(script, capsys):
+    good = {"weight": torch.zeros(2, 4), "bias": torch.zeros(2)}
+    torch.save(good, "good.pt")
+    torch.save({"module.weight": good["weight"], "bias": good["bias"]}, "part.pt")
+    arguments = ["person.py:plain", "--data", "person.py:data", "--loss", "cross_entropy"]
+    code, out, _ = run(capsys, *arguments, "--weights", "good.pt", "--json")
+    assert code == 0
+    assert json.loads(out)["measured"]["evaluate_loss"] == pytest.approx(np.log(2), rel=1e-6)
+    code, _, error = run(capsys, *arguments, "--weights", "part.pt")
+    assert (code, "1 of 2 tensors" in error) == (2, True)
+
+
+WRONG = {
+    ("nowhere.py:model",): "no file nowhere.py",
+    ("person.py:other",): "no 'other'",
+    ("person",): "neither a file nor",
+    ("person.py:nothing", "--data", "person.py:data"): "must be",
+    ("person.py:raises", "--data", "person.py:data"): "what I forgot",
+    ("person.py:plain",): "data is missing",
+    ("person.py:plain", "--data", "person.py:data"): "no loss",
+    ("person.py:plain", "--data", "person.py:used_up", "--loss", "cross_entropy"): "used up",
+    ("person.py:plain", "--data", "person.py:wide", "--loss", "cross_entropy"): "shapes",
+    ("person.py:plain", "--data", "person.py:with_nan", "--loss", "cross_entropy"): "sample 5 has NaN",
+    ("person.py:broken", "--data", "person.py:data", "--loss", "cross_entropy"): "person.py, line",
+    ("person.py:plain", "--data", "person.py:data", "--loss", "cross_entropi"): "no 'cross_entropi'",
+    (
+        "person.py:plain",
+        "--data",
+        "person.py:data",
+        "--loss",
+        "cross_entropy",
+        "--reported",
+        "loss=low",
+    ): "loss=0.2",
+    ("person.py:plain", "--data", "gone.npz", "--loss", "cross_entropy"): "no file gone.npz",
+    ("whole.pth", "--data", "person.py:data"): "no file whole.pth",
+    (".", "--data", "person.py:data"): "SavedModel",
+}
+
+
+@pytest.mark.parametrize("arguments", WRONG, ids=lambda arguments: " ".join(arguments))
+def test_what_a_person_got_wrong_is_one_line(script, capsys, arguments):
+    code, _, error = run(capsys, *arguments)
+    assert code == 2
+    assert WRONG[arguments] in error
+    assert error.count("\n") == 1
+    assert "Traceback" not in error
+
+
+def test_a_pickled_module_is_refused_unless_it_is_trusted(script, capsys):
+    torch.save(torch.nn.Linear(4, 2), "whole.pth")
+    arguments = ["whole.pth", "--data", "person.py:data", "--loss", "cross_entropy"]
+    code, _, error = run(capsys, *arguments)
+    assert (code, "--trust" in error) == (2, True)
+    assert run(capsys, *arguments, "--trust")[0] == 0
