@@ -1,0 +1,40 @@
+"""Figures that a person saw, whatever they are kept in."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from compare.diagnosis.reported import Reported, read
+from compare.spec import InputError
+
+
+def test_fits_and_evaluations_figures_are_told_apart_by_their_names():
+    found = read({"loss": 0.2, "accuracy": 0.9, "evaluate_loss": 1.7, "val_accuracy": 0.5})
+    assert found.fit == {"loss": 0.2, "accuracy": 0.9}
+    assert found.evaluate == {"loss": 1.7, "accuracy": 0.5}
+
+
+def test_what_evaluate_said_goes_before_what_validation_said():
+    assert read({"val_loss": 3.0, "evaluate_loss": 1.7}).evaluate == {"loss": 1.7}
+    assert read({"evaluate_loss": 1.7, "val_loss": 3.0}).evaluate == {"loss": 1.7}
+
+
+def test_a_trainers_own_names_are_understood():
+    found = read({"train_loss": 0.2, "eval_loss": 0.3})
+    assert (found.fit, found.evaluate) == ({"loss": 0.2}, {"loss": 0.3})
+
+
+def test_a_history_gives_its_last_epoch_and_its_batch_size():
+    history = SimpleNamespace(history={"loss": [2.0, 0.5], "val_loss": [2.0, 0.7]}, params={"batch_size": 24})
+    found = read(history)
+    assert (found.fit, found.evaluate, found.batch_size) == ({"loss": 0.5}, {"loss": 0.7}, 24)
+
+
+def test_nothing_reported_is_nothing():
+    assert read(None) == Reported()
+
+
+@pytest.mark.parametrize("given", [3, "loss", {"loss": "small"}], ids=str)
+def test_what_is_no_figure_is_refused(given):
+    with pytest.raises(InputError, match="reported"):
+        read(given)

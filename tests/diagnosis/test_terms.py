@@ -1,0 +1,71 @@
+"""Terms over switches: exact, symmetric, and with the spread over the orders as their uncertainty."""
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from compare.diagnosis.measuring import Measured, Probed, by_layer, unmixed
+from compare.diagnosis.side import Facts, Pass, Seen, Step
+from compare.diagnosis.terms import shapley
+
+PLAYERS = ("augmentation", "dropout", "normalisation")
+
+
+def subsets(players):
+    return [frozenset(part) for size in range(len(players) + 1) for part in combinations(players, size)]
+
+
+@given(st.lists(st.floats(-10, 10), min_size=8, max_size=8))
+def test_shares_add_up_to_the_fall_from_all_switches_on_to_none(losses):
+    values = dict(zip(subsets(PLAYERS), losses, strict=True))
+    shares = shapley(values)
+    total = sum(value for value, _ in shares.values())
+    assert total == pytest.approx(values[frozenset()] - values[frozenset(PLAYERS)], abs=1e-9)
+
+
+def test_switches_that_do_not_interact_have_their_own_share_and_no_uncertainty():
+    own = {"augmentation": 0.5, "dropout": -1.0, "normalisation": 3.0}
+    losses = {on: 7.0 - sum(own[player] for player in on) for on in subsets(PLAYERS)}
+    for player, (value, spread) in shapley(losses).items():
+        assert value == pytest.approx(own[player])
+        assert spread == pytest.approx(0.0, abs=1e-12)
+
+
+def test_two_switches_that_only_act_together_share_alike_and_say_how_uncertain_that_is():
+    losses = {
+        on: 1.0 if {"dropout", "normalisation"} <= on else 0.0 for on in subsets(("dropout", "normalisation"))
+    }
+    assert shapley(losses) == {"dropout": (-0.5, 0.5), "normalisation": (-0.5, 0.5)}
+
+
+def seen(between, expected, batches=12, mean=0.0):
+    ones = np.ones(3)
+    return Seen(
+        100, ones * mean, ones, ones * mean, ones, ones, ones, ones * between, ones * expected, batches, 8
+    )
+
+
+def measured(one):
+    passed = Pass([Step(1.0, 8, 8.0)], {"loss": 1.0}, {"bn": one})
+    return Measured([], Facts(), Probed(), frozenset({"normalisation"}), passed, fit=passed)
+
+
+def test_batches_that_lie_far_apart_are_unmixed_and_chance_is_not():
+    assert unmixed(measured(seen(30.0, 1.0))) == ["bn"]
+    assert unmixed(measured(seen(2.0, 1.0))) == []
+    assert unmixed(measured(seen(1e-20, 1e-22, mean=1.0))) == []
+
+
+def test_two_batches_are_too_few_to_tell():
+    assert unmixed(measured(seen(30.0, 1.0, batches=2))) == []
+
+
+def test_a_layer_called_twice_goes_to_the_mean_of_both_calls():
+    found = by_layer(
+        {"bn": seen(0, 1, mean=1.0), "bn#2": seen(0, 1, mean=3.0), "other": seen(0, 1, mean=9.0)}
+    )
+    assert found["bn"][0].tolist() == found["bn#2"][0].tolist() == [2.0, 2.0, 2.0]
+    assert found["other"][0].tolist() == [9.0, 9.0, 9.0]
