@@ -32,53 +32,60 @@ _SENTENCES = {
     "other-weights": "Evaluate the weights that were trained.",
     "numerics": "Find the layer whose values leave the range of its precision, and reset its statistics.",
 }
-_TORCH = {
-    "stale-statistics": """\
-for module in model.modules():
-    if hasattr(module, "running_mean") and module.running_mean is not None:
-        module.reset_running_stats()
-        module.momentum = None  # a plain mean over the batches that follow
+_NORMS = """\
+names = {names}
+norms = [module for name, module in model.named_modules() if name in names]
+"""
+_AGAIN = (
+    _NORMS
+    + """\
+for norm in norms:
+    norm.reset_running_stats()
+    norm.momentum = None  # a plain mean over the batches that follow
 model.train()
 with torch.no_grad():
     for x, *_ in loader:
         model(x)
-for module in model.modules():
-    if hasattr(module, "running_mean"):
-        module.momentum = 0.1
-model.eval()""",
-    "foreign-statistics": """\
+for norm in norms:
+    norm.momentum = 0.1  # PyTorch's momentum is the share of the new value
+model.eval()"""
+)
+_TORCH = {
+    "stale-statistics": _AGAIN,
+    "foreign-statistics": _AGAIN,
+    "decay": _AGAIN,
+    "numerics": _AGAIN,
+    "batch-noise": "loader = DataLoader(loader.dataset, batch_size=64, shuffle=True, drop_last=True)",
+    "unmixed-batches": "loader = DataLoader(loader.dataset, batch_size=32, shuffle=True)",
+    "shared-layer": _NORMS
+    + "own = nn.ModuleList(copy.deepcopy(norms[0]) for _ in range(2))  # call one for each input",
+    "not-frozen": _NORMS
+    + """\
 model.train()
-for module in model.modules():
-    if hasattr(module, "running_mean"):
-        module.eval()  # after every model.train()""",
-    "batch-noise": "loader = DataLoader(dataset, batch_size=64, shuffle=True, drop_last=True)",
-    "unmixed-batches": "loader = DataLoader(dataset, batch_size=32, shuffle=True)",
-    "decay": """\
-for module in model.modules():
-    if hasattr(module, "running_mean"):
-        module.momentum = 0.1  # PyTorch's momentum is the share of the new value""",
-    "shared-layer": "self.norms = nn.ModuleList(nn.BatchNorm1d(width) for _ in range(2))  # one for each input",
-    "not-frozen": """\
-model.train()
-for module in model.modules():
-    if hasattr(module, "running_mean") and not any(p.requires_grad for p in module.parameters()):
-        module.eval()  # after every model.train()""",
+for norm in norms:
+    norm.eval()  # after every model.train()""",
     "mode-override": """\
-def train(self, mode=True):
-    super().train(mode)
-    return self""",
-    "mode-in-evaluation": "model.eval()",
-    "random-evaluation": "x = F.dropout(x, 0.5, training=self.training)",
-    "evaluation-changes-state": """\
-if self.training:
-    self.update(x)""",
-    "aggregation": "total += loss.item() * len(y)  # and divide by the number of samples at the end",
-    "metric": "accuracy = (outputs.argmax(1) == targets).float().mean()  # of two classes by logits: outputs > 0",
-    "other-weights": "model.load_state_dict(state, strict=True)",
-    "numerics": """\
+def train(self, mode=True):  # in the model's class; calls pass training=self.training on
+    return nn.Module.train(self, mode)""",
+    "mode-in-evaluation": """\
+model.eval()
 for module in model.modules():
-    if hasattr(module, "running_mean"):
-        module.reset_running_stats()""",
+    module.training = False""",
+    "random-evaluation": "x = F.dropout(x, 0.5, training=model.training)  # nn.Dropout does that by itself",
+    "evaluation-changes-state": """\
+if model.training:  # in forward: self.training
+    pass  # the update belongs here""",
+    "aggregation": """\
+total = count = 0
+with torch.no_grad():
+    for x, y in loader:
+        total, count = total + loss(model(x), y).item() * len(y), count + len(y)
+mean = total / count""",
+    "objective": "value = loss(outputs, targets)  # in both, without weights, smoothing and penalties",
+    "metric": "accuracy = (outputs.argmax(1) == targets).float().mean()  # of two classes by logits: outputs > 0",
+    "samples": "loader = DataLoader(loader.dataset, batch_size=32)  # inputs and targets in the same pass",
+    "other-weights": "model.load_state_dict(state, strict=True)  # buffers included",
+    "data-differ": "dataset = loader.dataset  # the same transforms for both, but for augmentation",
 }
 _REESTIMATE_KERAS = """\
 norms = [layer for layer in model._flatten_layers() if hasattr(layer, "moving_mean")]
@@ -158,4 +165,4 @@ def cure(framework: str, cause: str, layers: tuple[str, ...] = (), detail: str =
         code = f"x = {detail}"
     if framework == "torch" and cause == "mode-override" and detail:
         code = detail
-    return Cure(_SENTENCES[cause], code)
+    return Cure(_SENTENCES[cause], code.replace("{names}", repr(tuple(layers))))
