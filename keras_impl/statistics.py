@@ -179,4 +179,4 @@ def _inputs(batch):
 def _moments(x, axis, mask):
     rows = np.moveaxis(keras.ops.convert_to_numpy(x), axis, -1)
     kept = None if mask is None else keras.ops.convert_to_numpy(mask).ravel()
-    return lockstep.moments(rows.reshape(-1, rows.shape[-1]), kept)
+    return lockstep.moments(rows.reshape(-1, rows.shape[-1]), len(rows), kept)

@@ -11,13 +11,13 @@ def tensors(batch, model):
 
     Args:
         batch: a tuple of arrays; images ``(N, H, W, C)``, others as they are.
-        model: whose first parameter, or buffer where it has none, says dtype and device.
+        model: whose first parameter, or first buffer, says dtype and device.
 
     Returns:
         A list of tensors; images are a channels-last view of the same memory, ``(N, C, H, W)``.
     """
     like = next(model.parameters(), None)
-    like = next(model.buffers()) if like is None else like
+    like = next(model.buffers(), torch.empty(0)) if like is None else like
     return [tensor(array, like) for array in batch]
 
 

@@ -57,22 +57,25 @@ def stop(name, moments):
     _here.current.stop((name, moments))
 
 
-def moments(rows, kept=None):
+def moments(rows, samples, kept=None):
     """Take, inside a forward pass, the moments of a layer's input, whose vectors count as their samples do.
 
     Args:
         rows: the input's vectors, an array ``(N, C)``, sample after sample.
+        samples: how long the input's first axis is.
         kept: which of them there are, bool ``(N,)``; None for all.
 
     Returns:
         The moments piece by piece, as `pool` takes them.
 
     Raises:
-        ValueError: the vectors aren't a whole number for each sample that has a weight.
+        ValueError: samples have weights, and the input's first axis isn't that of the samples.
     """
     weights = _here.current.weights
-    if weights is not None and len(rows) % len(weights):
-        raise ValueError(f"weights are of {len(weights)} samples; a layer sees {len(rows)} vectors of them")
+    if weights is not None and samples != len(weights):
+        raise ValueError(
+            f"weights are of {len(weights)} samples; a layer's input has {samples} along its first axis"
+        )
     counts = np.ones(len(rows)) if weights is None else np.repeat(weights, len(rows) // len(weights)) * 1.0
     if kept is not None:
         rows, counts = rows[kept], counts[kept]
@@ -80,6 +83,8 @@ def moments(rows, kept=None):
     found = []
     for start in range(0, len(rows), step):
         values, count = rows[start : start + step].astype(np.float64), counts[start : start + step]
+        if not count.any():  # samples that count nothing
+            continue
         mean = count @ values / count.sum()
         values -= mean
         found.append((count.sum(), mean, count @ np.square(values, out=values)))
@@ -94,7 +99,12 @@ def pool(moments):
 
     Returns:
         Mean and biased variance.
+
+    Raises:
+        ValueError: there are none, since no sample counts.
     """
+    if not moments:
+        raise ValueError("the weights of all samples are 0; some must count")
     counts, means, squares = (np.array(values) for values in zip(*moments, strict=True))
     mean = counts @ means / counts.sum()
     return mean, (squares.sum(0) + counts @ (means - mean) ** 2) / counts.sum()

@@ -41,7 +41,8 @@ def measure(probabilities, labels):
 
 def _counts(p, positive):
     """True and false positives at every threshold, from the lowest up: two ``(200,)`` float64 tensors."""
-    bucket = (torch.ceil(p * (THRESHOLDS - 1)) - 1).clamp(min=0).long()  # a value counts above its lower edge
+    # a value counts above its lower edge; what isn't a number is in the lowest bucket, as in Keras
+    bucket = (torch.ceil(p.nan_to_num() * (THRESHOLDS - 1)) - 1).clamp(min=0).long()
     totals = [torch.bincount(bucket[mask], minlength=THRESHOLDS) for mask in (positive, ~positive)]
     tp, fp = (total.flip(0).cumsum(0).flip(0).double() for total in totals)
     return tp, fp

@@ -3,37 +3,27 @@
 Each function is a context manager at whose end the model is as it was, bit by bit, whatever happens.
 """
 
-import random
 from contextlib import contextmanager
+from types import SimpleNamespace
 
-import numpy as np
 import torch
 
-from . import bn_policy
+from . import bn_policy, keeping
 
 
 @contextmanager
 def kept(model):
-    """Put back at the end what calls of the model, or settings of its modules, have changed.
-
-    That is every parameter and buffer, every attribute of a module that is a plain value (modes and counters), and
-    the generators of random numbers.
-    """
-    tensors = [(tensor, tensor.detach().clone()) for tensor in (*model.parameters(), *model.buffers())]
-    modules = [(module, _attributes(module)) for module in model.modules()]
-    devices = {tensor.device for tensor, _ in tensors if tensor.is_cuda}
-    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002 - whoever draws from it
-    with torch.random.fork_rng(devices):
+    """Put back at the end what calls of the model, or settings of its modules, have changed: see `keeping`."""
+    scripts = [module for module in model.modules() if isinstance(module, torch.jit.ScriptModule)]
+    modes = [
+        (module, module.training) for module in scripts if hasattr(module, "training")
+    ]  # frozen ones have none
+    with keeping.kept(SimpleNamespace(module=model)):
         try:
             yield
         finally:
-            for module, attributes in modules:
-                _put_back(module, attributes)
-            with torch.no_grad():
-                for tensor, values in tensors:
-                    tensor.copy_(values)
-            random.setstate(python)
-            np.random.set_state(numpy)  # noqa: NPY002
+            for module, training in modes:  # whose mode is none of their attributes
+                module.training = training
 
 
 @contextmanager
@@ -71,20 +61,3 @@ def keeps_statistics(layer):
     DIFFERS: PyTorch's InstanceNorm can have some, too.
     """
     return isinstance(layer, bn_policy.BATCH_NORM) or getattr(layer, "running_mean", None) is not None
-
-
-def _attributes(module):
-    """Copy what a module is made of: its plain values, and which tensors its parameters and buffers are."""
-    if isinstance(module, torch.jit.ScriptModule):
-        return {"training": module.training}
-    plain = {name: value for name, value in vars(module).items() if isinstance(value, bool | int | float)}
-    return plain | {name: dict(vars(module)[name]) for name in ("_parameters", "_buffers")}
-
-
-def _put_back(module, attributes):
-    for name, value in attributes.items():
-        if isinstance(value, dict):
-            vars(module)[name].clear()
-            vars(module)[name].update(value)
-        else:
-            setattr(module, name, value)

@@ -20,8 +20,14 @@ def batch_norms(model):
     """Find the batch-normalisation layers of a model, however deeply nested: name -> layer.
 
     Raises:
-        ValueError: a layer keeps no moving statistics.
+        ValueError: a layer keeps no moving statistics, or is compiled into TorchScript, where none can be watched.
     """
+    for path, module in model.named_modules():
+        if isinstance(module, torch.jit.ScriptModule) and _normalises(module):
+            raise ValueError(
+                f"{path or 'the model'} is TorchScript, whose layers can't be watched; "
+                "give the model that it was traced or scripted from"
+            )
     layers = names.of_layers(model, BATCH_NORM)
     for name, layer in layers.items():
         if layer.running_mean is None:
@@ -46,9 +52,13 @@ def moving(model):
 def constants(model):
     """Read off every layer its decay (the share of the old moving value that a step keeps) and its epsilon.
 
-    DIFFERS: PyTorch's ``momentum`` is 1 - decay; Keras's is the decay itself.
+    DIFFERS: PyTorch's ``momentum`` is 1 - decay, and None where all steps so far weigh the same, which is no decay;
+    Keras's is the decay itself.
     """
-    return {name: (round(1 - layer.momentum, 12), layer.eps) for name, layer in batch_norms(model).items()}
+    return {
+        name: (None if layer.momentum is None else round(1 - layer.momentum, 12), layer.eps)
+        for name, layer in batch_norms(model).items()
+    }
 
 
 def population(model, batches, weights=None, take=None):
@@ -77,8 +87,11 @@ def population(model, batches, weights=None, take=None):
         raise ValueError("batches is empty; population statistics need at least one batch")
     layers = batch_norms(model)
 
+    autocast = _autocast()
+
     def forward(i):
-        outputs = _forward(model, batches, i)
+        with autocast():
+            outputs = _forward(model, batches, i)
         if take is not None:
             take(i, outputs)
 
@@ -161,13 +174,39 @@ def _forward(model, batches, i):
 def _in_sequence(model):
     """Yield the modules that a sequence, or a sequence in it, calls: its own call would hold on to its input."""
     hooks = (model._forward_hooks, model._forward_pre_hooks)
-    if type(model).forward is nn.Sequential.forward and not any(hooks):
+    plain = isinstance(model, nn.Sequential) and type(model).forward is nn.Sequential.forward
+    if plain and not any(hooks):
         for module in model:
             yield from _in_sequence(module)
     else:
         yield model
 
 
+def _normalises(script):
+    """Whether a compiled module has batch normalisation in it; freezing leaves it in the graph alone."""
+    if any(name.endswith("running_mean") for name, _ in script.named_buffers()):
+        return True
+    return hasattr(script, "inlined_graph") and "batch_norm" in str(script.inlined_graph)
+
+
+def _autocast():
+    """Make what enters the autocast that is around this call, which belongs to the thread, in another thread."""
+    around = [
+        (device, torch.get_autocast_dtype(device))
+        for device in ("cpu", "cuda")
+        if torch.is_autocast_enabled(device)
+    ]
+
+    @contextmanager
+    def entered():
+        with ExitStack() as stack:
+            for device, dtype in around:
+                stack.enter_context(torch.autocast(device, dtype))
+            yield
+
+    return entered
+
+
 def _moments(x):
     rows = x.detach().movedim(1, -1).flatten(0, -2).to("cpu")
-    return lockstep.moments((rows.float() if rows.dtype == torch.bfloat16 else rows).numpy())
+    return lockstep.moments((rows.float() if rows.dtype == torch.bfloat16 else rows).numpy(), len(x))

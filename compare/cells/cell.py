@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
+from math import isfinite
 from typing import Any
 
 from safetensors.numpy import load, save
@@ -196,6 +197,10 @@ class _Training:
         if self.policy.reestimate == "before-evaluate":
             _recalibrate(self.side, self.model, batches, self.limits)
         evaluate, val = self.evaluate(batches), self.evaluate(self.stream.validation())
+        if not (
+            isfinite(evaluate["loss"]) and isfinite(val["loss"])
+        ):  # the epoch's last step was one too far
+            raise self.side.training.NonFiniteLossError(epoch + 1, self.stream.steps)
         self.history.append(Epoch(epoch + 1, logs["learning_rate"], fit, evaluate, val))
         if val["loss"] < self._best_val_loss:
             self.best_epoch, self._best_val_loss = epoch + 1, val["loss"]

@@ -152,8 +152,10 @@ def _spread(channels: np.ndarray) -> Spread:
     return Spread(float(median), float(p95), float(channels.max()))
 
 
-def _updates(decay: float, steps: int | None) -> dict[str, Any]:
+def _updates(decay: float | None, steps: int | None) -> dict[str, Any]:
     """How many updates there were, and how many it takes until less than `LAG` of what was before is left."""
     if steps is None:
         return {"decay": 1.0, "steps": 0, "steps_needed": None}
+    if decay is None or not 0 < decay < 1:  # a plain mean, the last batch alone, or what never moves
+        return {"decay": decay, "steps": steps, "steps_needed": 1 if decay == 0 else None}
     return {"decay": decay, "steps": steps, "steps_needed": ceil(log(LAG) / log(decay))}

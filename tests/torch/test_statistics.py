@@ -167,7 +167,7 @@ def test_what_the_model_makes_of_the_batches_can_be_had():
 
 
 def test_weights_that_a_layer_cannot_give_its_vectors():
-    with pytest.raises(ValueError, match="weights are of 7 samples; a layer sees"):
+    with pytest.raises(ValueError, match="weights are of 7 samples; a layer.s input has"):
         statistics.population(branches(), [images()], [np.ones(7)])
 
 
