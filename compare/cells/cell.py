@@ -197,9 +197,8 @@ class _Training:
         if self.policy.reestimate == "before-evaluate":
             _recalibrate(self.side, self.model, batches, self.limits)
         evaluate, val = self.evaluate(batches), self.evaluate(self.stream.validation())
-        if not (
-            isfinite(evaluate["loss"]) and isfinite(val["loss"])
-        ):  # the epoch's last step was one too far
+        # the epoch's losses were finite, and its last step was one too far
+        if not (isfinite(evaluate["loss"]) and isfinite(val["loss"])):
             raise self.side.training.NonFiniteLossError(epoch + 1, self.stream.steps)
         self.history.append(Epoch(epoch + 1, logs["learning_rate"], fit, evaluate, val))
         if val["loss"] < self._best_val_loss:

@@ -5,7 +5,9 @@ import json
 import subprocess
 import sys
 from dataclasses import asdict, replace
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from compare.cells import tables
@@ -134,3 +136,19 @@ def test_tables(explanations):
         ("bn", "accuracy", "3"),
     ]
     assert tables.gap([replace(cell, explanations=())]).splitlines() == [",".join(tables.GAP)]
+
+
+@pytest.mark.parametrize(("decay", "needed"), [(0.9, 29), (0.0, 1), (1.0, None), (None, None)])
+def test_steps_needed_of_every_decay_that_a_layer_can_have(decay, needed):
+    """0 keeps nothing, 1 never moves, and without a decay all steps weigh the same."""
+    pair = np.array([0.5, 2.0]), np.array([1.0, 3.0])
+    statistics = SimpleNamespace(
+        moving=lambda model: {"bn": pair}, constants=lambda model: {"bn": (decay, 1e-3)}
+    )
+    trained = SimpleNamespace(
+        side=SimpleNamespace(statistics=statistics), model=None, population={"bn": pair}
+    )
+    (row,) = gap.layers(trained, 7)
+    assert (row.decay, row.steps, row.steps_needed) == (decay, 7, needed)
+    (row,) = gap.layers(trained, None)
+    assert (row.decay, row.steps, row.steps_needed) == (1.0, 0, None)

@@ -109,3 +109,21 @@ def test_a_diverging_cell_fails_with_its_place(tmp_path):
     assert result.ending.startswith("failed: loss is not finite at epoch 1, step ")
     assert result.status is Status.NOT_FINITE
     assert result.history == ()
+
+
+def test_a_cell_whose_last_step_was_one_too_far_says_so(tmp_path, monkeypatch):
+    """The epoch's own losses were finite; what the last step made of the weights isn't."""
+    settings = dataclasses.replace(SMALL, epochs=2, explain="best-and-last")
+    make, taken = torch.optim.Adam.step, []
+
+    def step(self, *arguments):
+        taken.append(make(self, *arguments))
+        if len(taken) == 12:
+            for group in self.param_groups:
+                group["params"][0].data.fill_(float("nan"))
+        return taken[-1]
+
+    monkeypatch.setattr(torch.optim.Adam, "step", step)
+    result = train("torch", "frozen", tmp_path, "native", settings)
+    assert result.ending == "failed: loss is not finite at epoch 2, step 6"
+    assert len(result.history) == 1
