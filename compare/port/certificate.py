@@ -27,15 +27,33 @@ FEW = 2
 Held = tuple[Arrays, Network]  # what one of the two files holds
 
 
-def prove(
-    keras: Process,
-    torch: Process,
-    in_keras: Held,
-    in_torch: Held,
-    folded: bool,
-    report: Callable[[str], None],
-) -> list:
-    """Run what the one file holds in Keras and what the other holds in PyTorch, and compare all layers.
+def traced(keras: Process, held: Held, folder: Path, report: Callable[[str], None]) -> None:
+    """Run what one of the two files holds in Keras, and write what the layers give into a folder.
+
+    Raises:
+        InputError: it isn't finite, or there is no room for it.
+    """
+    images = _images(held[1])
+    for dtype in DTYPES:
+        report(f"computing with Keras, {dtype}")
+        place = folder / dtype
+        try:
+            place.mkdir()
+            _finite(keras.call(trace.trace, *held, images, dtype, place))
+        except OSError as error:
+            raise no_room(folder, error) from error
+
+
+def no_room(folder: Path, error: OSError) -> InputError:
+    """Say that a disk for temporary files is full."""
+    reason = error.strerror or error
+    return InputError(
+        f"no room in {folder.parent} for what the layers give: {reason}; TMPDIR names another disk"
+    )
+
+
+def compared(torch: Process, held: Held, folder: Path, folded: bool, report: Callable[[str], None]) -> list:
+    """Run what the other file holds in PyTorch, and compare all layers with those that `traced` wrote.
 
     Args:
         folded: one of the two has its convolutions' biases in the moving means.
@@ -43,28 +61,23 @@ def prove(
     Returns:
         Stages (`compare.parity.figures.Stage`): inference and training mode, in float64 and float32.
     """
-    images = _images(in_keras[1])
-    stages = []
+    images, stages = _images(held[1]), []
     for dtype in DTYPES:
-        report(f"computing with both, {dtype}")
-        traced = keras.call(trace.trace, *in_keras, images, dtype)
-        _finite(traced)
-        stages += torch.call(trace.compare_trace, *in_torch, images, dtype, traced, folded)
+        report(f"computing with PyTorch, {dtype}")
+        stages += torch.call(trace.compare_trace, *held, images, dtype, folder / dtype, folded)
     return stages
 
 
-def _finite(traced: Arrays) -> None:
+def _finite(layer: str) -> None:
     """Refuse a network that computes what is no number, of which nothing could be proven.
 
     Raises:
         InputError: naming the layer.
     """
-    for name, array in traced.items():
-        if not np.isfinite(array).all():
-            raise InputError(
-                f"SOURCE computes what isn't finite, from layer {name.partition('/')[2]} on, of random images:"
-                " its weights may be damaged"
-            )
+    if layer:
+        raise InputError(
+            f"SOURCE computes what isn't finite, from layer {layer} on, of random images: its weights may be damaged"
+        )
 
 
 def prove_original(process: Process, source: Source, network: Network, arrays: Arrays) -> tuple[list, str]:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ from compare.port import certificate, trace
 from compare.port.destination import Destination, destination, fitted
 from compare.port.trace import Process
 from compare.spec import EPSILONS, InputError, choose
-from compare.weights import spellings
+from compare.weights import guard, spellings
 from compare.weights.network import ACTIVATIONS, Arrays, Network, listed, unify
 from compare.weights.reading import read as read_file
 from compare.weights.settle import settle
@@ -91,28 +91,30 @@ def port(
     for word, lines in (("assumed", assumed), ("left behind", notes["left"]), ("", notes["done"])):
         for line in lines:
             say(f"{word}: {line}" if word else line)
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(_folder(dest)))
-        frameworks = {name: stack.enter_context(Process(name)) for name in ("keras", "torch")}
-        stages, unrun = certificate.prove_original(frameworks[read.framework], read, network, arrays)
-        if unrun:
-            notes["done"].append(unrun)
-            say(unrun)
-        again = _write(frameworks[target.framework], target, folder, goal, written)
-        say(
-            f"wrote {dest}: {target.suffix}, layout {target.layout}; read back, every array the same bit for bit"
-        )
-        other = {"keras": "torch", "torch": "keras"}[read.framework]
-        held = {read.framework: (arrays, network), other: (again, written)}
-        folded = network.bias and not written.bias
-        stages += certificate.prove(
-            frameworks["keras"], frameworks["torch"], held["keras"], held["torch"], folded, say
-        )
-        versions = {k: v for f in frameworks.values() for k, v in f.call(trace.versions).items()}
-        files = {"source": _file(source, read.describe()), "dest": _file(folder / dest.name, target.layout)}
+    # Keras computes with the one file and PyTorch with the other; one after the other, since each takes much memory
+    swapped = (read.framework, target.framework) == ("torch", "keras")
+    versions, stages, again = {}, [], {}
+    with _folder(dest) as place, _temporary() as outputs:
+        for name in ("keras", "torch"):
+            with Process(name) as process:
+                if read.framework == name:
+                    stages += _as_it_is(process, read, network, arrays, notes["done"], say)
+                if target.framework == name:
+                    again = _write(process, target, place, goal, written)
+                    say(
+                        f"wrote {dest}: {target.suffix}, layout {target.layout};"
+                        " read back, every array the same bit for bit"
+                    )
+                held = (again, written) if (name == "keras") == swapped else (arrays, network)
+                if name == "keras":
+                    certificate.traced(process, held, outputs, say)
+                else:
+                    folded = network.bias and not written.bias
+                    stages += certificate.compared(process, held, outputs, folded, say)
+                versions |= process.call(trace.versions)
+        files = {"source": _file(source, read.describe()), "dest": _file(place / dest.name, target.layout)}
         proof = certificate.certify(stages, written, {**files, **notes}, versions)
-        certificate.write(folder / beside.name, proof)
-        _move(folder, dest, beside)
+        _finish(place, dest, beside, proof)
     say(f"whether both train alike, too: compare parity --backbone {network.backbone} --weights {dest}")
     say(_verdict(stages, proof["verdict"]))
     return proof
@@ -163,6 +165,8 @@ def _write(process: Process, target: Destination, folder: Path, arrays: Arrays, 
     try:
         process.call(trace.write, path, arrays, network, target.layout, names)
         again = read_file(path)
+        # it has the arrays' memory still
+        guard.end()
     except ValueError as error:
         _room(target.path, folder, needed)
         reason = str(error).replace(str(path), str(target.path))
@@ -200,17 +204,47 @@ def _equal(a: np.ndarray, b: np.ndarray) -> bool:
     return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
 
 
-def _folder(dest: Path) -> tempfile.TemporaryDirectory:
+def _as_it_is(
+    process: Process, read: Source, network: Network, arrays: Arrays, done: list[str], say: Callable
+) -> list:
+    """Run SOURCE by its framework's own loading; what couldn't be run is said and noted in ``done``."""
+    stages, unrun = certificate.prove_original(process, read, network, arrays)
+    if unrun:
+        done.append(unrun)
+        say(unrun)
+    return stages
+
+
+@contextmanager
+def _folder(dest: Path) -> Iterator[Path]:
+    """A folder beside DEST, where it is complete before it gets its name."""
     try:
-        return tempfile.TemporaryDirectory(prefix=".compare-port-", dir=dest.parent)
+        folder = tempfile.TemporaryDirectory(prefix=".compare-port-", dir=dest.parent)
     except OSError as error:
         raise InputError(f"DEST {dest}: can't write there: {error.strerror}") from error
+    with folder as name:
+        yield Path(name)
 
 
-def _move(folder: Path, dest: Path, beside: Path) -> None:
-    """Give the file and its certificate their names."""
-    (folder / beside.name).replace(beside)
-    (folder / dest.name).replace(dest)
+@contextmanager
+def _temporary() -> Iterator[Path]:
+    """A folder for what the layers give."""
+    try:
+        folder = tempfile.TemporaryDirectory()
+    except OSError as error:
+        raise certificate.no_room(Path(tempfile.gettempdir()) / "outputs", error) from error
+    with folder as name:
+        yield Path(name)
+
+
+def _finish(folder: Path, dest: Path, beside: Path, proof: dict) -> None:
+    """Write the certificate, and give it and the file their names."""
+    try:
+        certificate.write(folder / beside.name, proof)
+        (folder / beside.name).replace(beside)
+        (folder / dest.name).replace(dest)
+    except OSError as error:
+        raise InputError(f"DEST {dest}: can't write it: {error.strerror or error}") from error
 
 
 def _afterwards(target: Destination, network: Network) -> list[str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import gc
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -79,8 +80,11 @@ def compare_original(
     function = framework.module("files").original(
         own.paths, own.form, network, own.layout, own.keys, own.where
     )
+    reference = function(images)
+    # the model that it belongs to takes as much memory as the next one
+    del function
     forward = _forward(framework, arrays, network, images, "float32")
-    reference, read = function(images), list(forward(False).values())[-1]
+    read = list(forward(False).values())[-1]
     row = compare("output", read, reference, of_layer(False, True).bar("float32"))
     _raise_bars(
         [row], {"output": read}, lambda twin: {"output": list(forward(False, twin=twin).values())[-1]}
@@ -88,10 +92,27 @@ def compare_original(
     return judge(Stage("original", rows=[row]))
 
 
-def trace(framework: Framework, arrays: Arrays, network: Network, images: np.ndarray, dtype: str) -> Arrays:
-    """Run a network in both modes and return every layer's output, as ``stage/layer``."""
+def trace(
+    framework: Framework, arrays: Arrays, network: Network, images: np.ndarray, dtype: str, folder: Path
+) -> str:
+    """Run a network in both modes and write every layer's output into an ``.npz`` for each.
+
+    They go by way of files since a large network's outputs would take their memory three times over otherwise.
+
+    Returns:
+        The first layer whose output isn't finite; empty where there is none.
+
+    Raises:
+        OSError: there is no room for them.
+    """
     forward = _forward(framework, arrays, network, images, dtype)
-    return {f"{stage}/{name}": a for stage, mode in MODES.items() for name, a in forward(mode).items()}
+    odd = ""
+    for stage, mode in MODES.items():
+        outputs = forward(mode)
+        np.savez(folder / f"{stage}.npz", **outputs)
+        odd = odd or next((name for name, array in outputs.items() if not np.isfinite(array).all()), "")
+        del outputs
+    return odd
 
 
 def compare_trace(
@@ -100,10 +121,10 @@ def compare_trace(
     network: Network,
     images: np.ndarray,
     dtype: str,
-    traced: Arrays,
+    folder: Path,
     folded: bool,
 ) -> list:
-    """Run a network in both modes and compare every layer with what `trace` returned.
+    """Run a network in both modes and compare every layer with what `trace` wrote.
 
     Args:
         folded: the other network has biases that this one's moving means have taken in: convolutions differ
@@ -112,27 +133,47 @@ def compare_trace(
     Returns:
         A `compare.parity.figures.Stage` for each mode.
     """
-    from compare.parity.figures import Stage, compare, judge
-    from compare.parity.tolerances import of_layer
+    from compare.parity.figures import Stage, judge
 
     forward = _forward(framework, arrays, network, images, dtype)
     # a folded mean is rounded to the file's dtype, so that float32's rounding is in every result
     rounded = "float32" if folded else dtype
     stages = []
     for stage, mode in MODES.items():
-        reference = {n.partition("/")[2]: a for n, a in traced.items() if n.startswith(f"{stage}/")}
-        own = forward(mode)
-        single = {} if folded else forward(mode, reference)
-        names = [name for name in own if not (folded and name.endswith("_conv"))]
-        bars = {name: of_layer(mode, name == names[-1]).bar(rounded) for name in names}
-        rows = [compare(name, own[name], reference[name], bars[name]) for name in names]
-        for row in rows if single else []:
+        with np.load(folder / f"{stage}.npz") as reference:
+            rows = _rows(partial(forward, mode), mode, reference, rounded, folded)
+        stages.append(judge(Stage(f"{stage} {dtype}", rows=rows)))
+    return stages
+
+
+def _rows(
+    forward: Callable[..., Arrays],
+    mode: bool,
+    reference: Mapping[str, np.ndarray],
+    rounded: str,
+    folded: bool,
+) -> list:
+    """Compare every layer of a mode; all outputs of two runs at most are in memory at a time.
+
+    Args:
+        reference: the other's outputs, each read when it is asked for.
+    """
+    from compare.parity.figures import compare
+    from compare.parity.tolerances import of_layer
+
+    own = forward()
+    names = [name for name in own if not (folded and name.endswith("_conv"))]
+    bars = {name: of_layer(mode, name == names[-1]).bar(rounded) for name in names}
+    rows = [compare(name, own[name], reference[name], bars[name]) for name in names]
+    if not folded:
+        single = forward(reference)
+        for row in rows:
             alone = compare(row.name, single[row.name], reference[row.name], row.bar)
             row.introduced = not alone.same
             row.note = f"{alone.relative:.1e} on the reference's input"
-        _raise_bars(rows, own, partial(forward, mode, rounded=rounded))
-        stages.append(judge(Stage(f"{stage} {dtype}", rows=rows)))
-    return stages
+        del single
+    _raise_bars(rows, own, partial(forward, rounded=rounded))
+    return rows
 
 
 def _raise_bars(rows: list, own: Arrays, twin: Callable[..., Arrays]) -> None:
@@ -156,6 +197,8 @@ def _forward(
     """Build a network with its weights and return a function of the mode that gives every layer's output."""
     from compare.parity.twin import one_rounding_away
 
+    # models refer to themselves, and the last one would take its memory for as long as nobody looks
+    gc.collect()
     framework.set_dtype(dtype)
     model = framework.module("networks").build(network, dropout=False)
     framework.module("weights").from_arrays(model, arrays)

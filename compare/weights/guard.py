@@ -60,6 +60,11 @@ def call(function: Callable[..., T], *arguments: Any, size: int = 0) -> T:
     return _GUARD.call(function, arguments, size)
 
 
+def end() -> None:
+    """End the process, whose memory may be wanted; a later call starts another."""
+    _GUARD.stop()
+
+
 def _limited(room: int, function: Callable, *arguments: Any) -> Any:
     """Call a function with so much address space."""
     hard = resource.getrlimit(resource.RLIMIT_AS)[1]

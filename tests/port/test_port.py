@@ -112,7 +112,7 @@ def test_an_error_while_writing_keeps_what_was_there(tmp_path, shared, monkeypat
     def fail(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(certificate, "prove", fail)
+    monkeypatch.setattr(certificate, "traced", fail)
     with pytest.raises(KeyboardInterrupt):
         moved(tmp_path / "a.safetensors", tmp_path / "b.pth", force=True)
     assert (tmp_path / "b.pth").read_text() == "kept"
