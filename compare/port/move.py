@@ -93,7 +93,9 @@ def port(
             say(f"{word}: {line}" if word else line)
     # Keras computes with the one file and PyTorch with the other; one after the other, since each takes much memory
     swapped = (read.framework, target.framework) == ("torch", "keras")
-    versions, stages, again = {}, [], {}
+    versions: dict[str, str] = {}
+    stages: list = []
+    again: Arrays = {}
     with _folder(dest) as place, _temporary() as outputs:
         for name in ("keras", "torch"):
             with Process(name) as process:

@@ -89,8 +89,8 @@ def test_folded_biases_compute_the_same_where_bn_uses_batch_statistics(tmp_path,
     ],
 )
 def test_a_planted_mistake_is_found_and_named(tmp_path, frameworks, mutate, place):
-    arrays = random_arrays("resnet50", "v1", 0.25, 1)
-    network = network_of("resnet50", "v1", 0.25, pooling="none")
+    arrays = random_arrays("resnet50", "v1", 0.0625, 1)
+    network = network_of("resnet50", "v1", 0.0625, pooling="none")
     wrong = {**arrays, f"{place}/kernel": np.ascontiguousarray(mutate(arrays))}
     certificate.traced(frameworks["keras"], (arrays, network), tmp_path, quiet)
     stages = certificate.compared(frameworks["torch"], (wrong, network), tmp_path, False, quiet)
