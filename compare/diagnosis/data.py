@@ -58,7 +58,7 @@ class Data:
         if self.arrays:
             given = _sliced(given, self.batch_size)
         elif not hasattr(given, "__iter__") or _is_sequence_only(given):
-            given = (given[i] for i in range(len(given)))
+            given = map(given.__getitem__, range(len(given)))
         return given if self.steps is None else islice(given, self.steps)
 
 

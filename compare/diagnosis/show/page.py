@@ -73,7 +73,7 @@ def _context(shown: Diagnosis | Audit, figures: bool) -> dict[str, Any]:
     return context | {
         "title": words.headline(shown),
         "subtitle": words.title(shown),
-        "answer": words.answer(shown),
+        "answer": words.answer(shown, figures=not figures),
         "bars": _bars(shown) if figures and shown.terms else None,
         "terms": [
             (words.label(t.term), words.change(t.value), words.figure(t.uncertainty) if t.uncertainty else "")

@@ -81,17 +81,22 @@ def title(diagnosis: Diagnosis) -> str:
     return f"{diagnosis.model} ({NAMES.get(diagnosis.framework, diagnosis.framework)}), {diagnosis.samples} samples"
 
 
-def answer(diagnosis: Diagnosis) -> tuple[Span, ...]:
-    """The answer in a sentence, with a second one where much of the gap has no explanation."""
+def answer(diagnosis: Diagnosis, figures: bool = True) -> tuple[Span, ...]:
+    """The answer in a sentence, with a second one where much of the gap has no explanation.
+
+    Args:
+        diagnosis: what is told.
+        figures: whether both losses are told, too.
+    """
     first = diagnosis.findings[0] if diagnosis.findings else None
-    figures = _figures(diagnosis)
+    losses = f" ({_figures(diagnosis)})" if figures else ""
     if first is None or first.cause == "none":
         said = first.evidence.rstrip(".") if first and first.evidence else IS["none"]
-        spans = [Span("Nothing harmful", "well"), Span(f": {_lower(said)} ({figures}).")]
+        spans = [Span("Nothing harmful", "well"), Span(f": {_lower(said)}{losses}.")]
     elif first.harmful:
-        spans = [Span("Harmful", "worse"), Span(f": {_why(diagnosis, first)} ({figures}).")]
+        spans = [Span("Harmful", "worse"), Span(f": {_why(diagnosis, first)}{losses}.")]
     else:
-        spans = [Span("Nothing harmful", "well"), Span(f": {_why(diagnosis, first)} ({figures}).")]
+        spans = [Span("Nothing harmful", "well"), Span(f": {_why(diagnosis, first)}{losses}.")]
     rest = sum(term.value for term in diagnosis.terms if term.term == "unexplained")
     if isfinite(rest) and abs(rest) > max(UNEXPLAINED * abs(diagnosis.gap), 1e-6):
         spans.append(Span(f" {change(rest)} of the gap is unexplained."))

@@ -1,0 +1,32 @@
+"""The page ``docs/diagnose.md``: every cause with its cure in both frameworks, from the cures that are shown."""
+
+from __future__ import annotations
+
+from compare.diagnosis.cures import cure
+from compare.diagnosis.show.text import narrow
+from compare.pages.render import render
+
+
+def chapter() -> str:
+    """The page as Markdown."""
+    return render("diagnosis/show/causes.md.j2", {"cured": _cured, "report": _report})
+
+
+def _cured(cause: str) -> str:
+    """The cure: its sentence, and the code of each framework that has some."""
+    parts = [f"**Cure.** {cure('keras', cause).text}"]
+    codes = {name: narrow(cure(framework, cause).code) for framework, name in _NAMES}
+    if codes["Keras"] and codes["Keras"] == codes["PyTorch"]:
+        codes = {"Both": codes["Keras"]}
+    parts += [f"{name}:\n\n```python\n{code}\n```" for name, code in codes.items() if code]
+    return "\n\n".join(parts)
+
+
+def _report(repository: str, *numbers: int) -> str:
+    """Links to public reports."""
+    return ", ".join(
+        f"[{repository}#{number}](https://github.com/{repository}/issues/{number})" for number in numbers
+    )
+
+
+_NAMES = (("keras", "Keras"), ("torch", "PyTorch"))
