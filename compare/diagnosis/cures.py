@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
+
 from compare.diagnosis.records import Cure
 
+# columns of a list of names in code
+LONG = 64
 _REESTIMATE = (
     "Re-estimate the statistics on the training data, and give the layers a decay that the steps suit."
 )
@@ -165,4 +169,13 @@ def cure(framework: str, cause: str, layers: tuple[str, ...] = (), detail: str =
         code = f"x = {detail}"
     if framework == "torch" and cause == "mode-override" and detail:
         code = detail
-    return Cure(_SENTENCES[cause], code.replace("{names}", repr(tuple(layers))))
+    return Cure(_SENTENCES[cause], code.replace("{names}", _listed(layers)))
+
+
+def _listed(layers: tuple[str, ...]) -> str:
+    """The names as a tuple of Python's, over several lines where one is too long to be read."""
+    whole = repr(tuple(layers))
+    if len(whole) < LONG:
+        return whole
+    lines = wrap(", ".join(map(repr, layers)) + ",", LONG, break_long_words=False, break_on_hyphens=False)
+    return "\n".join(["(", *(f"    {line}" for line in lines), ")"])

@@ -8,7 +8,7 @@ import pytest
 
 from compare.diagnosis.cures import cure
 from compare.diagnosis.records import CAUSES
-from compare.diagnosis.show.chapter import chapter
+from compare.diagnosis.show.chapter import LAYERS, chapter
 from compare.diagnosis.show.text import narrow
 
 PAGE = (Path(__file__).parents[2] / "docs" / "diagnose.md").read_text()
@@ -28,7 +28,7 @@ def test_a_section_says_how_it_shows_how_it_is_measured_and_what_to_do(cause):
     for part in ("**Shows.**", "**Measured.**", "**Cure.**"):
         assert part in SECTIONS[cause]
     for framework in ("keras", "torch"):
-        assert narrow(cure(framework, cause).code) in SECTIONS[cause]
+        assert narrow(cure(framework, cause, LAYERS).code) in SECTIONS[cause]
     if cause != "none":
         assert "https://" in SECTIONS[cause]
 
@@ -38,3 +38,10 @@ def test_every_block_of_code_is_python():
     assert len(blocks) > 30
     for block in blocks:
         ast.parse(block)
+
+
+def test_many_layers_are_listed_over_lines_that_a_terminal_has_room_for():
+    names = tuple(f"backbone.stages.{place}.blocks.{place}.norm" for place in range(30))
+    code = cure("torch", "stale-statistics", names).code
+    assert max(map(len, narrow(code).splitlines())) <= 75
+    assert ast.literal_eval(code.split("norms")[0].removeprefix("names = ").replace("\n", "")) == names

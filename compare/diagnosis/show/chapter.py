@@ -6,6 +6,9 @@ from compare.diagnosis.cures import cure
 from compare.diagnosis.show.text import narrow
 from compare.pages.render import render
 
+# what the layers are called that the page's code is about
+LAYERS = ("block1.bn", "block2.bn")
+
 
 def chapter() -> str:
     """The page as Markdown."""
@@ -15,7 +18,7 @@ def chapter() -> str:
 def _cured(cause: str) -> str:
     """The cure: its sentence, and the code of each framework that has some."""
     parts = [f"**Cure.** {cure('keras', cause).text}"]
-    codes = {name: narrow(cure(framework, cause).code) for framework, name in _NAMES}
+    codes = {name: narrow(cure(framework, cause, LAYERS).code) for framework, name in _NAMES}
     if codes["Keras"] and codes["Keras"] == codes["PyTorch"]:
         codes = {"Both": codes["Keras"]}
     parts += [f"{name}:\n\n```python\n{code}\n```" for name, code in codes.items() if code]

@@ -45,7 +45,7 @@ def narrow(code: str) -> str:
     """Put a comment that makes a line of code too long above it."""
     lines: list[str] = []
     for line in code.splitlines():
-        found = _COMMENT.match(line) if len(line) > WIDTH - 6 else None
+        found = _COMMENT.match(line) if len(line) > WIDTH - 5 else None
         if found and any(found["code"].count(quote) % 2 for quote in "\"'"):
             found = None  # the mark stands in a string
         lines += [found["indent"] + found["comment"], found["indent"] + found["code"]] if found else [line]

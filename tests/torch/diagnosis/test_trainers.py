@@ -2,16 +2,17 @@
 
 import logging
 
-import lightning.pytorch as pl
 import pytest
 import torch
-import torchmetrics
-from transformers import BertConfig, BertForSequenceClassification, Trainer, TrainingArguments
 
 import compare
 from tests.torch.diagnosis.stories import CE
 from tests.torch.diagnosis.toys import loader, mlp, toy
 
+pl = pytest.importorskip("lightning.pytorch", reason="Lightning isn't installed")
+torchmetrics = pytest.importorskip("torchmetrics", reason="torchmetrics isn't installed")
+transformers = pytest.importorskip("transformers", reason="transformers isn't installed")
+pytest.importorskip("accelerate", reason="accelerate isn't installed, which Trainer needs")
 logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
 pytestmark = pytest.mark.filterwarnings("ignore")  # trainers warn of what small cases lack
 
@@ -89,11 +90,13 @@ def test_a_lightning_trainer_is_asked_for_its_module(kind):
 def test_a_hugging_face_trainer_computes_its_own_loss(tmp_path):
     torch.manual_seed(0)
     sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
-    config = BertConfig(vocab_size=30, num_labels=3, max_position_embeddings=8, **sizes)
+    config = transformers.BertConfig(vocab_size=30, num_labels=3, max_position_embeddings=8, **sizes)
     x = torch.randint(0, 30, (48, 6))
     rows = [{"input_ids": row, "labels": int(row[0]) % 3} for row in x]
-    arguments = TrainingArguments(str(tmp_path), report_to=[], use_cpu=True, disable_tqdm=True)
-    trainer = Trainer(BertForSequenceClassification(config), arguments, train_dataset=rows, eval_dataset=rows)
+    arguments = transformers.TrainingArguments(str(tmp_path), report_to=[], use_cpu=True, disable_tqdm=True)
+    trainer = transformers.Trainer(
+        transformers.BertForSequenceClassification(config), arguments, train_dataset=rows, eval_dataset=rows
+    )
     seen = trainer.evaluate()
     found = compare.diagnose(trainer, reported={"evaluate_loss": seen["eval_loss"]}, data=None)
     assert found.measured["evaluate_loss"] == pytest.approx(seen["eval_loss"], rel=1e-6)
