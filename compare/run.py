@@ -10,6 +10,7 @@ from pathlib import Path
 from platform import platform, python_version
 from typing import TYPE_CHECKING
 
+import numpy as np
 from rich.console import Console
 
 from compare.cells import estimate, schedule, store
@@ -68,6 +69,8 @@ def _load(grid: Grid, settings: Settings, out: Path | None, resume: bool, consol
     data = load(settings.data, settings.positive, settings.skip_unreadable)
     if data.skipped:
         _say(console, _left_out(data))
+    for note in data.notes:
+        _say(console, f"--data {data.name}: {note}")
     for seed in range(grid.seeds):
         check(data, split(data, seed, settings.images)[0], settings.batch_size)
     return data
@@ -151,14 +154,23 @@ def configuration(grid: Grid, settings: Settings, data: ImageData) -> dict:
             "name": data.name,
             "classes": list(data.classes),
             "images": len(data),
-            "positives": int(data.labels.sum()),
+            **_counted(data),
             "sha256": data.sha256,
             **({"skipped": list(data.skipped)} if data.skipped else {}),
+            **({"notes": list(data.notes)} if data.notes else {}),
         },
         "cells": [cell.name for cell in grid.cells],
         "versions": {"python": python_version(), **{name: _version(name) for name in PACKAGES}},
         "machine": {"platform": platform(), "cores": cores(), "threads": threads()},
     }
+
+
+def _counted(data: ImageData) -> dict:
+    """How many images are positive; of more than two classes, how many there are of each."""
+    counts = np.bincount(data.labels, minlength=len(data.classes)).tolist()
+    if len(data.classes) == 2:
+        return {"positives": counts[1]}
+    return {"images_a_class": dict(zip(data.classes, counts, strict=True))}
 
 
 def _left_out(data: ImageData) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Literal
@@ -253,6 +254,12 @@ class Cell:
     def name(self) -> str:
         """The cell's folder in a run directory."""
         return f"{self.framework}-{self.policy}-{self.numerics}-seed{self.seed}"
+
+
+def some(names: Sequence[str], most: int = 10) -> str:
+    """List names, of many the first: ``a, b and 3 more``."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def choose(kind: str, value: str, allowed) -> str:

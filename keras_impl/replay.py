@@ -1,7 +1,8 @@
 """Evaluate a model between what `fit` and what `evaluate` do: dropout on or off, BN as in either of them.
 
 A batch is ``(inputs, labels)`` or ``(inputs, labels, weights)``: float32 arrays, images ``(N, H, W, C)``, others
-as they are; labels ``(N, 1)``, weights of the samples ``(N,)``. The model is left as it was, whatever happens.
+as they are; labels ``(N, 1)`` or, of K classes, ``(N, K)``; weights of the samples ``(N,)``. The model is left as it
+was, whatever happens.
 """
 
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ import numpy as np
 
 from . import modes
 from .batches import Epochs
+from .metrics import right
 
 _in_fit: WeakKeyDictionary = WeakKeyDictionary()  # body -> the same layers, for the passes as in `fit`
 
@@ -40,7 +42,7 @@ def measure(model, batches, *, dropout=False, normalise="evaluate"):
     """Measure loss and accuracy as ``model.fit`` and ``model.evaluate`` do, without changing anything.
 
     Args:
-        model: any model with one output, a probability ``(N, 1)``; its own loss, where it is compiled.
+        model: any model with one output, probabilities shaped as the labels; its own loss, where it is compiled.
         batches: a sequence of batches.
         dropout: whether it's on, as in training.
         normalise: ``fit`` (BN as in training, but it keeps its moving statistics) or ``evaluate``.
@@ -56,8 +58,7 @@ def measure(model, batches, *, dropout=False, normalise="evaluate"):
             outputs = model(x, training=dropout)
             loss = loss_of(x, y, outputs, *weights, training=dropout)
             total, count = total + float(loss) * len(y), count + len(y)
-            hits = (keras.ops.convert_to_numpy(outputs) > 0.5) == (y > 0.5)
-            correct += float(hits.mean()) * len(y)
+            correct += float(right(keras.ops.convert_to_numpy(outputs), y).mean()) * len(y)
     return {"loss": total / count, "accuracy": correct / count}
 
 

@@ -8,7 +8,7 @@ import inspect
 import keras
 import numpy as np
 
-from . import bn_policy, modes, names, optimizers, transfer, weights
+from . import bn_policy, modes, names, optimizers, training, transfer, weights
 from .batches import array, tensor
 from .layers import CounterDropout
 
@@ -84,7 +84,7 @@ class Training:
         self.optimizer = optimizer
         self.recorder = _Recorder(optimizer)
         self.outputs = _Outputs()
-        model.compile(self.recorder, loss="binary_crossentropy", metrics=[self.outputs])
+        model.compile(self.recorder, loss=training.loss_name(model), metrics=[self.outputs])
 
     def step(self, images, labels):
         """Take one step.

@@ -1,6 +1,7 @@
 """Fit and evaluate in Keras: the framework's own loops.
 
-A batch is ``(images, labels)``: float32 arrays ``(N, H, W, C)`` (or features ``(N, C)``) and ``(N, 1)``.
+A batch is ``(images, labels)``: float32 arrays ``(N, H, W, C)`` (or features ``(N, C)``) and ``(N, 1)``;
+of K classes ``(N, K)``, 1 in the class's column.
 """
 
 import math
@@ -26,7 +27,7 @@ def start(seed):
 
 
 def fit(model, optimizer, train, *, epochs, patience=5, reduce_lr=False, after_step=None, after_epoch=None):
-    """Train on binary cross-entropy with ``model.fit``.
+    """Train on cross-entropy with ``model.fit``.
 
     Args:
         model: a transfer model, or its head, with the policy already set (`bn_policy.apply`).
@@ -39,7 +40,7 @@ def fit(model, optimizer, train, *, epochs, patience=5, reduce_lr=False, after_s
         after_epoch: called with (epoch, the epoch's row of the history); returns the val_loss that the last two watch.
 
     Returns:
-        For each epoch a dict of ``loss``, the eleven metrics and ``learning_rate``.
+        For each epoch a dict of ``loss``, the metrics (`metrics.measure`) and ``learning_rate``.
 
     Raises:
         NonFiniteLossError: the mean loss of the epoch so far is no longer a finite number.
@@ -60,7 +61,12 @@ def fit(model, optimizer, train, *, epochs, patience=5, reduce_lr=False, after_s
 
 def compile(model, optimizer=None):  # noqa: A001 - Keras's own word for it
     """Compile a model, or its head alone, with the project's loss and metrics."""
-    model.compile(optimizer or "adam", loss="binary_crossentropy", metrics=metrics())
+    model.compile(optimizer or "adam", loss=loss_name(model), metrics=metrics(model.output_shape[-1]))
+
+
+def loss_name(model):
+    """Name the loss of a model's probabilities: of the positive class ``(N, 1)``, or of each ``(N, K)``."""
+    return "binary_crossentropy" if model.output_shape[-1] == 1 else "categorical_crossentropy"
 
 
 class _Watch(keras.callbacks.Callback):
@@ -92,7 +98,7 @@ def evaluate(model, batches):
     """Measure loss and metrics in inference mode (as the model's policy has it) with ``model.evaluate``.
 
     Returns:
-        A dict of ``loss`` and the eleven metrics.
+        A dict of ``loss`` and the metrics (`metrics.measure`).
     """
     if not model.compiled:
         compile(model)

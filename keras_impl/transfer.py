@@ -8,9 +8,17 @@ from .vgg16 import vgg16
 
 
 def build(
-    backbone="resnet50", variant="v1", width=1.0, *, numerics="native", dropout=0.5, seed=0, release=None
+    backbone="resnet50",
+    variant="v1",
+    width=1.0,
+    *,
+    numerics="native",
+    dropout=0.5,
+    seed=0,
+    release=None,
+    outputs=1,
 ):
-    """Join a backbone and a head: ``(N, H, W, 3)`` images to ``(N, 1)`` probabilities of the positive class.
+    """Join a backbone and a head: ``(N, H, W, 3)`` images to probabilities ``(N, outputs)``.
 
     The weights are the layers' own random ones; `weights.from_arrays` sets others.
 
@@ -22,6 +30,7 @@ def build(
         dropout: rate of the two dropout layers, in [0, 1).
         seed: of the dropout masks.
         release: one of `releases.RELEASES`, the Keras whose arithmetic batch normalisation has; None for today's.
+        outputs: 1 for two classes, the probability of the positive one; else the number of classes.
 
     Raises:
         ValueError: an unknown backbone, variant or release.
@@ -34,20 +43,21 @@ def build(
         raise ValueError(f"backbone is {backbone!r}; it can be 'resnet50' or 'vgg16'")
     inputs = keras.Input((None, None, 3), name="images")
     features = keras.layers.GlobalAveragePooling2D(name="pool")(body(inputs))
-    outputs = head(features.shape[-1], numerics, dropout, seed)(features)
-    return keras.Model(inputs, outputs, name=f"{backbone}_transfer")
+    probabilities = head(features.shape[-1], numerics, dropout, seed, outputs)(features)
+    return keras.Model(inputs, probabilities, name=f"{backbone}_transfer")
 
 
-def head(channels, numerics="native", dropout=0.5, seed=0):
-    """Build the head: ``(N, channels)`` pooled features to ``(N, 1)`` probabilities."""
+def head(channels, numerics="native", dropout=0.5, seed=0, outputs=1):
+    """Build the head: ``(N, channels)`` pooled features to ``(N, outputs)`` probabilities."""
     drop = layers.CounterDropout if numerics == "matched" else keras.layers.Dropout
     inputs = keras.Input((channels,), name="features")
     x = keras.layers.Dense(64, activation="relu", name="head_dense_1")(inputs)
     x = drop(dropout, seed=2 * seed + 1, name="head_dropout_1")(x)
     x = keras.layers.Dense(64, activation="relu", name="head_dense_2")(x)
     x = drop(dropout, seed=2 * seed + 2, name="head_dropout_2")(x)
-    outputs = keras.layers.Dense(1, activation="sigmoid", name="head_output")(x)
-    return keras.Model(inputs, outputs, name="head")
+    activation = "sigmoid" if outputs == 1 else "softmax"
+    probabilities = keras.layers.Dense(outputs, activation=activation, name="head_output")(x)
+    return keras.Model(inputs, probabilities, name="head")
 
 
 def parts(model):

@@ -4,16 +4,17 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
-from tests.support.metric_cases import cases
+from tests.support.metric_cases import cases, cases_of_classes
 
 MEASURE = """
 import json, warnings
 from importlib import import_module
-from tests.support.metric_cases import cases
+from tests.support.metric_cases import cases, cases_of_classes
 measure = import_module("{framework}_impl.metrics").measure
-print(json.dumps({{name: measure(*case) for name, case in cases().items()}}))
+print(json.dumps({{name: measure(*case) for name, case in (cases() | cases_of_classes()).items()}}))
 """
 
 
@@ -47,3 +48,31 @@ def test_the_numbers_are_right(measured):
     assert found["precision"] == pytest.approx(found["tp"] / (found["tp"] + found["fp"]))
     assert found["accuracy"] == pytest.approx(((p > 0.5) == (y == 1)).mean())
     assert found["brier_score"] == pytest.approx(((p - y) ** 2).mean(), rel=1e-6)
+
+
+@pytest.mark.parametrize("case", cases_of_classes())
+def test_frameworks_agree_on_more_than_two_classes(measured, case):
+    keras, torch = measured["keras"][case], measured["torch"][case]
+    assert len(keras) == 8 + 2 * cases_of_classes()[case][1].shape[1]
+    assert torch == pytest.approx(keras, rel=1e-5, abs=1e-6)
+
+
+def test_the_numbers_of_classes_are_right(measured):
+    p, labels = cases_of_classes()["three"]
+    y, chosen = labels.argmax(1), p.argmax(1)
+    found = measured["torch"]["three"]
+    recalls = [(chosen[y == k] == k).mean() for k in range(3)]
+    precisions = [(y[chosen == k] == k).mean() for k in range(3)]
+    f1 = [2 * a * b / (a + b) for a, b in zip(recalls, precisions, strict=True)]
+    aucs = []
+    for k in range(3):
+        pairs = p[y == k, k][:, None] - p[y != k, k][None]
+        aucs.append(((pairs > 0) + 0.5 * (pairs == 0)).mean())
+    assert found["accuracy"] == pytest.approx((chosen == y).mean())
+    assert found["balanced_accuracy"] == pytest.approx(sum(recalls) / 3)
+    assert found["macro_precision"] == pytest.approx(sum(precisions) / 3)
+    assert found["macro_f1"] == pytest.approx(sum(f1) / 3)
+    assert [found[f"recall_{k}"] for k in range(3)] == pytest.approx(recalls)
+    assert found["cross_entropy"] == pytest.approx(-np.log(p[range(len(y)), y]).mean(), rel=1e-5)
+    assert found["brier_score"] == pytest.approx(((p - labels) ** 2).sum(1).mean(), rel=1e-5)
+    assert found["auc"] == pytest.approx(sum(aucs) / 3, abs=5e-3)

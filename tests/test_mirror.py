@@ -69,13 +69,16 @@ ONE_SIDED = {
     "optimizers.KerasRMSprop": "Keras's own is keras.optimizers.RMSprop",
     "optimizers.KerasAdam": "Keras's own are keras.optimizers.Adam and AdamW",
     "training.compile": "PyTorch compiles nothing",
+    "training.loss_name": "PyTorch's loss is computed in `loss_of`",
     "training.loss_of": "Keras's loss is compiled into the model",
     "training.passed": "Keras's own loop passes the batches",
+    "training.probabilities": "a Keras model's output is probabilities already",
 }
 # what is the same to the letter on both sides: whole files, and definitions
 SAME_FILES = ("evidence", "gathering", "lockstep")
 SAME = {
     "bn_policy": ("Policy",),
+    "metrics": ("right",),
     "networks": ("ACTIVATIONS",),
     "optimizers": ("NAMES", "adam", "_check"),
     "persons": ("named",),

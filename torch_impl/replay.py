@@ -1,7 +1,8 @@
 """Evaluate a model between what `fit` and what `evaluate` do: dropout on or off, BN as in either of them.
 
 A batch is ``(inputs, labels)`` or ``(inputs, labels, weights)``: float32 arrays, images ``(N, H, W, C)``, others
-as they are; labels ``(N, 1)``, weights of the samples ``(N,)``. The model is left as it was, whatever happens.
+as they are; labels ``(N, 1)`` or, of K classes, ``(N, K)``; weights of the samples ``(N,)``. The model is left as it
+was, whatever happens.
 """
 
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ import torch
 
 from . import modes, training
 from .batches import tensors
+from .metrics import right
 
 
 def random_state(model):
@@ -37,7 +39,7 @@ def measure(model, batches, *, dropout=False, normalise="evaluate"):
     """Measure loss and accuracy as `training.fit` and `training.evaluate` do, without changing anything.
 
     Args:
-        model: has a method ``logits``, or returns logits ``(N, 1)``.
+        model: has a method ``logits``, or returns logits, shaped as the labels.
         batches: a sequence of batches.
         dropout: whether it's on, as in training.
         normalise: ``fit`` (BN as in training, but it keeps its moving statistics) or ``evaluate``.
@@ -49,7 +51,7 @@ def measure(model, batches, *, dropout=False, normalise="evaluate"):
     with modes.switched(model, dropout, normalise):
         for loss, logits, y in training.passed(model, batches):
             total, count = total + loss * len(y), count + len(y)
-            correct += ((logits.sigmoid() > 0.5) == (y > 0.5)).float().mean().item() * len(y)
+            correct += right(training.probabilities(logits), y).float().mean().item() * len(y)
     return {"loss": total / count, "accuracy": correct / count}
 
 

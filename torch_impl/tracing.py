@@ -92,7 +92,7 @@ class Training:
         loss.backward()
         total = loss.item() + optimizers.penalty(model, self.optimizer)
         self.optimizer.step()
-        return total, logits.detach().sigmoid().numpy()
+        return total, training.probabilities(logits.detach()).numpy()
 
     def gradients(self):
         """Copy the gradients that the last step took: neutral name -> array.
@@ -109,7 +109,7 @@ class Training:
         model.eval()
         bn_policy.hold(model)
         ((loss, logits, _),) = training.passed(model, [(images, labels)])
-        return loss + optimizers.penalty(model, self.optimizer), logits.sigmoid().numpy()
+        return loss + optimizers.penalty(model, self.optimizer), training.probabilities(logits).numpy()
 
     def to_arrays(self):
         """Copy all that training changes: ``weights/...``, ``optimizer/...`` and the dropout layers' ``counter``."""
@@ -233,7 +233,7 @@ def _in_dense(path, module):
 def _dense_before(path):
     """The dense layer whose activation this is: ``head_relu_1`` is ``head_dense_1``'s."""
     name = path.removeprefix("head.")
-    return "head_output" if name == "head_sigmoid" else name.replace("relu", "dense")
+    return "head_output" if name in ("head_sigmoid", "head_softmax") else name.replace("relu", "dense")
 
 
 def _dropouts(model):

@@ -1,6 +1,7 @@
 """Fit and evaluate in PyTorch: an explicit loop.
 
-A batch is ``(images, labels)``: float32 arrays ``(N, H, W, C)`` (or features ``(N, C)``) and ``(N, 1)``.
+A batch is ``(images, labels)``: float32 arrays ``(N, H, W, C)`` (or features ``(N, C)``) and ``(N, 1)``;
+of K classes ``(N, K)``, 1 in the class's column.
 """
 
 import math
@@ -27,7 +28,7 @@ def start(seed):
 
 
 def fit(model, optimizer, train, *, epochs, patience=5, reduce_lr=False, after_step=None, after_epoch=None):
-    """Train on binary cross-entropy, as Keras's ``fit`` would.
+    """Train on cross-entropy, as Keras's ``fit`` would.
 
     Args:
         model: a transfer model, or its head, with the policy already set (`bn_policy.apply`).
@@ -40,7 +41,7 @@ def fit(model, optimizer, train, *, epochs, patience=5, reduce_lr=False, after_s
         after_epoch: called with (epoch, the epoch's row of the history); returns the val_loss that the last two watch.
 
     Returns:
-        For each epoch a dict of ``loss``, the eleven metrics and ``learning_rate``.
+        For each epoch a dict of ``loss``, the metrics (`metrics.measure`) and ``learning_rate``.
 
     Raises:
         NonFiniteLossError: the mean loss of the epoch so far is no longer a finite number.
@@ -64,6 +65,11 @@ def fit(model, optimizer, train, *, epochs, patience=5, reduce_lr=False, after_s
     return history
 
 
+def probabilities(logits):
+    """Turn logits into probabilities, of the positive class or of each."""
+    return logits.sigmoid() if logits.shape[-1] == 1 else logits.softmax(-1)
+
+
 def _train_epoch(model, optimizer, batches, epoch, after_step):
     model.train()
     bn_policy.hold(model)  # model.train() has just woken every BN module
@@ -75,7 +81,7 @@ def _train_epoch(model, optimizer, batches, epoch, after_step):
         loss.backward()
         optimizer.step()
         total, count = total + loss.item() * len(y), count + len(y)
-        outputs.append(logits.detach().sigmoid())
+        outputs.append(probabilities(logits.detach()))
         labels.append(y)
         if not math.isfinite(total):
             raise NonFiniteLossError(epoch + 1, step + 1)
@@ -89,14 +95,14 @@ def evaluate(model, batches):
     """Measure loss and metrics in inference mode (as the model's policy has it).
 
     Returns:
-        A dict of ``loss`` and the eleven metrics.
+        A dict of ``loss`` and the metrics (`metrics.measure`).
     """
     model.eval()
     bn_policy.hold(model)
     total, count, outputs, labels = 0.0, 0, [], []
     for loss, logits, y in passed(model, batches):
         total, count = total + loss * len(y), count + len(y)
-        outputs.append(logits.sigmoid())
+        outputs.append(probabilities(logits))
         labels.append(y)
     return {"loss": total / count, **measure(torch.cat(outputs), torch.cat(labels))}
 
@@ -119,9 +125,15 @@ def passed(model, batches):
 
 
 def loss_of(model, x, y, weights=None):
-    """Compute the mean of a batch's weighted losses, and the logits ``(N, 1)`` that it is of."""
+    """Compute the mean of a batch's weighted losses, and the logits, shaped as the labels, that it is of."""
     logits = getattr(model, "logits", model)(x)
     if weights is None:
-        return F.binary_cross_entropy_with_logits(logits, y), logits
-    losses = F.binary_cross_entropy_with_logits(logits, y, reduction="none")
+        return _cross_entropy(logits, y, "mean"), logits
+    losses = _cross_entropy(logits, y, "none").reshape(len(y), -1)
     return (losses * weights.reshape(-1, 1)).mean(), logits
+
+
+def _cross_entropy(logits, labels, reduction):
+    if labels.shape[-1] == 1:
+        return F.binary_cross_entropy_with_logits(logits, labels, reduction=reduction)
+    return F.cross_entropy(logits, labels, reduction=reduction)

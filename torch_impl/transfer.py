@@ -10,9 +10,17 @@ from .vgg16 import vgg16
 
 
 def build(
-    backbone="resnet50", variant="v1", width=1.0, *, numerics="native", dropout=0.5, seed=0, release=None
+    backbone="resnet50",
+    variant="v1",
+    width=1.0,
+    *,
+    numerics="native",
+    dropout=0.5,
+    seed=0,
+    release=None,
+    outputs=1,
 ):
-    """Join a backbone and a head: ``(N, 3, H, W)`` images to ``(N, 1)`` probabilities of the positive class.
+    """Join a backbone and a head: ``(N, 3, H, W)`` images to probabilities ``(N, outputs)``.
 
     The weights are the layers' own random ones; `weights.from_arrays` sets others.
 
@@ -24,6 +32,7 @@ def build(
         dropout: rate of the two dropout layers, in [0, 1).
         seed: of the dropout masks.
         release: one of `releases.RELEASES`, the Keras whose arithmetic batch normalisation has; None for today's.
+        outputs: 1 for two classes, the probability of the positive one; else the number of classes.
 
     Raises:
         ValueError: an unknown backbone, variant or release.
@@ -34,7 +43,7 @@ def build(
         body = vgg16(width)
     else:
         raise ValueError(f"backbone is {backbone!r}; it can be 'resnet50' or 'vgg16'")
-    return _Transfer(body, head(body.channels, numerics, dropout, seed))
+    return _Transfer(body, head(body.channels, numerics, dropout, seed, outputs))
 
 
 class _Transfer(nn.Sequential):
@@ -45,20 +54,20 @@ class _Transfer(nn.Sequential):
         self.head = top
 
     def logits(self, x):
-        """The output before the sigmoid, ``(N, 1)``: what the loss is computed from."""
+        """The output before the sigmoid or softmax, ``(N, outputs)``: what the loss is computed from."""
         return self.head.logits(self.pool(self.backbone(x)))
 
 
 class _Head(nn.Sequential):
     def logits(self, x):
         for name, module in self.named_children():
-            if name != "head_sigmoid":
+            if name not in ("head_sigmoid", "head_softmax"):
                 x = module(x)
         return x
 
 
-def head(channels, numerics="native", dropout=0.5, seed=0):
-    """Build the head: ``(N, channels)`` pooled features to ``(N, 1)`` probabilities."""
+def head(channels, numerics="native", dropout=0.5, seed=0, outputs=1):
+    """Build the head: ``(N, channels)`` pooled features to ``(N, outputs)`` probabilities."""
 
     def drop(number):
         if numerics == "matched":
@@ -72,8 +81,11 @@ def head(channels, numerics="native", dropout=0.5, seed=0):
     model.add_module("head_dense_2", nn.Linear(64, 64))
     model.add_module("head_relu_2", nn.ReLU())
     model.add_module("head_dropout_2", drop(2))
-    model.add_module("head_output", nn.Linear(64, 1))
-    model.add_module("head_sigmoid", nn.Sigmoid())
+    model.add_module("head_output", nn.Linear(64, outputs))
+    if outputs == 1:
+        model.add_module("head_sigmoid", nn.Sigmoid())
+    else:
+        model.add_module("head_softmax", nn.Softmax(-1))
     return model
 
 

@@ -42,7 +42,7 @@ def run_cell(cell: Cell, task: Task, report: Report) -> Trained:
     settings, start = task.settings, task.start
     stream = _stream(task, cell.seed)
     side.training.start(cell.seed)
-    model = start_model(side, cell, start, settings.release)
+    model = start_model(side, cell, start, settings.release, task.data.outputs)
     limits = bounds(start.width, settings.image_size, settings.batch_size)
     if policy.reestimate == "before-fit":
         _recalibrate(side, model, stream.images("train"), limits)
@@ -78,9 +78,11 @@ def run_cell(cell: Cell, task: Task, report: Report) -> Trained:
     return Trained(result, training.checkpoint)
 
 
-def start_model(side: Implementation, cell: Cell, start: Start, release: str | None = None) -> Any:
+def start_model(
+    side: Implementation, cell: Cell, start: Start, release: str | None = None, outputs: int = 1
+) -> Any:
     """Build the cell's transfer model, with the arrays that both frameworks start from and a release's arithmetic."""
-    options = {"numerics": cell.numerics, "seed": cell.seed, "release": release}
+    options = {"numerics": cell.numerics, "seed": cell.seed, "release": release, "outputs": outputs}
     model = side.transfer.build(cell.backbone, start.variant, start.width, **options)
     backbone, head = side.transfer.parts(model)
     side.weights.from_arrays(backbone, start.arrays())
@@ -200,7 +202,9 @@ class _Training:
         # the epoch's losses were finite, and its last step was one too far
         if not (isfinite(evaluate["loss"]) and isfinite(val["loss"])):
             raise self.side.training.NonFiniteLossError(epoch + 1, self.stream.steps)
-        self.history.append(Epoch(epoch + 1, logs["learning_rate"], fit, evaluate, val))
+        self.history.append(
+            Epoch(epoch + 1, logs["learning_rate"], fit, evaluate, val, len(batches.all_indices))
+        )
         if val["loss"] < self._best_val_loss:
             self.best_epoch, self._best_val_loss = epoch + 1, val["loss"]
             self.checkpoint = save(self.side.weights.to_arrays(self.model))

@@ -11,7 +11,7 @@ from typing import Any
 from compare.cells.work import Timing
 from compare.gap.records import METRICS, PARTS, CellResult, Epoch, Explanation
 
-# of an epoch
+# of an epoch, where there are two classes
 FIGURES = (
     "loss",
     "cross_entropy",
@@ -41,7 +41,8 @@ RESULTS = (
     "fresh_loss",
     "fresh_accuracy",
 )
-HISTORY = (*CELL, "epoch", "learning_rate", *(f"{part}_{metric}" for part in PARTS for metric in FIGURES))
+EPOCH = (*CELL, "epoch", "learning_rate")
+HISTORY = (*EPOCH, *(f"{part}_{figure}" for part in PARTS for figure in FIGURES))
 GAP = (*CELL, "epoch", "metric", "term", "value", "uncertainty")
 DRIFTS, SUMMARY = ("mean_drift", "log_variance_ratio", "kl"), ("median", "p95", "max")
 LAYERS = (
@@ -60,8 +61,11 @@ def results(cells: Iterable[CellResult]) -> str:
 
 
 def history(cells: Iterable[CellResult]) -> str:
-    """Make ``history.csv``: a row an epoch."""
-    return _csv(HISTORY, (_epoch(cell, epoch) for cell in cells for epoch in cell.history))
+    """Make ``history.csv``: a row an epoch. Of more than two classes there are other figures."""
+    cells = list(cells)
+    figures = next((_figures(epoch) for cell in cells for epoch in cell.history), FIGURES)
+    columns = (*EPOCH, *(f"{part}_{figure}" for part in PARTS for figure in figures))
+    return _csv(columns, (_epoch(cell, epoch, figures) for cell in cells for epoch in cell.history))
 
 
 def gap(cells: Iterable[CellResult]) -> str:
@@ -134,9 +138,21 @@ def _result(cell: CellResult) -> dict[str, Any]:
     return row
 
 
-def _epoch(cell: CellResult, epoch: Epoch) -> dict[str, Any]:
+def _figures(epoch: Epoch) -> tuple[str, ...]:
+    """The figures of an epoch: the loss first, what is said of each class last, in the order of the classes."""
+    if set(FIGURES) <= epoch.fit.keys():
+        return FIGURES
+
+    def place(name: str) -> tuple:
+        figure, _, number = name.rpartition("_")
+        return (1, int(number), figure) if number.isdecimal() else (0, 0, "" if name == "loss" else name)
+
+    return tuple(sorted(epoch.fit, key=place))
+
+
+def _epoch(cell: CellResult, epoch: Epoch, figures: tuple[str, ...]) -> dict[str, Any]:
     row = _place(cell) | {"epoch": epoch.epoch, "learning_rate": epoch.learning_rate}
-    return row | {f"{part}_{metric}": epoch.part(part)[metric] for part in PARTS for metric in FIGURES}
+    return row | {f"{part}_{name}": epoch.part(part).get(name) for part in PARTS for name in figures}
 
 
 def _csv(columns: tuple[str, ...], rows: Iterable[dict]) -> str:

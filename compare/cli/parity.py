@@ -53,6 +53,7 @@ def parity(
     ] = 0.0,
     image_size: Annotated[int, Option(min=32, metavar="N", help="Pixels a side.")] = 64,
     batch_size: Annotated[int, Option(min=2, metavar="N", help="Images a batch.")] = 4,
+    classes: Annotated[int, Option(min=2, metavar="N", help="That the head tells apart.")] = 2,
     seed: Annotated[int, Option(min=0, metavar="N", help="Of weights, images and dropout masks.")] = 0,
     map_file: Annotated[
         Path | None, Option("--map", metavar="FILE", help="Of two models: names that overrule what is found.")
@@ -139,6 +140,7 @@ def parity(
         dtype=dtype,
         image_size=image_size,
         batch_size=batch_size,
+        classes=classes,
         steps=steps,
         seed=seed,
     )

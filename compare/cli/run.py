@@ -60,10 +60,13 @@ def run(
     ] = list(FRAMEWORKS),  # noqa: B006
     data: Annotated[
         str,
-        Option(metavar="elpv|DIR", help="Photographs of solar cells, or a folder with a sub-folder a class."),
+        Option(
+            metavar="elpv|DIR|CSV",
+            help="Photographs of solar cells, a folder with a sub-folder a class, or a list of paths and labels.",
+        ),
     ] = "elpv",
     positive: Annotated[
-        str | None, Option(metavar="NAME", help="The positive class. [default: the rarer]")
+        str | None, Option(metavar="NAME", help="The positive one of two classes. [default: the rarer]")
     ] = None,
     weights: Annotated[
         str | None,

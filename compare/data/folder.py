@@ -1,89 +1,170 @@
-"""A person's own images: a sub-folder per class, perhaps in train/ and val/ already."""
+"""A person's own images in folders: one a class, perhaps in train/ and val/ already, as deep as they like."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
+from unicodedata import normalize
 
 from compare.data.dataset import File, ImageData, assemble
 from compare.data.image import SUFFIXES
-from compare.spec import InputError
+from compare.spec import InputError, some
 
-PARTS = ("train", "val")
-DEPTH = (
-    4  # one more folder than train/CLASS/image needs, to notice what lies too deep; ends loops of links too
-)
+# What people call the parts of a data set, in small letters.
+PARTS = {
+    "train": ("train", "training"),
+    "val": ("val", "valid", "validation", "dev"),
+    "test": ("test", "testing"),
+}
+# Folders that machines leave behind; those that begin with a dot are known by it.
+LEFT_BEHIND = ("__MACOSX", "__pycache__", "@eaDir", "lost+found", "$RECYCLE.BIN", "System Volume Information")
+
+Path_ = tuple[str, ...]
+
+
+class Contents(NamedTuple):
+    """What lies in a folder, each as the names on the way to it."""
+
+    images: list[Path_]
+    others: list[Path_]
+    folders: list[Path_]
 
 
 def load_folder(folder: str, positive: str | None = None, skip_unreadable: bool = False) -> ImageData:
-    """Load ``FOLDER/CLASS/image`` or ``FOLDER/{train,val}/CLASS/image``, in the order of the sorted names.
+    """Load ``FOLDER/CLASS/**/image`` or ``FOLDER/{train,val}/CLASS/**/image``, in the order of the sorted names.
 
-    Hidden files, other suffixes than those of JPEG, PNG, BMP and WebP, images outside a class's folder and,
-    beside train/ and val/, other folders (test/) are ignored. Every image is decoded once, in threads, to see
-    that it is whole.
+    ``val`` may be called valid, validation or dev; a test part is left aside. What isn't an image, lies outside a
+    class's folder, or was left behind by a machine, is ignored and counted (``ImageData.notes``). Every image is
+    decoded once, in threads, to see that it is whole.
 
     Args:
         folder: the folder.
-        positive: name of the positive class; None takes the rarer, of two equal ones the alphabetically
-            later.
+        positive: of two classes, the name of the positive one; None takes the rarer, of two equal ones the
+            alphabetically later.
         skip_unreadable: leave unreadable and truncated images out (``ImageData.skipped``).
 
     Raises:
-        InputError: the folder is missing or empty, hasn't two classes, or has images that can't be read (all
-            are listed).
+        InputError: the folder is missing or empty, hasn't two classes, or has images that can't be read.
     """
     root = Path(folder).expanduser()
     if not root.is_dir():
         problem = "not a folder" if root.exists() else "no such folder"
         raise InputError(
-            f"--data {folder}: {problem}; it must be 'elpv' or a folder with a sub-folder per class"
+            f"--data {folder}: {problem}; it must be 'elpv', a folder with a sub-folder per class, or a .csv of "
+            "paths and labels"
         )
-    files = find_files(folder, root)
+    try:
+        found = contents(root)
+    except OSError as error:
+        raise InputError(f"--data {folder}: {error.filename} can't be listed: {error.strerror}") from error
+    files, notes = sorted_into_classes(folder, found)
     if not files:
         raise InputError(
             f"--data {folder}: no images; it must hold a sub-folder per class, or train/ and val/ "
             f"with one per class in each, of {', '.join(SUFFIXES)} files"
         )
-    return assemble(folder, root, files, positive, skip_unreadable, decode=True)
+    _one_folder_too_high(folder, files)
+    return assemble(folder, root, files, positive, skip_unreadable, decode=True, notes=notes)
 
 
-def find_files(folder: str, root: Path) -> list[File]:
-    """Find the class and the part of every image.
+def contents(root: Path) -> Contents:
+    """List a folder and what is below it, sorted; links are followed, but not round in circles."""
+    found = Contents([], [], [])
+    for path, kind in _walk(root, (), ()):
+        {"image": found.images, "other": found.others, "folder": found.folders}[kind].append(path)
+    return Contents(*(sorted(paths) for paths in found))
+
+
+def sorted_into_classes(folder: str, found: Contents) -> tuple[list[File], list[str]]:
+    """Tell the class and the part of every image.
+
+    Returns:
+        The files, and a sentence for each kind of thing that is left out.
 
     Raises:
-        InputError: a folder can't be listed, or an image lies deeper than a class's folder, so that its class
-            can't be told.
+        InputError: two folders could be the validation images.
     """
-    try:
-        found = [tuple(name.split("/")) for name in sorted(image_names(root, DEPTH))]
-    except OSError as error:
-        raise InputError(f"--data {folder}: {error.filename} can't be listed: {error.strerror}") from error
-    is_split = {names[0] for names in found if len(names) == 3}.issuperset(PARTS)
-    if is_split:
-        found = [names for names in found if names[0] in PARTS]
-    length = 3 if is_split else 2
-    for names in found:
-        if len(names) > length:
+    parts = _parts(folder, found.images)
+    depth = 2 if parts else 1  # folders above an image, part and class
+    files, outside, aside = [], [], []
+    split = "val" in parts.values()
+    for path in found.images:
+        part = parts.get(path[0], "") if parts else ""
+        if len(path) <= depth:
+            outside.append(path)
+        elif parts and part not in ("train", "val"):
+            aside.append(path)
+        else:
+            name = normalize("NFC", path[depth - 1])  # macOS writes an umlaut as two characters
+            files.append(File("/".join(path), name, part if split else ""))
+    return files, _notes(found, outside, aside)
+
+
+def _parts(folder: str, images: Sequence[Path_]) -> dict[str, str]:
+    """The top folders that are parts of a data set -> which; empty where the folder isn't split.
+
+    It is split where train/ holds folders of images, and nothing or another part lies beside it: a class may be
+    called train, too.
+    """
+    deep = dict.fromkeys(path[0] for path in images if len(path) > 2)
+    parts = {name: part for name in deep for part, names in PARTS.items() if name.lower() in names}
+    if "train" not in parts.values() or (len(deep) > 1 and len(parts) < 2):
+        return {}
+    for part in PARTS:
+        same = [name for name, own in parts.items() if own == part]
+        if len(same) > 1:
             raise InputError(
-                f"--data {folder}: {'/'.join(names)} lies too deep; images must lie in CLASS/, "
-                f"or all of them in train/CLASS/ and val/CLASS/"
+                f"--data {folder}: {' and '.join(f'{name}/' for name in same)} could both be {part}; leave one"
             )
-    return [
-        File("/".join(names), names[-2], names[0] if is_split else "")
-        for names in found
-        if len(names) == length
-    ]
+    return parts
 
 
-def image_names(folder: Path, depth: int, prefix: str = "") -> Iterator[str]:
-    """Yield the names of images in ``folder`` and below, ``depth`` levels in all; links are followed."""
+def _notes(found: Contents, outside: Sequence[Path_], aside: Sequence[Path_]) -> list[str]:
+    """Say what is left out, and how much of it."""
+    notes = []
+    if found.others or found.folders:
+        files = [f"{len(found.others)} files that are no images"] if found.others else []
+        folders = [f"{len(found.folders)} folders of a machine's"] if found.folders else []
+        named = some(["/".join(path) for path in (*found.others, *found.folders)])
+        notes.append(f"ignored {' and '.join(files + folders)}: {named}")
+    if outside:
+        named = some(["/".join(path) for path in outside])
+        notes.append(f"ignored {len(outside)} images outside a class's folder: {named}")
+    for top in dict.fromkeys(path[0] for path in aside):
+        count = sum(path[0] == top for path in aside)
+        notes.append(f"left aside {count} images in {top}/, which are neither trained on nor validated with")
+    return notes
+
+
+def _one_folder_too_high(folder: str, files: Sequence[File]) -> None:
+    """Refuse a folder whose only folder holds the classes, as archives have it, with the one that is meant."""
+    ways = [file.name.split("/") for file in files]
+    inner = sorted({way[1] for way in ways if len(way) > 2})
+    if len({way[0] for way in ways}) == 1 and len(inner) > 1 and all(len(way) > 2 for way in ways):
+        if ways[0][0].lower() in PARTS["train"]:
+            return
+        raise InputError(
+            f"--data {folder}: found one class ({ways[0][0]}), which holds {some(inner)}; "
+            f"are those the classes? Then give {Path(folder) / ways[0][0]}"
+        )
+
+
+def _walk(folder: Path, above: Path_, circle: tuple[tuple[int, int], ...]) -> Iterator[tuple[Path_, str]]:
+    own = folder.stat()
+    circle = (*circle, (own.st_dev, own.st_ino))
     with os.scandir(folder) as entries:
         for entry in entries:
-            if entry.name.startswith("."):
-                continue
+            path = (*above, entry.name)
             if entry.is_dir():
-                if depth > 1:
-                    yield from image_names(Path(entry.path), depth - 1, f"{prefix}{entry.name}/")
-            elif entry.name.lower().endswith(SUFFIXES):
-                yield prefix + entry.name
+                if entry.name.startswith(".") or entry.name in LEFT_BEHIND:
+                    yield path, "folder"
+                    continue
+                inner = entry.stat()
+                if (inner.st_dev, inner.st_ino) not in circle:
+                    yield from _walk(Path(entry.path), path, circle)
+            elif entry.name.startswith(".") or not entry.name.lower().endswith(SUFFIXES):
+                yield path, "other"
+            else:
+                yield path, "image"

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
-FORMATS = ("JPEG", "PNG", "BMP", "WEBP")
+SUFFIXES = (".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff")
+FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF", "TIFF")
 
 
 def read_image(path: Path, size: int) -> np.ndarray:
-    """Read a JPEG, PNG, BMP or WebP file as a square RGB image.
+    """Read an image file as a square RGB image; of several frames or pages the first.
 
     The EXIF orientation is honoured, transparency lies on white, and 16-bit grey is scaled to 8 bits:
     x / 257, rounded. (Of 16-bit colour Pillow hands over the high bytes only: x // 256.) The aspect
@@ -26,8 +26,15 @@ def read_image(path: Path, size: int) -> np.ndarray:
         Exception: whatever Pillow raises for a file that it can't decode; ``reason`` says it in words.
     """
     with Image.open(path, formats=FORMATS) as image:
+        _check_depth(image)
         ImageOps.exif_transpose(image, in_place=True)
         return np.asarray(to_rgb(image).resize((size, size), Image.Resampling.BILINEAR))
+
+
+def _check_depth(image: Image.Image) -> None:
+    """Refuse pixels of 32 bits."""
+    if image.mode in ("I", "F"):
+        raise ValueError("pixels of 32 bits, whose white nobody knows; it must be 8 or 16")
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
@@ -55,6 +62,7 @@ def check_image(content: bytes) -> None:
         Exception: whatever Pillow raises for bytes that it can't decode.
     """
     with Image.open(BytesIO(content), formats=FORMATS) as image:
+        _check_depth(image)
         # A JPEG at 1/8 of its size is read to its last byte too, in a third of the time.
         image.draft(None, (image.width // 8, image.height // 8))
         ImageOps.exif_transpose(image, in_place=True)  # loads the pixels, as reading does
@@ -63,7 +71,7 @@ def check_image(content: bytes) -> None:
 def reason(error: Exception) -> str:
     """Say in a few words, the same every time, why a file can't be read."""
     if isinstance(error, UnidentifiedImageError):
-        return "not a JPEG, PNG, BMP or WebP image"
+        return "not a JPEG, PNG, BMP, WebP, GIF or TIFF image"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return " ".join(str(error).split()) or type(error).__name__

@@ -28,7 +28,8 @@ def split(data: ImageData, seed: int, images: int | None = None) -> tuple[np.nda
         class, and the batch statistics of a batch of one class are not those of the data.
 
     Raises:
-        InputError: a class has a single image, so that it can't be in both parts.
+        InputError: a class has a single image, so that it can't be in both parts, or ``images`` are fewer than
+            there are classes.
     """
     rng = np.random.Generator(np.random.PCG64(seed))
     order = rng.permutation(len(data))
@@ -38,8 +39,11 @@ def split(data: ImageData, seed: int, images: int | None = None) -> tuple[np.nda
     part = part[order]
     train, val = order[part == 0], order[part == 1]
     if images is not None:
+        classes = len(data.classes)
+        if images < classes:
+            raise InputError(f"--images {images}: there are {classes} classes; it must be {classes} or more")
         train = subset(train, data.labels, images)
-        val = subset(val, data.labels, max(2, images // 4))
+        val = subset(val, data.labels, max(classes, images // 4))
     return train, val
 
 
@@ -73,10 +77,17 @@ def groups_in_val(labels: np.ndarray, groups: np.ndarray, rng: np.random.Generat
 
 
 def subset(indices: np.ndarray, labels: np.ndarray, count: int) -> np.ndarray:
-    """Take the first ``count`` of ``indices``, positives in proportion and at least one of each class."""
+    """Take the first ``count`` of ``indices``, classes in proportion and at least one of each."""
     if count >= len(indices):
         return indices
-    positive = labels[indices] == 1
-    positives = min(max(1, round(count * positive.mean())), count - 1)
-    rank = np.where(positive, np.cumsum(positive), np.cumsum(~positive))
-    return indices[rank <= np.where(positive, positives, count - positives)]
+    of_each = labels[indices]
+    taken = np.zeros(len(indices), bool)
+    for label in np.unique(of_each)[::-1]:
+        members = np.flatnonzero(of_each == label)
+        left = np.count_nonzero(of_each <= label)
+        share = min(
+            max(1, round(count * (len(members) / left))), count - np.unique(of_each[of_each < label]).size
+        )
+        taken[members[:share]] = True
+        count -= share
+    return indices[taken]

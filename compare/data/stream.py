@@ -18,16 +18,16 @@ Batch = tuple[np.ndarray, np.ndarray]
 TRAINING, FRESH = 0, 1  # which random numbers a plan is drawn from
 
 
-def resampled_steps_per_epoch(negatives: int, batch_size: int) -> int:
-    """Steps after which half-and-half batches have shown about every negative once: ceil(2 n / batch_size).
+def resampled_steps_per_epoch(commonest: int, batch_size: int, classes: int = 2) -> int:
+    """Steps after which batches of equal shares have shown the commonest class about once: ceil(K n / batch_size).
 
     Source: the TensorFlow tutorial "Classification on imbalanced data".
     """
-    return -(-2 * negatives // batch_size)
+    return -(-classes * commonest // batch_size)
 
 
 class Batches(Sequence[Batch]):
-    """Batches by step, made when asked for, in any thread: float32 images (n, h, w, 3), labels (n, 1).
+    """Batches by step, made when asked for, in any thread: float32 images (n, h, w, 3) and labels.
 
     Attributes:
         all_indices: data-set indices of all the images, in order: int64.
@@ -52,7 +52,7 @@ class Batches(Sequence[Batch]):
         return self._stream.images_at(self.indices(step)), self.labels(step)
 
     def labels(self, step: int) -> np.ndarray:
-        """The labels of batch ``step``: float32 (n, 1)."""
+        """The labels of batch ``step``: float32 (n, 1), of more than two classes (n, K)."""
         return self._stream.labels_at(self.indices(step))
 
     def indices(self, step: int) -> np.ndarray:
@@ -87,41 +87,40 @@ class Batches(Sequence[Batch]):
         return digest.hexdigest()
 
 
-def check(data: ImageData, train: np.ndarray, batch_size: int) -> tuple[np.ndarray, np.ndarray]:
+def check(data: ImageData, train: np.ndarray, batch_size: int) -> tuple[np.ndarray, ...]:
     """Check that images can be trained on in batches of a size, and return them class by class.
 
     Args:
         train: int64 indices into ``data``.
 
     Raises:
-        InputError: the batch size isn't 1 to the number of training images, or those are of one class.
+        InputError: the batch size isn't 1 to the number of training images, or those lack a class.
     """
     if not 1 <= batch_size <= len(train):
         raise InputError(
             f"--batch-size {batch_size}: {data.name} has {len(train)} images to train on; "
             f"it must be 1 to {len(train)}"
         )
-    positive = data.labels[train] == 1
-    of_class = (train[~positive], train[positive])
+    of_class = tuple(train[data.labels[train] == label] for label in range(len(data.classes)))
     for name, members in zip(data.classes, of_class, strict=True):
         if len(members) == 0:
             raise InputError(
-                f"--data {data.name}: no training images of class {name}; it must have both classes"
+                f"--data {data.name}: no training images of class {name}; it must have all classes"
             )
     return of_class
 
 
 class Stream:
-    """Training batches oversampled to 50 % positives, and plain passes over training or validation images.
+    """Training batches oversampled to equal shares of the classes, and plain passes over all images.
 
     Epoch e's batches are drawn at once, as indices, from ``Generator(PCG64([seed, 0, e]))``: for each place
-    of each batch a fair coin says the class, and each class's images are dealt shuffled, without replacement,
-    pass after pass. That is sampling from two shuffled, repeated streams with weights 0.5 and 0.5. Nothing is
+    of each batch a fair coin (or die) says the class, and each class's images are dealt shuffled, without replacement,
+    pass after pass. That is sampling from shuffled, repeated streams of equal weights. Nothing is
     remembered between calls, so their order and thread make no difference. Fresh batches are drawn from
     ``Generator(PCG64([seed, 1, 0]))``.
 
     Attributes:
-        steps: batches an epoch, ``resampled_steps_per_epoch`` of the negatives in the training split.
+        steps: batches an epoch, `resampled_steps_per_epoch` of the training split's negatives, or commonest class.
     """
 
     def __init__(
@@ -151,7 +150,9 @@ class Stream:
         self.data, self.train, self.val = data, train, val
         self.image_size, self.batch_size = image_size, batch_size
         self.seed, self.preprocessing = seed, preprocessing
-        self.steps = resampled_steps_per_epoch(len(self._of_class[0]), batch_size)
+        sizes = [len(members) for members in self._of_class]
+        commonest = sizes[0] if len(sizes) == 2 else max(sizes)
+        self.steps = resampled_steps_per_epoch(commonest, batch_size, len(sizes))
 
     def epoch(self, epoch: int) -> Batches:
         """Training batches of an epoch (0, 1, ...): ``steps`` full ones."""
@@ -175,15 +176,23 @@ class Stream:
         return preprocess(pixels, self.preprocessing)
 
     def labels_at(self, indices: np.ndarray) -> np.ndarray:
-        """The labels at some indices of the data set: float32 (n, 1)."""
-        return self.data.labels[indices].astype(np.float32)[:, None]
+        """The labels at some indices of the data set, float32.
+
+        Returns:
+            Of two classes (n, 1), 1 for the positive; of K (n, K), 1 in the class's column.
+        """
+        labels, classes = self.data.labels[indices], len(self.data.classes)
+        if classes == 2:
+            return labels.astype(np.float32)[:, None]
+        return np.eye(classes, dtype=np.float32)[labels]
 
     def _oversampled(self, purpose: int, number: int, steps: int) -> np.ndarray:
         rng = np.random.Generator(np.random.PCG64([self.seed, purpose, number]))
-        coin = rng.random(steps * self.batch_size) < 0.5
-        plan = np.empty(len(coin), np.int64)
+        classes = len(self._of_class)
+        die = classes - 1 - (rng.random(steps * self.batch_size) * classes).astype(int)
+        plan = np.empty(len(die), np.int64)
         for label, members in enumerate(self._of_class):
-            places = coin == label
+            places = die == label
             plan[places] = repeated(rng, members, int(places.sum()))
         return plan
 

@@ -49,6 +49,7 @@ class Epoch:
         fit: what training reported, averaged over the epoch while the weights moved.
         evaluate: on the same samples, at the epoch's end.
         val: on the validation images.
+        samples: how many the epoch trained on; None in results of earlier versions.
     """
 
     epoch: int
@@ -56,6 +57,7 @@ class Epoch:
     fit: Figures
     evaluate: Figures
     val: Figures
+    samples: int | None = None
 
     def __post_init__(self) -> None:
         """Check that each part has the figures that everything else is made of."""

@@ -24,6 +24,7 @@ class Check:
         momentum: of SGD.
         weight_decay: of AdamW (decoupled), or of SGD (coupled: Keras's L2 of half of it on the kernels).
         steps: how many training steps, from the same state and running free.
+        classes: that the head tells apart.
     """
 
     backbone: str = "resnet50"
@@ -43,6 +44,12 @@ class Check:
     steps: int = 10
     seed: int = 0
     epsilon: float | None = None
+    classes: int = 2
+
+    @property
+    def outputs(self) -> int:
+        """Of the head: the probability of the positive class, or of each of more than two."""
+        return 1 if self.classes == 2 else self.classes
 
     def images(self, batch: int) -> np.ndarray:
         """Preprocessed images of a batch, float32 ``(batch_size, image_size, image_size, 3)``."""
@@ -53,8 +60,8 @@ class Check:
         return inputs.random_images(self.batch_size, self.image_size, self.seed, batch)
 
     def labels(self) -> np.ndarray:
-        """Labels of any batch, float32 ``(batch_size, 1)``."""
-        return inputs.labels(self.batch_size)
+        """Labels of any batch, float32 ``(batch_size, outputs)``."""
+        return inputs.labels(self.batch_size, self.classes)
 
     @property
     def facts(self) -> Policy:

@@ -57,6 +57,8 @@ def random_images(count: int, size: int, seed: int, batch: int = 0) -> np.ndarra
     return images.clip(0, 255).astype(np.uint8)
 
 
-def labels(count: int) -> np.ndarray:
-    """Alternate 0 and 1, float32 ``(count, 1)``."""
-    return (np.arange(count, dtype=np.float32) % 2)[:, None]
+def labels(count: int, classes: int = 2) -> np.ndarray:
+    """Take the classes in turn: 0 and 1, float32 ``(count, 1)``; of more, ``(count, classes)``, 1 in the class's."""
+    if classes == 2:
+        return (np.arange(count, dtype=np.float32) % 2)[:, None]
+    return np.eye(classes, dtype=np.float32)[np.arange(count) % classes]

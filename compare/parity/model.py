@@ -64,9 +64,10 @@ class Model:
         """Build the model. In native numerics PyTorch's backbone is, but both draw the same dropout masks."""
         check, transfer, torch = self.check, self.parts.transfer, self.framework.side == "torch"
         numerics = check.numerics if torch else "matched"
-        model = transfer.build(check.backbone, check.variant, check.width, numerics=numerics, seed=check.seed)
+        options = {"seed": check.seed, "outputs": check.outputs}
+        model = transfer.build(check.backbone, check.variant, check.width, numerics=numerics, **options)
         if torch and numerics == "native":
-            model.head = transfer.head(model.backbone.channels, "matched", seed=check.seed)
+            model.head = transfer.head(model.backbone.channels, "matched", **options)
         if check.epsilon is not None:
             for layer in self.parts.statistics.batch_norms(model).values():
                 setattr(layer, "eps" if torch else "epsilon", check.epsilon)

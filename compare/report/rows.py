@@ -187,7 +187,9 @@ def _figures(cells: Sequence[CellResult]) -> Figures:
 
 
 def _samples(epoch: Epoch) -> int | None:
-    """How many samples an epoch's figures are of, by what they count; None where they don't."""
+    """How many samples an epoch's figures are of; None where it doesn't say, nor its figures count them."""
+    if epoch.samples is not None:
+        return epoch.samples
     counted = [epoch.evaluate[name] for name in COUNTS if name in epoch.evaluate]
     return round(sum(counted)) if len(counted) == len(COUNTS) else None
 

@@ -1,6 +1,7 @@
 """`compare run` itself, both frameworks, on a folder of JPEGs that isn't ELPV."""
 
 import csv
+import json
 import subprocess
 import sys
 
@@ -138,3 +139,37 @@ def test_vgg16_has_no_bn_gap_and_says_why(folder, tmp_path):
     assert "vgg16 has no BN layers, so policies that differ only in BN are one training" in run.stderr
     assert "no BN" in run.stdout
     assert len(_rows(tmp_path / "run" / "results.csv")) == 1
+
+
+def test_three_classes_with_names_of_all_kinds(folder, tmp_path):
+    rng = np.random.default_rng(1)
+    names = ("Äpfel & <b>rot", "it's a plum", "birnen")
+    for number, name in enumerate(names):
+        (tmp_path / "fruit" / name).mkdir(parents=True)
+        for image in range(8 + number):
+            pixels = rng.integers(0, 150, (40, 40, 3))
+            pixels[..., number] += 100
+            Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / "fruit" / name / f"{image}.png")
+    run = _run(tmp_path / "fruit", tmp_path / "run", "--backbone", "resnet50", "--framework", "torch",
+               "--policy", "frozen-batch-stats", "--policy", "features")  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert config["data"]["images_a_class"] == {"birnen": 10, "it's a plum": 9, "Äpfel & <b>rot": 8}
+    rows = _rows(tmp_path / "run" / "history.csv")
+    assert {"fit_balanced_accuracy", "val_macro_f1", "evaluate_recall_2"} <= rows[0].keys()
+    assert "fit_tp" not in rows[0]
+    last = {row["policy"]: row for row in rows if row["epoch"] == "2"}
+    recalls = [float(last["features"][f"val_recall_{k}"]) for k in range(3)]
+    assert float(last["features"]["val_balanced_accuracy"]) == pytest.approx(sum(recalls) / 3, abs=1e-6)
+    sums = {}
+    for row in _rows(tmp_path / "run" / "gap.csv"):
+        key = (row["policy"], row["epoch"], row["metric"])
+        sums[key] = sums.get(key, 0) + float(row["value"])
+    for (policy, epoch, metric), value in sums.items():
+        row = next(row for row in rows if (row["policy"], row["epoch"]) == (policy, epoch))
+        assert value == pytest.approx(
+            float(row[f"evaluate_{metric}"]) - float(row[f"fit_{metric}"]), abs=1e-6
+        )
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "<b>rot" not in page
+    assert "Äpfel &amp; &lt;b&gt;rot" in page

@@ -201,7 +201,7 @@ def test_other_settings_are_shown(tmp_path):
     assert str(caught.value) == (
         f"--resume with other settings than {tmp_path / 'a'} has: "
         "policies: was frozen, fine-tune, now frozen; "
-        "weights: was auto, now random; epochs: was 2, now 4; machine.threads: was 1, now 2"
+        "weights: was pretext, now random; epochs: was 2, now 4; machine.threads: was 1, now 2"
     )
 
 

@@ -114,7 +114,7 @@ def test_it_pickles_without_its_cache(tmp_path):
 
 
 def test_a_missing_folder_is_refused(tmp_path):
-    assert "no such folder; it must be 'elpv' or a folder" in refusal(tmp_path / "missing")
+    assert "no such folder; it must be 'elpv', a folder" in refusal(tmp_path / "missing")
 
 
 def test_a_file_is_refused(tmp_path):
@@ -124,7 +124,7 @@ def test_a_file_is_refused(tmp_path):
 
 def test_a_folder_without_images_is_refused(tmp_path):
     (tmp_path / "cats").mkdir()
-    (tmp_path / "cats" / "x.tiff").write_bytes(b"x")
+    (tmp_path / "cats" / "x.svg").write_bytes(b"x")
     message = refusal(tmp_path)
     assert "no images" in message
     assert ".webp" in message
@@ -136,27 +136,10 @@ def test_one_class_is_refused(tmp_path):
     assert "found one class (cats)" in refusal(tmp_path)
 
 
-def test_three_classes_are_refused(tmp_path):
-    write_images(two_classes(tmp_path) / "owls", 2)
-    assert "found 3 classes (cats, dogs, owls); it must be two" in refusal(tmp_path)
-
-
 def test_a_part_without_one_of_the_classes_is_refused(tmp_path):
     two_classes(tmp_path / "train")
     write_images(tmp_path / "val" / "cats", 2)
     assert "val/ has no images of class dogs" in refusal(tmp_path)
-
-
-@pytest.mark.parametrize("second", ["validation", "test"])
-def test_a_split_by_other_names_is_not_taken_for_two_classes(tmp_path, second):
-    two_classes(tmp_path / "train", 3, 2)
-    two_classes(tmp_path / second, 3, 2)
-    assert "lies too deep" in refusal(tmp_path)
-
-
-def test_images_in_folders_of_a_class_folder_are_refused(tmp_path):
-    write_images(two_classes(tmp_path) / "cats" / "2019", 1)
-    assert "cats/2019/000.jpg lies too deep" in refusal(tmp_path)
 
 
 def test_a_folder_that_cannot_be_listed_is_refused(tmp_path):
@@ -173,13 +156,21 @@ def spoil(folder) -> list[str]:
     return ["cats/003.jpg", "cats/005.jpg", "dogs/001.jpg"]
 
 
-def test_all_unreadable_images_are_listed(tmp_path):
+def test_unreadable_images_are_listed(tmp_path):
     spoilt = spoil(two_classes(tmp_path))
     message = refusal(tmp_path)
     assert "3 of 20 images can't be read" in message
     assert all(name in message for name in spoilt)
     assert "cats/003.jpg (image file is truncated" in message
     assert "cats/004.jpg" not in message
+
+
+def test_of_many_unreadable_images_the_first_are_listed(tmp_path):
+    for path in (two_classes(tmp_path, 30, 5) / "cats").iterdir():
+        path.write_bytes(b"")
+    message = refusal(tmp_path)
+    assert message.count("cats/") == 10
+    assert message.endswith("and 20 more")
 
 
 def test_skip_unreadable_goes_on_without_them(tmp_path):

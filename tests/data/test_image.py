@@ -24,6 +24,7 @@ def saved(path: Path, image: Image.Image, **options) -> Path:
         (".png", {}, 0),
         (".bmp", {}, 0),
         (".webp", {"lossless": True}, 0),
+        (".tif", {}, 0),
         (".jpg", {"quality": 100, "subsampling": 0}, 3),
     ],
 )
@@ -33,6 +34,32 @@ def test_formats_give_the_same_rgb(tmp_path, suffix, options, tolerance):
     wanted = np.asarray(original.resize((20, 20), Image.Resampling.BILINEAR))
     assert (read.shape, read.dtype) == ((20, 20, 3), np.uint8)
     assert np.abs(read.astype(int) - wanted).max() <= tolerance
+
+
+@pytest.mark.parametrize(("suffix", "tolerance"), [(".gif", 60), (".webp", 3), (".tiff", 0), (".png", 0)])
+def test_of_several_frames_the_first_is_the_image(tmp_path, suffix, tolerance):
+    first, second = pattern(1), pattern(2)
+    options = {"quality": 100} if suffix == ".webp" else {}
+    path = saved(tmp_path / f"x{suffix}", first, save_all=True, append_images=[second], **options)
+    wanted = np.asarray(first.resize((20, 20), Image.Resampling.BILINEAR))
+    assert np.abs(read_image(path, 20).astype(int) - wanted).mean() <= tolerance
+    check_image(path.read_bytes())
+
+
+def test_print_colours_become_screen_colours(tmp_path):
+    red = Image.new("CMYK", (8, 8), (0, 255, 255, 0))
+    read = read_image(saved(tmp_path / "x.jpg", red, quality=100), 8)
+    assert np.abs(read.astype(int) - [255, 0, 0]).max() <= 3
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.float32])
+def test_pixels_of_32_bits_are_refused_in_words(tmp_path, dtype):
+    path = saved(tmp_path / "x.tif", Image.fromarray(np.full((8, 8), 1000, dtype)))
+    with pytest.raises(ValueError, match="pixels of 32 bits") as caught:
+        read_image(path, 8)
+    assert "8 or 16" in reason(caught.value)
+    with pytest.raises(ValueError, match="pixels of 32 bits"):
+        check_image(path.read_bytes())
 
 
 def test_resize_is_antialiased(tmp_path):
@@ -133,7 +160,7 @@ def test_truncated_files_fail_the_check(kind, options, share):
 
 def test_another_format_under_an_image_suffix_is_named_without_an_address():
     buffer = BytesIO()
-    pattern(5).save(buffer, "TIFF")
+    pattern(5).save(buffer, "PPM")
     with pytest.raises(OSError, match="cannot identify") as caught:
         check_image(buffer.getvalue())
-    assert reason(caught.value) == "not a JPEG, PNG, BMP or WebP image"
+    assert reason(caught.value) == "not a JPEG, PNG, BMP, WebP, GIF or TIFF image"

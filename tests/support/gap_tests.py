@@ -71,6 +71,23 @@ def test_our_evaluations_are_what_the_framework_reports(wing, policy, dropout):
     assert found[0][0]["loss"] != found[1][0]["loss"]  # other masks, other figures
 
 
+def test_three_classes_are_measured_as_the_framework_reports(wing):
+    classes = np.random.default_rng(3).integers(0, 3, 48)
+    train = [
+        (x, np.eye(3, dtype=np.float32)[classes[8 * step : 8 * step + 8]])
+        for step, (x, _) in enumerate(batches())
+    ]
+    case = Case(wing.side, partial(wing.build, outputs=3), "fine-tune", dropout=0.5)
+    ((fit, evaluate, explanation),) = case.run(train)
+    at = explanation.evaluations
+    ours = wing.side.replay.measure(case.model, train)
+    for metric in ("loss", "accuracy"):
+        assert at.end_of_epoch[metric] == pytest.approx(fit[metric], abs=1e-6)
+        assert ours[metric] == pytest.approx(evaluate[metric], abs=1e-6)
+    assert 0.7 < evaluate["loss"] < 3
+    assert abs(values(explanation)["batch-noise"]) > 1e-4
+
+
 @pytest.mark.parametrize("policy", POLICIES)
 def test_the_terms_add_up(wing, policy):
     case = Case(wing.side, wing.native, policy, dropout=0.5, learning_rate=1e-2, epochs=3)

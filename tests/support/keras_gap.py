@@ -12,7 +12,7 @@ from tests.support import gap_checks
 SIDE = FRAMEWORKS["keras"].implementation
 
 
-def build(dropout, drop=layers.CounterDropout, decay=layers.DECAY):
+def build(dropout, drop=layers.CounterDropout, decay=layers.DECAY, outputs=1):
     inputs = keras.Input((6, 6, 3))
     x = keras.layers.Conv2D(6, 3, use_bias=False, name="conv")(inputs)
     x = layers.BatchNorm(decay=decay, name="bn")(x)
@@ -20,7 +20,8 @@ def build(dropout, drop=layers.CounterDropout, decay=layers.DECAY):
     x = keras.layers.GlobalAveragePooling2D()(x)
     x = keras.layers.Dense(16, activation="relu", name="head_dense_1")(x)
     x = drop(dropout, seed=0, name="head_dropout")(x)
-    return keras.Model(inputs, keras.layers.Dense(1, activation="sigmoid", name="head_dense_2")(x))
+    activation = "sigmoid" if outputs == 1 else "softmax"
+    return keras.Model(inputs, keras.layers.Dense(outputs, activation=activation, name="head_dense_2")(x))
 
 
 if __name__ == "__main__":

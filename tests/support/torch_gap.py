@@ -8,6 +8,7 @@ from torch import nn
 from compare.frameworks import FRAMEWORKS
 from tests.support import gap_checks
 from torch_impl import layers
+from torch_impl.training import probabilities
 
 SIDE = FRAMEWORKS["torch"].implementation
 
@@ -17,10 +18,10 @@ class Small(nn.Sequential):
         return super().forward(x)
 
     def forward(self, x):
-        return self.logits(x).sigmoid()
+        return probabilities(self.logits(x))
 
 
-def build(dropout, drop=layers.CounterDropout, decay=layers.KERAS_DECAY):
+def build(dropout, drop=layers.CounterDropout, decay=layers.KERAS_DECAY, outputs=1):
     model = Small()
     model.add_module("conv", nn.Conv2d(3, 6, 3, bias=False))
     model.add_module("bn", layers.BatchNorm(6, decay=decay, variance="biased"))
@@ -30,7 +31,7 @@ def build(dropout, drop=layers.CounterDropout, decay=layers.KERAS_DECAY):
     model.add_module("head_dense_1", nn.Linear(6, 16))
     model.add_module("head_relu", nn.ReLU())
     model.add_module("head_dropout", drop(dropout))
-    model.add_module("head_dense_2", nn.Linear(16, 1))
+    model.add_module("head_dense_2", nn.Linear(16, outputs))
     return model
 
 
