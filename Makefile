@@ -2,14 +2,14 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test test-keras test-torch test-others test-slow lint bench
+.PHONY: run test test-keras test-torch test-others test-slow lint docs bench
 
 run: .venv/installed
 	$(BIN)/compare run --backbone resnet50
 
 # one framework a process: TensorFlow imported before torch crashes torch's optimizers. The longest start first
 test: .venv/installed
-	$(MAKE) --jobs=2 test-others test-keras test-torch lint
+	$(MAKE) --jobs=2 test-others test-keras test-torch docs lint
 
 test-keras test-torch: test-%: .venv/installed
 	$(BIN)/python -m pytest tests/$*
@@ -31,6 +31,11 @@ lint: .venv/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+# every tutorial is run anew: a kept result would hide that a command no longer does what its page says
+docs: .venv/installed
+	rm -rf site .cache
+	PATH="$(CURDIR)/$(BIN):$$PATH" NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
 
 bench: .venv/installed
 	$(BIN)/python -m benchmarks.against_baselines
