@@ -68,14 +68,14 @@ def is_leaf(layer):
     return isinstance(layer, kinds.LEAVES) or not layer._flatten_layers(include_self=False, recursive=False)
 
 
-def observe(model, inputs, training=False, edits=(), values=True):
+def observe(model, inputs, training=False, edits=(), values=True, until=None):
     """Run a model and record each call of a layer or operation; leave its state as it was.
 
     Args:
         model: a model.
         inputs: a list of arrays, as the model takes them.
         training: whether layers behave as in training; dropout and other noise are off in any case.
-        edits: none; it is PyTorch's side that a cause is tried on.
+        edits, until: none; it is PyTorch's side that a cause is tried on.
         values: whether to keep what goes in and out.
 
     Returns:

@@ -61,7 +61,7 @@ def arrays(model):
     return found
 
 
-def observe(model, inputs, training=False, edits=(), values=True):
+def observe(model, inputs, training=False, edits=(), values=True, until=None):
     """Run a model and record each call of a layer or function; leave its state as it was.
 
     Args:
@@ -70,6 +70,7 @@ def observe(model, inputs, training=False, edits=(), values=True):
         training: whether layers behave as in training; dropout and other noise are off in any case.
         edits: changes of single calls (`editing.apply`), as tried on a copy.
         values: whether to keep what goes in and out.
+        until: the last call that is of interest; the pass ends behind it.
 
     Returns:
         ``calls``, ``inputs``, ``outputs`` (names of values), ``values`` (name -> array) and ``error``: why the pass
@@ -77,6 +78,7 @@ def observe(model, inputs, training=False, edits=(), values=True):
     """
     tensors = [tensor(array) for array in inputs]
     watch = Watch(model, edits, values)
+    watch.until = until
     error = outputs = None
     with kept(model), torch.no_grad(), watch.attached():
         mode(model, training)
@@ -91,6 +93,10 @@ def observe(model, inputs, training=False, edits=(), values=True):
     return {"calls": watch.calls, "inputs": names, "outputs": found, "values": stored, "error": error}
 
 
+class _EnoughError(Exception):
+    """Ends a pass whose rest is of no interest."""
+
+
 class Watch(TorchFunctionMode):
     """Sees every call of PyTorch's functions, changes those that it is told to, and writes down what it sees."""
 
@@ -101,7 +107,7 @@ class Watch(TorchFunctionMode):
         for edit in edits:
             self.edits.setdefault(edit["call"], []).append(edit)
         self.calls, self.values, self.held, self.names = [], {}, [], {}
-        self.count, self.stack = 0, [""]
+        self.count, self.stack, self.until = 0, [""], None
         self.modules = dict(model.named_modules())
         self.weights = {}
         for name, value in state(model).items():
@@ -161,6 +167,8 @@ class Watch(TorchFunctionMode):
             results = [args[0]]
         if results:
             self.count += 1
+            if self.until is not None and number > self.until:
+                raise _EnoughError
             self._write(number, name, args, kwargs, incoming, results)
         return output
 
@@ -233,8 +241,9 @@ class Watch(TorchFunctionMode):
 
 @contextmanager
 def kept(model):
-    """Put arrays, modes and what a parameter's gradient is back at the end."""
-    before = [(value, value.detach().clone()) for value in state(model).values()]
+    """Put buffers and modes back at the end: a pass without gradients changes nothing else."""
+    buffers = dict(model.named_buffers(remove_duplicate=False)).values()
+    before = [(value, value.detach().clone()) for value in buffers]
     modes = [(module, module.training) for module in model.modules()]
     try:
         yield
@@ -242,8 +251,8 @@ def kept(model):
         with torch.no_grad():
             for value, copy in before:
                 value.copy_(copy)
-        for module, training in modes:
-            module.training = training
+        for module, mode_ in modes:
+            module.training = mode_
 
 
 def mode(model, training):

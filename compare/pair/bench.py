@@ -83,10 +83,11 @@ class Bench(Side):
         arrangement: Sequence[str],
         training: bool = False,
         edits: Sequence[dict] = (),
+        until: int | None = None,
     ) -> Seen:
         """One pass of this model with some of its calls changed."""
         arranged = arrange(inputs, arrangement)
-        return records.seen(self.observing.observe(self.model, arranged, training, edits))
+        return records.seen(self.observing.observe(self.model, arranged, training, edits, until=until))
 
     def put(self, found: Map) -> None:
         """Overwrite this model's arrays with Keras's, where the map has them."""
@@ -141,13 +142,13 @@ class Bench(Side):
         training = record is not None
         keras = records.seen({**record, "values": load_file(values)}) if record is not None else self.keras
 
-        def run(edits: list[dict], moved: bool = False) -> Seen:
+        def run(edits: list[dict], until: int | None = None, moved: bool = False) -> Seen:
             given = [rounding_away(x) for x in inputs] if moved else inputs
-            return self.look(given, self.arrangement, training, edits)
+            return self.look(given, self.arrangement, training, edits, until)
 
         def twin(edits: list[dict]) -> Seen:
             if any(x.dtype.kind == "f" for x in inputs):
-                return run(edits, True)
+                return run(edits, moved=True)
             state = self.stepping.arrays(self.model)
             self.stepping.assign(self.model, {name: rounding_away(array) for name, array in state.items()})
             try:

@@ -14,7 +14,7 @@ from compare.pair.partners import Partner
 from compare.pair.records import Call, Seen
 from compare.parity.figures import Row
 
-Run = Callable[[list[dict]], Seen]
+Run = Callable[..., Seen]  # of edits, and perhaps of the last call that is of interest
 MOST = 40  # calls that a difference is looked for in
 NEAR = 1e-4  # what a rounded constant may amount to
 
@@ -123,6 +123,8 @@ def _explain(
         for trial in cause(scene):
             if trial.cause not in tried and trial.cause != ROUNDING:
                 tried.append(trial.cause)
+            if not _mended(scene, keras, run([*edits, *trial.edits], scene.last), bars, floor):
+                continue
             again = run([*edits, *trial.edits])
             after = front(keras, Values(again, bars, floor), targets)
             if after.call is None or (name in FIRST and _reached(after) > _reached(now)):
@@ -130,6 +132,18 @@ def _explain(
             if _reached(after) > max(_reached(now), best[0] if best else -1):
                 best = (_reached(after), trial)
     return best[1] if best else None
+
+
+def _mended(scene: Scene, keras: Seen, again: Seen, bars: dict, floor: float) -> bool:
+    """Whether PyTorch has the result now, or that of the next layers where the layer itself leaves none to compare."""
+    values = Values(again, bars, floor)
+    nearest = [scene.call, *scene.following[:4]]
+    return any(
+        values.find(keras.values[name]) is not None
+        for call in nearest
+        for name in call.outputs
+        if name in keras.values
+    )
 
 
 def _reached(now: Front) -> int:

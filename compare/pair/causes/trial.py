@@ -64,6 +64,11 @@ class Scene:
     matched: dict[str, Match] = field(default_factory=dict)
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
 
+    @property
+    def last(self) -> int | None:
+        """The last of PyTorch's calls that a change near the difference can be told by."""
+        return self.region[-1].index if self.region else None
+
     def having(self, *kinds: str) -> Iterator[Call]:
         """The region's calls of some kinds."""
         return (call for call in self.region if call.kind in kinds)
