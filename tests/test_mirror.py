@@ -16,6 +16,7 @@ FILES = [name for name in FILES if name not in ALONE]
 
 ALONE |= {
     "attention.py": "PyTorch's attention is one function; Keras's is made of layers that can be seen",
+    "matching.py": "Keras's own layers compute as Keras does",
     "editing.py": "a cause is tried on PyTorch's side, whose functions can be replaced call by call",
 }
 FILES = [name for name in FILES if name not in ALONE]

@@ -230,7 +230,8 @@ class Bench(Side):
         """The moving variance takes in the biased one, as Keras's does: what PyTorch's can't be set to."""
         done = {edit["call"] for edit in edits}
         seen = self.look(self.inputs, self.arrangement, True)
-        norms = [call.index for call in seen.calls if call.kind == "batch_norm" and call.index not in done]
+        native = [c for c in seen.calls if c.kind == "batch_norm" and c.facts.get("variance") != "biased"]
+        norms = [call.index for call in native if call.index not in done]
         made = [{"call": index, "do": "set", "arguments": {"moves": "biased"}} for index in norms]
         # PyTorch's derivatives of these two have constants of float32
         for call in seen.calls:
