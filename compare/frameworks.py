@@ -83,6 +83,8 @@ class Framework:
                 import jax
 
                 jax.config.update("jax_enable_x64", dtype == "float64")  # else it rounds to float32, silently
+            if self.backend != "tensorflow":
+                _promote_to(dtype)
             keras.config.set_floatx(dtype)
             keras.config.set_dtype_policy(dtype)  # made from floatx once, and kept
         else:
@@ -103,6 +105,17 @@ class _Modules:
 
     def __getattr__(self, name: str) -> Any:
         return self._framework.module(name)
+
+
+def _promote_to(dtype: str) -> None:
+    """Have Keras promote float64 to itself.
+
+    On every backend but TensorFlow it makes float32 of it, so that batch normalisation of a model in float64 computes
+    in float32 (Keras 3.15, keras/src/backend/common/dtypes.py). There is no public way to say otherwise.
+    """
+    from keras.src.backend.common import dtypes
+
+    dtypes.BIT64_TO_BIT32_DTYPE["float64"] = dtype
 
 
 def _environment(backend: str, count: str) -> dict[str, str]:
@@ -133,6 +146,14 @@ FRAMEWORKS = {
 def installed() -> list[str]:
     """The names of the frameworks that are there."""
     return [name for name, framework in FRAMEWORKS.items() if not framework.missing]
+
+
+def labels(names: tuple[str, str]) -> tuple[str, str]:
+    """What a person calls two frameworks: Keras and PyTorch, unless Keras's backend matters."""
+    plain = {"keras": "Keras", "torch": "PyTorch"}
+    usual = set(names) <= plain.keys()
+    one, other = (plain[name] if usual else FRAMEWORKS[name].label for name in names)
+    return one, other
 
 
 def check(name: str) -> Framework:

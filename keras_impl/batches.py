@@ -25,7 +25,7 @@ def tensor(array, like):
 
 def array(tensor):
     """Copy a tensor to an array."""
-    return np.array(keras.ops.convert_to_numpy(tensor))
+    return np.array(keras.ops.convert_to_numpy(tensor), order="C")  # on PyTorch some are laid out otherwise
 
 
 class Epochs(keras.utils.PyDataset):

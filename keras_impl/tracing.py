@@ -152,6 +152,12 @@ class _Recorder(keras.optimizers.Optimizer):
             self.gradients = self.add_optimizer_variables(variables, "gradient")
             self.optimizer.build(variables)
 
+    @property
+    def variables(self):
+        return super().variables + (
+            self.optimizer.variables if self.built else []
+        )  # JAX takes them from here
+
     def update_step(self, gradient, variable, learning_rate):
         self.assign(self.gradients[self._get_variable_index(variable)], gradient)
 

@@ -3,8 +3,9 @@
 PyTorch's own are the ``native`` ones. `KerasSGD`, `KerasRMSprop` and `KerasAdam`, the ``matched`` ones, compute
 what Keras computes, operation by operation; take them into a port that must train as the original did.
 
-DIFFERS: Keras rounds SGD's momentum, the powers of Adam's betas, AdamW's decay and L2's factor to float32,
-whatever the parameters' dtype. With the textbook's betas a float64 step is off by 3e-6.
+DIFFERS: Keras on TensorFlow rounds SGD's momentum, the powers of Adam's betas, AdamW's decay and L2's factor to
+float32, whatever the parameters' dtype. With the textbook's betas a float64 step is off by 3e-6. Keras on JAX and on
+PyTorch rounds none of them: set the attribute ``rounds`` to False.
 """
 
 import numpy as np
@@ -68,7 +69,7 @@ def penalty(model, optimizer=None):
     if not isinstance(optimizer, KerasSGD):
         return 0.0
     return sum(
-        _single(group["weight_decay"]) / 2 * parameter.detach().square().sum().item()
+        optimizer.rounded(group["weight_decay"]) / 2 * parameter.detach().square().sum().item()
         for group in optimizer.param_groups
         for parameter in group["params"]
         if group["weight_decay"]
@@ -141,6 +142,11 @@ class _Keras(torch.optim.Optimizer):
     """What the three have in common: a step over all parameters that have a gradient."""
 
     slots: tuple[str, ...] = ()
+    rounds = True
+
+    def rounded(self, number):
+        """Round a number to float32, where Keras does with some of its constants."""
+        return float(np.float32(number)) if self.rounds else number
 
     @torch.no_grad()
     def step(self, closure=None):
@@ -174,12 +180,12 @@ class KerasSGD(_Keras):
     def update(self, parameter, gradient, state, group):
         """Move one parameter."""
         if group["weight_decay"]:
-            gradient += parameter * _single(group["weight_decay"])
+            gradient += parameter * self.rounded(group["weight_decay"])
         if not group["momentum"]:
             parameter -= gradient * group["lr"]
             return
         velocity = state["momentum"]
-        velocity.mul_(_single(group["momentum"])).sub_(gradient * group["lr"])
+        velocity.mul_(self.rounded(group["momentum"])).sub_(gradient * group["lr"])
         parameter += velocity
 
 
@@ -229,10 +235,11 @@ class KerasAdam(_Keras):
     def update(self, parameter, gradient, state, group):
         """Move one parameter."""
         if group["weight_decay"]:
-            parameter -= parameter * _single(group["weight_decay"]) * group["lr"]
+            parameter -= parameter * self.rounded(group["weight_decay"]) * group["lr"]
         beta1, beta2 = group["betas"]
         power1, power2 = (
-            torch.tensor(_single(beta), dtype=parameter.dtype) ** state["step"] for beta in group["betas"]
+            torch.tensor(self.rounded(beta), dtype=parameter.dtype) ** state["step"]
+            for beta in group["betas"]
         )
         alpha = group["lr"] * (1 - power2).sqrt() / (1 - power1)
         m, v = state["momentum"], state["velocity"]
@@ -252,11 +259,6 @@ def _check(name, momentum, weight_decay, release):
         raise ValueError(
             f"release is {release!r}; only adam and sgd are known as it computed them, not {name}"
         )
-
-
-def _single(number):
-    """Round a number to float32, as Keras does with some of its constants."""
-    return float(np.float32(number))
 
 
 def _parameters(model, group):

@@ -10,6 +10,8 @@ from typing import Annotated, Any
 from typer import Argument, Option
 
 from compare.cli import pair as pairs
+from compare.frameworks import FRAMEWORKS
+from compare.frameworks import check as installed
 from compare.spec import BACKBONES, NUMERICS, POLICIES, InputError, choose
 
 OPTIMIZERS = ("adam", "adamw", "rmsprop", "sgd")
@@ -34,6 +36,10 @@ def parity(
     weights: Annotated[
         str, Option(metavar="NAME|FILE", help="random (where every array matters), or as in compare run.")
     ] = "random",
+    frameworks: Annotated[
+        tuple[str, str],
+        Option(metavar="NAME NAME", help=f"Which two, the reference first: {', '.join(FRAMEWORKS)}."),
+    ] = ("keras", "torch"),
     numerics: Annotated[
         str | None,
         Option(
@@ -86,6 +92,7 @@ def parity(
       compare parity --backbone vgg16 --policy all --steps 20
       compare parity --backbone resnet50 --numerics native --steps 1
       compare parity --backbone resnet50 --dtype float32 --image-size 224 --out parity
+      compare parity --backbone resnet50 --frameworks keras-jax torch
       compare parity --check parity/certificate.json
       compare parity model.keras model.pth
       compare parity keras_model.py:build torch_model.py:build --input 32x32x3
@@ -121,6 +128,14 @@ def parity(
         *(("policy", name, (*POLICIES, "all")) for name in policy),
     ):
         choose(kind, value, allowed)
+    for name in frameworks:
+        installed(name)
+    if frameworks[0] == frameworks[1]:
+        raise InputError(f"--frameworks {frameworks[0]} {frameworks[1]}: must be two")
+    if numerics == "native" and (FRAMEWORKS[frameworks[0]].side, frameworks[1]) != ("keras", "torch"):
+        raise InputError(
+            "--numerics native: predicts PyTorch's defaults from Keras's; give one of Keras's and torch"
+        )
     if momentum and optimizer != "sgd":
         raise InputError(f"--momentum {momentum}: only sgd has one, not {optimizer}")
     if weight_decay and optimizer not in ("sgd", "adamw"):
@@ -143,6 +158,7 @@ def parity(
         classes=classes,
         steps=steps,
         seed=seed,
+        frameworks=frameworks,
     )
     policies = tuple(POLICIES) if "all" in policy else tuple(dict.fromkeys(policy))
     _room(out)
@@ -201,7 +217,7 @@ def _with_progress(asked: Any, policies: tuple[str, ...]) -> Any:
     from compare.parity.certificate import check_parity
 
     console = Console(stderr=True)
-    with console.status("starting Keras and PyTorch") as status:
+    with console.status("starting both frameworks") as status:
         return check_parity(asked, policies, lambda line: status.update(line))
 
 

@@ -18,7 +18,7 @@ from compare.pair.overruling import overrule
 from compare.pair.records import Arrays, Call, Seen
 from compare.pair.side import Side
 from compare.pair.training import Plan
-from compare.parity.figures import Row
+from compare.parity.figures import Distance
 from compare.parity.tolerances import TOLERANCES
 from compare.spec import InputError
 
@@ -262,9 +262,9 @@ def _light(found: Found, keras: Seen, targets: list[str]) -> Found:
     return found
 
 
-def matched_row(call: Call, match: Any, bar: float) -> Row:
+def matched_row(call: Call, match: Any, bar: float) -> Distance:
     """A layer's result as a row of the report."""
-    return Row(
+    return Distance(
         call.place,
         match.apart,
         match.apart,

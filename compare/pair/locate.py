@@ -12,7 +12,7 @@ from compare.pair.causes.trial import ROUNDING, Scene, Trial, module
 from compare.pair.matching import Front, Values, front
 from compare.pair.partners import Partner
 from compare.pair.records import Call, Seen
-from compare.parity.figures import Row
+from compare.parity.figures import Distance
 
 Run = Callable[..., Seen]  # of edits, and perhaps of the last call that is of interest
 MOST = 40  # calls that a difference is looked for in
@@ -56,7 +56,7 @@ class Found:
     torch: Seen
     values: Values
     front: Front
-    rows: list[Row] = field(default_factory=list)
+    rows: list[Distance] = field(default_factory=list)
     outputs: dict[str, tuple[int, ...]] = field(default_factory=dict)
     axes: list[list[int] | None] = field(default_factory=list)
 

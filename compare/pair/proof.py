@@ -19,7 +19,7 @@ from compare.pair.locate import Found
 from compare.pair.mapping import Map
 from compare.pair.references import Reference
 from compare.pair.training import Plan
-from compare.parity.figures import Row, Stage, judge, worst_by_name
+from compare.parity.figures import Distance, Stage, Verdict, judge, worst_by_name
 from compare.processes.worker import Kept, Worker
 
 Report = Callable[[str], None]
@@ -235,7 +235,7 @@ def _forward(
     stage = Stage(name, rows=found.rows)
     departure = found.departure
     if departure is not None:
-        stage.verdict, stage.place = "differs", departure.call.owner
+        stage.verdict, stage.place = Verdict.DIFFERS, departure.call.owner
         if outcome.first is None:
             outcome.first = _departed(name, found)
     outcome.stages.append(stage)
@@ -247,7 +247,7 @@ def _configured(facts: list[Fact], found: Found, outcome: Outcome) -> Stage:
     stage = Stage("configuration", notes=[f"{fact.keras}: {fact.text}" for fact in facts])
     if not facts:
         return stage
-    stage.verdict = "differs"
+    stage.verdict = Verdict.DIFFERS
     departure = found.departure
     shown = departure and next((f for f in facts if f.keras == departure.call.owner), None)
     fact = shown or facts[0]
@@ -344,10 +344,10 @@ def _stages(done: dict, met: Met, outcome: Outcome) -> None:
     places = {binding.keras: binding for binding in met.map.bindings}
     for name, rows in done["rows"].items():
         stage = judge(Stage(name, rows=worst_by_name(rows)), backwards=name == "gradients")
-        stage.verdict = "same" if stage.verdict == "explained" else stage.verdict
+        stage.verdict = Verdict.SAME if stage.verdict == Verdict.EXPLAINED else stage.verdict
         if name == "parameters" and done["extra"]:
             _extra(done["extra"], met, outcome, stage)
-        elif stage.verdict == "differs" and outcome.first is None:
+        elif stage.verdict == Verdict.DIFFERS and outcome.first is None:
             row = next(row for row in stage.rows if row.name == stage.place)
             binding = places.get(stage.place)
             outcome.first = {
@@ -357,8 +357,8 @@ def _stages(done: dict, met: Met, outcome: Outcome) -> None:
                 "cause": "unknown", "figure": _finite(row.relative), "bar": row.bar, "tried": [],
                 "text": f"{stage.place} differs after the step", "code": "",
             }  # fmt: skip
-        elif stage.verdict == "differs":
-            stage.verdict = "follows"
+        elif stage.verdict == Verdict.DIFFERS:
+            stage.verdict = Verdict.FOLLOWS
         outcome.stages.append(stage)
     if any(binding.role == "variance" for binding in met.map.bindings):
         outcome.native.append("PyTorch's moving variance takes in the batch's divided by n - 1, Keras's by n")
@@ -369,9 +369,11 @@ def _extra(moved: dict[str, float], met: Met, outcome: Outcome, stage: Stage) ->
     """Arrays that only PyTorch's model has, and that learn."""
     for name, relative in moved.items():
         left = next(one for one in met.map.left if one.name == name)
-        row = Row(name, relative, relative, relative, 0.0, 0.0, 0.0, 0.0, step=1, note="without a partner")
+        row = Distance(
+            name, relative, relative, relative, 0.0, 0.0, 0.0, 0.0, step=1, note="without a partner"
+        )
         stage.rows.append(row)
-        stage.verdict, stage.place = "differs", stage.place or name
+        stage.verdict, stage.place = Verdict.DIFFERS, stage.place or name
         if outcome.first is None:
             outcome.first = {
                 "stage": "parameters", "keras": left.keras_place, "torch": name,

@@ -11,7 +11,7 @@ from safetensors.numpy import load_file
 from compare.pair import mapping
 from compare.pair.mapping import Map
 from compare.pair.records import Arrays, Held
-from compare.parity.figures import Row, compare
+from compare.parity.figures import Distance, compare
 from compare.parity.tolerances import TOLERANCES, TWIN_FACTOR
 
 FLOOR = 1e-3  # of the model's largest gradient: below it a gradient is zero but for rounding
@@ -65,7 +65,7 @@ def run(steps: Any, plan: Plan) -> Trained:
 
 def rows(
     plan: Plan, own: Trained, twin: Trained, found: Map, held: dict[str, Held], dtype: str
-) -> dict[str, list[Row]]:
+) -> dict[str, list[Distance]]:
     """Compare a run with Keras's, stage by stage.
 
     Args:
@@ -77,7 +77,7 @@ def rows(
     first = {n.partition("/")[2]: a for n, a in keras.items() if n.startswith("arrays/")}
     last = {n.partition("/")[2]: a for n, a in load_file(plan.last).items() if n.startswith("arrays/")}
     bound = {binding.keras for binding in found.bindings}
-    stages: dict[str, list[Row]] = {
+    stages: dict[str, list[Distance]] = {
         "loss": [
             _number("loss", own.losses[0], plan.losses[0], twin.losses[0], TOLERANCES["loss"].bar(dtype))
         ],
@@ -114,7 +114,7 @@ def _moves(name: str) -> bool:
 
 def _gradients(
     theirs: Arrays, own: Trained, twin: Trained, found: Map, bound: set[str], dtype: str
-) -> list[Row]:
+) -> list[Distance]:
     ours = mapping.to_keras(found, own.gradients, theirs, total=True)
     away = mapping.to_keras(found, twin.gradients, theirs, total=True)
     largest = max((float(np.abs(a).max()) for a in theirs.values() if a.size), default=0.0)
@@ -136,7 +136,7 @@ def _row(
     bar: float,
     step: int,
     scale: float | None = None,
-) -> Row:
+) -> Distance:
     carried = compare(name, twin, own, bar, scale).relative
     row = compare(
         name, own, reference, max(bar, TWIN_FACTOR * carried) if np.isfinite(carried) else bar, scale, step
@@ -145,11 +145,11 @@ def _row(
     return row
 
 
-def _number(name: str, own: float, reference: float, twin: float, bar: float, step: int = 1) -> Row:
+def _number(name: str, own: float, reference: float, twin: float, bar: float, step: int = 1) -> Distance:
     return _row(name, np.array([own]), np.array([reference]), np.array([twin]), bar, step)
 
 
-def _evaluation(plan: Plan, own: Trained, twin: Trained, at: int, bar: float, step: int) -> list[Row]:
+def _evaluation(plan: Plan, own: Trained, twin: Trained, at: int, bar: float, step: int) -> list[Distance]:
     ours, theirs, away = own.evaluations[at], plan.evaluations[at], twin.evaluations[at]
     made = [_number("loss", ours[0], theirs[0], away[0], bar, step)]
     for n, (a, b, c) in enumerate(zip(ours[1], theirs[1], away[1], strict=True)):

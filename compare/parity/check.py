@@ -25,6 +25,7 @@ class Check:
         weight_decay: of AdamW (decoupled), or of SGD (coupled: Keras's L2 of half of it on the kernels).
         steps: how many training steps, from the same state and running free.
         classes: that the head tells apart.
+        frameworks: the reference, and the one that is compared with it.
     """
 
     backbone: str = "resnet50"
@@ -45,6 +46,7 @@ class Check:
     seed: int = 0
     epsilon: float | None = None
     classes: int = 2
+    frameworks: tuple[str, str] = ("keras", "torch")
 
     @property
     def outputs(self) -> int:

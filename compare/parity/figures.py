@@ -170,6 +170,3 @@ def _norm(a: np.ndarray) -> float:
 def _cosine(a: np.ndarray, b: np.ndarray) -> float:
     length = _norm(a) * _norm(b)
     return float(a @ b) / length if length else float(np.array_equal(a, b))
-
-
-Row = Distance  # the name it had; until all who import it have moved

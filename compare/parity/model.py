@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load_file
 
-from compare.frameworks import Framework
+from compare.frameworks import FRAMEWORKS, Framework
 from compare.parity.check import EVALUATED, Check
 from compare.weights.head import head_arrays
 from compare.wings import Arrays
@@ -77,9 +77,12 @@ class Model:
         """Make the optimizer."""
         check = self.check
         options = {"momentum": check.momentum, "weight_decay": check.weight_decay}
-        return self.parts.optimizers.make(
+        optimizer = self.parts.optimizers.make(
             check.optimizer, self.model, check.learning_rate, check.numerics, **options
         )
+        if self.framework.side == "torch" and check.numerics == "matched":
+            optimizer.rounds = FRAMEWORKS[check.frameworks[0]].backend == "tensorflow"
+        return optimizer
 
     def set_state(self, arrays: Arrays) -> None:
         """Set weights, moving statistics, the optimizer's slots and the dropout counter."""

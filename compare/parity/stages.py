@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from compare.frameworks import FRAMEWORKS, Framework
+from compare.frameworks import FRAMEWORKS, Framework, labels
 from compare.parity import comparing, reference
 from compare.parity.check import Check
 from compare.parity.figures import Distance, Stage, Verdict, judge, worst_by_name
@@ -19,7 +19,6 @@ from compare.parity.native import EXPLAINED, explained
 from compare.parity.tolerances import TWIN_FACTOR, TWIN_FLOOR, TWINS, rounding
 from compare.processes.environment import cores
 from compare.processes.worker import Worker
-from compare.spec import NAMES
 
 STAGES = {
     "configuration": "configuration",
@@ -102,12 +101,6 @@ class Pair:
         self.other.send(function, *arguments)
         return self.reference.receive(), self.other.receive()
 
-    @property
-    def labels(self) -> tuple[str, str]:
-        """What a person calls the two: Keras and PyTorch, unless both are Keras's."""
-        one, other = self.reference.framework, self.other.framework
-        return (one.label, other.label) if one.side == other.side else (NAMES[one.side], NAMES[other.side])
-
     def file(self, name: str) -> str:
         """The path of a file between the two."""
         return str(self.folder / f"{name}.safetensors")
@@ -123,7 +116,7 @@ def run(pair: Pair, check: Check, weights: str, report: Report = lambda stage: N
     """
     report(f"{check.policy}: configuration")
     facts = pair.both(reference.start, check, weights)
-    stages = [configuration(*facts, check.numerics == "native", pair.labels)]
+    stages = [configuration(*facts, check.numerics == "native", labels(check.frameworks))]
     for training in (False, True):
         report(STAGES["forward-batch" if training else "forward"])
         stages += _forward(pair, training)
@@ -150,7 +143,7 @@ def follow(stages: list[Stage]) -> list[Stage]:
 
 
 def configuration(
-    reference: dict, other: dict, native: bool = False, labels: tuple[str, str] = ("Keras", "PyTorch")
+    reference: dict, other: dict, native: bool = False, called: tuple[str, str] = ("Keras", "PyTorch")
 ) -> Stage:
     """Compare constants, layer by layer, in the reference's order.
 
@@ -168,7 +161,7 @@ def configuration(
                 defaults[fact] = defaults.get(fact, 0) + 1
                 continue
             stage.verdict, stage.place = Verdict.DIFFERS, stage.place or layer
-            note = f"{layer}: {fact} is {ours.get(fact)} in {labels[0]} and {theirs.get(fact)} in {labels[1]}"
+            note = f"{layer}: {fact} is {ours.get(fact)} in {called[0]} and {theirs.get(fact)} in {called[1]}"
             stage.notes.append(note)
     for fact, places in defaults.items():
         what, code = EXPLAINED[fact]

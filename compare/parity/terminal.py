@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
+from compare.frameworks import labels
 from compare.parity.certificate import Result
 from compare.parity.figures import Distance, Stage, Verdict
 from compare.parity.stages import STAGES
@@ -25,10 +26,11 @@ WIDE = 110
 def print_result(result: Result, console: Console) -> None:
     """Print a tree for each policy."""
     check = result.check
+    one, other = labels(check.frameworks)
     variant = f" {check.variant}" if check.backbone == "resnet50" else ""
     for policy, stages in result.stages.items():
         title = (
-            f"{check.backbone}{variant}, width {check.width:g}, {policy}, {check.optimizer}, "
+            f"{one} and {other}: {check.backbone}{variant}, width {check.width:g}, {policy}, {check.optimizer}, "
             f"{check.numerics} numerics, {check.dtype}, {check.image_size} px"
         )
         tree = Tree(Text(title, style="bold"))

@@ -90,3 +90,13 @@ def state(framework):
 def change_dtype(framework, dtype):
     framework.set_dtype(dtype)
     return state(framework)
+
+
+def normalise():
+    """A batch, and what Keras's batch normalisation makes of it in training."""
+    import keras
+    import numpy as np
+
+    x = np.random.default_rng(0).normal(size=(4, 3, 3, 5)).astype(keras.config.floatx())
+    layer = keras.layers.BatchNormalization()
+    return x.astype("float64"), np.array(keras.ops.convert_to_numpy(layer(x, training=True)))

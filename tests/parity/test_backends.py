@@ -1,0 +1,83 @@
+"""Keras on its other backends, held against PyTorch as Keras on TensorFlow is."""
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from compare.frameworks import FRAMEWORKS, labels
+from compare.parity import inputs
+from compare.parity.check import Check
+from compare.parity.figures import Verdict
+from compare.parity.stages import STAGES, Pair, run
+from compare.spec import POLICIES
+from tests.support import parity_mutants
+
+BACKENDS = [
+    pytest.param(name, marks=pytest.mark.skipif(bool(FRAMEWORKS[name].missing), reason="isn't installed"))
+    for name in ("keras-torch", "keras-jax")
+]
+
+
+def check(name, policy, steps, mutation=None, **settings):
+    wanted = Check(width=0.25, policy=policy, steps=steps, frameworks=(name, "torch"), **settings)
+    with Pair("float64", wanted.frameworks, parity_mutants.Mutant) as pair:
+        pair.other.call(parity_mutants.mutate, mutation)
+        save_file(inputs.random_arrays("resnet50", "v1", 0.25, 0), pair.file("weights"))
+        return run(pair, wanted, pair.file("weights"))
+
+
+@pytest.mark.parametrize("name", BACKENDS)
+def test_keras_on_another_backend_is_the_same_function(name):
+    found = check(name, "frozen-drifting", 2)
+    assert {stage.name: stage.verdict for stage in found} == dict.fromkeys(STAGES, Verdict.SAME), found
+
+
+def test_a_mistake_is_found_beside_another_backend():
+    found = check("keras-torch", "frozen-drifting", 1, "disguised adam epsilon")
+    assert [(s.name, s.place) for s in found if s.verdict == Verdict.DIFFERS] == [
+        parity_mutants.FOUND["disguised adam epsilon"]
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("name", BACKENDS)
+def test_every_policy_is_the_same_function(name, policy):
+    found = check(name, policy, 10)
+    assert {stage.verdict for stage in found} == {Verdict.SAME}, found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"optimizer": "adamw", "weight_decay": 0.004},
+        {"optimizer": "rmsprop"},
+        {"optimizer": "sgd", "momentum": 0.9, "weight_decay": 0.01, "learning_rate": 1e-2},
+    ],
+    ids=lambda settings: settings["optimizer"],
+)
+@pytest.mark.parametrize("name", BACKENDS)
+def test_every_optimizer_is_the_same_function(name, settings):
+    found = check(name, "fine-tune", 3, **settings)
+    assert {stage.verdict for stage in found} == {Verdict.SAME}, found
+
+
+def test_what_a_person_calls_two_frameworks():
+    assert labels(("keras", "torch")) == ("Keras", "PyTorch")
+    assert labels(("keras", "keras-jax")) == ("Keras on TensorFlow", "Keras on JAX")
+
+
+@pytest.mark.skipif(bool(FRAMEWORKS["keras-torch"].missing), reason="isn't installed")
+def test_float64_is_float64_in_batch_normalisation():
+    """Keras promotes float64 to float32 on this backend, unless it is told otherwise."""
+    from compare.processes.worker import Worker
+    from tests.support import far_functions as far
+
+    for dtype, bar in (("float64", 1e-14), ("float32", 1e-5)):
+        with Worker(FRAMEWORKS["keras-torch"], 1, dtype) as worker:
+            x, normalised = worker.call(far.normalise)
+        exact = (x - x.mean((0, 1, 2))) / np.sqrt(x.var((0, 1, 2)) + 1e-3)
+        apart = np.abs(normalised - exact).max()
+        assert apart < bar
+        assert normalised.dtype == dtype
