@@ -59,7 +59,9 @@ _TORCH = {
     "foreign-statistics": _AGAIN,
     "decay": _AGAIN,
     "numerics": _AGAIN,
-    "batch-noise": "loader = DataLoader(loader.dataset, batch_size=64, shuffle=True, drop_last=True)",
+    "batch-noise": """\
+dataset = loader.dataset
+loader = DataLoader(dataset, batch_size=64, shuffle=True, drop_last=True)""",
     "unmixed-batches": "loader = DataLoader(loader.dataset, batch_size=32, shuffle=True)",
     "shared-layer": _NORMS
     + "own = nn.ModuleList(copy.deepcopy(norms[0]) for _ in range(2))  # call one for each input",
@@ -83,7 +85,8 @@ if model.training:  # in forward: self.training
 total = count = 0
 with torch.no_grad():
     for x, y in loader:
-        total, count = total + loss(model(x), y).item() * len(y), count + len(y)
+        total += loss(model(x), y).item() * len(y)
+        count += len(y)
 mean = total / count""",
     "objective": "value = loss(outputs, targets)  # in both, without weights, smoothing and penalties",
     "metric": "accuracy = (outputs.argmax(1) == targets).float().mean()  # of two classes by logits: outputs > 0",
@@ -92,7 +95,8 @@ mean = total / count""",
     "data-differ": "dataset = loader.dataset  # the same transforms for both, but for augmentation",
 }
 _REESTIMATE_KERAS = """\
-norms = [layer for layer in model._flatten_layers() if hasattr(layer, "moving_mean")]
+every = model._flatten_layers()
+norms = [layer for layer in every if hasattr(layer, "moving_mean")]
 decays = [layer.momentum for layer in norms]
 for step, (x, *_) in enumerate(train_ds, 1):  # the batches that fit sees
     for layer in norms:
@@ -134,20 +138,22 @@ norms = [keras.layers.BatchNormalization() for _ in range(2)]  # one for each in
     "aggregation": """\
 mean = keras.metrics.Mean()
 for x, y in train_ds:
-    mean.update_state(model.test_on_batch(x, y, return_dict=True)["loss"], sample_weight=len(y))
+    value = model.test_on_batch(x, y, return_dict=True)["loss"]
+    mean.update_state(value, sample_weight=len(y))
 print(float(mean.result()))""",
     "objective": "model.evaluate(x, y, sample_weight=weights)  # weighted as in fit, where weights are the samples'",
     "metric": """\
 accuracy = keras.metrics.SparseCategoricalAccuracy(name="accuracy")  # or Categorical, Binary
-model.compile(optimizer=model.optimizer, loss=model.loss, metrics=[accuracy])""",
+model.compile(model.optimizer, model.loss, metrics=[accuracy])""",
     "other-weights": """\
 model.load_weights("trained.weights.h5")  # the whole model's, saved by model.save_weights
 # with use_ema=True: model.fit(..., callbacks=[keras.callbacks.SwapEMAWeights(swap_on_epoch=True)])""",
     "numerics": f"""\
 for layer in model._flatten_layers():
     if hasattr(layer, "moving_mean"):
-        layer.moving_mean.assign(keras.ops.zeros_like(layer.moving_mean))
-        layer.moving_variance.assign(keras.ops.ones_like(layer.moving_variance))
+        mean, variance = layer.moving_mean, layer.moving_variance
+        mean.assign(keras.ops.zeros_like(mean))
+        variance.assign(keras.ops.ones_like(variance))
 {_REESTIMATE_KERAS}""",
 }
 _FROZEN = "Freeze the layers by their own trainable flag: in Keras 3.0 to 3.15 fit overrides what a graph's call says."

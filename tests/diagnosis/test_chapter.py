@@ -9,7 +9,7 @@ import pytest
 from compare.diagnosis.cures import cure
 from compare.diagnosis.records import CAUSES
 from compare.diagnosis.show.chapter import LAYERS, chapter
-from compare.diagnosis.show.text import narrow
+from compare.diagnosis.show.text import CODE, narrow
 
 PAGE = (Path(__file__).parents[2] / "docs" / "diagnose.md").read_text()
 SECTIONS = dict(re.findall(r"^## ([a-z-]+)\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL))
@@ -40,8 +40,14 @@ def test_every_block_of_code_is_python():
         ast.parse(block)
 
 
+@pytest.mark.parametrize("framework", ["keras", "torch"])
+def test_a_terminal_has_room_for_every_cure(framework):
+    lines = [line for cause in CAUSES for line in narrow(cure(framework, cause, LAYERS).code).splitlines()]
+    assert [line for line in lines if len(line) > CODE] == []
+
+
 def test_many_layers_are_listed_over_lines_that_a_terminal_has_room_for():
     names = tuple(f"backbone.stages.{place}.blocks.{place}.norm" for place in range(30))
     code = cure("torch", "stale-statistics", names).code
-    assert max(map(len, narrow(code).splitlines())) <= 75
+    assert max(map(len, narrow(code).splitlines())) <= CODE
     assert ast.literal_eval(code.split("norms")[0].removeprefix("names = ").replace("\n", "")) == names

@@ -13,6 +13,8 @@ from compare.spec import NAMES
 from compare.words import plain as text_of
 
 WIDTH = 80
+# of a line of code, which stands indented
+CODE = WIDTH - 5
 # columns of a bar of the terms
 BAR = 24
 _COMMENT = re.compile(r"^(?P<indent>\s*)(?P<code>[^#]*[^#\s])\s{2,}(?P<comment># .*)$")
@@ -42,14 +44,23 @@ def audited(audit: Audit) -> str:
 
 
 def narrow(code: str) -> str:
-    """Put a comment that makes a line of code too long above it."""
+    """Put a comment that makes a line of code too long above it, over several lines where it is long itself."""
     lines: list[str] = []
     for line in code.splitlines():
-        found = _COMMENT.match(line) if len(line) > WIDTH - 5 else None
+        found = _COMMENT.match(line) if len(line) > CODE else None
         if found and any(found["code"].count(quote) % 2 for quote in "\"'"):
             found = None  # the mark stands in a string
-        lines += [found["indent"] + found["comment"], found["indent"] + found["code"]] if found else [line]
+        if found:
+            lines += [*_comment(found["indent"] + found["comment"]), found["indent"] + found["code"]]
+        else:
+            lines += _comment(line) if line.lstrip().startswith("#") else [line]
     return "\n".join(lines)
+
+
+def _comment(line: str) -> list[str]:
+    indent = line[: len(line) - len(line.lstrip())] + "# "
+    text = line.strip().removeprefix("#").strip()
+    return wrap(text, CODE, initial_indent=indent, subsequent_indent=indent) or [line]
 
 
 def _findings(findings: Sequence[Finding]) -> list[str]:
