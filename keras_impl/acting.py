@@ -70,7 +70,8 @@ def _follow(switches, objective, batch, place, training):
             order.append(site)
             site.order = min(site.order, len(order))
             modes.append(options.get("training"))
-        return call(*args, **options)
+        with site.as_compiled(training):
+            return call(*args, **options)
 
     with ExitStack() as stack:
         for site in switches.sites:
@@ -130,7 +131,8 @@ def _try(switches, objective, batch, sites, fit):
 
     def attempt(site, index, call, args, options):
         def as_in(training):
-            return call(*args, **given(site, options, site.mode(index, training)))
+            with site.as_compiled(training):
+                return call(*args, **given(site, options, site.mode(index, training)))
 
         if site not in sites or site in tried or inside or not _there(args):
             return as_in(fit)
@@ -198,7 +200,8 @@ def _uses(site, as_in, training, put_back):
     if not modes:
         return "unreached"
     if type(site.layer).call is keras.layers.BatchNormalization.call:
-        return "batch" if modes[0] and site.layer.trainable else "moving"
+        with site.as_compiled(training):
+            return "batch" if modes[0] and site.layer.trainable else "moving"
     mean, variance = site.owned.pair
     plain = as_in(training)
     put_back()
@@ -413,6 +416,12 @@ def _default(layer):
 
 def _asks(site, switches, baked):
     """What is asked of a layer in training and in evaluation by what is around it, and why it gets something else."""
+    if site.compiled is not None:
+        now = site.layer.trainable
+        return [
+            True,
+            False,
+        ], f"its trainable was set to {now} after compile, and fit goes on as it was compiled"
     around = site
     while around is not None:
         if id(around.layer) in baked:

@@ -36,7 +36,7 @@ class Subject:
     """
 
     def __init__(self, model, *, loss=None, step=None, metrics=None, batch_size=None, limit=320):
-        if not model.built:
+        if not model.built and not model.weights:
             raise ValueError("the model has no weights yet: fit it, or call it on a batch, first")
         self.model, self.limit = model, limit
         self.objective = Objective(model, loss, step, metrics)

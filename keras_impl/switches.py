@@ -8,7 +8,7 @@ statistics.
 
 import threading
 from collections import Counter
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -17,7 +17,7 @@ import keras
 import numpy as np
 
 from . import lockstep
-from .keeping import replaced, seed_all
+from .keeping import replaced, seed_all, value
 
 _PIECE = 2**16  # values that become float64 at a time: they stay in the processor's cache
 
@@ -37,6 +37,7 @@ class Site:
         switch: whether training and evaluation use it differently.
         owned: what a normalisation has stored, see `owned.Owned`.
         order: the place of its first call among all.
+        compiled: whether it trains in a `fit` that was traced before that was changed; None where it wasn't.
         differs, draws: whether a call in training gives something else than one in evaluation, or than another.
         uses: what it normalises with in training and in evaluation, or whether it's on.
         moves: whether it changes variables of its own in training and in evaluation.
@@ -57,6 +58,15 @@ class Site:
     differs: bool = False
     draws: bool = False
     order: int = 10**9
+    compiled: bool | None = None
+
+    def as_compiled(self, fit):
+        """Have the layer train or not as `fit` knows it, where that was changed since."""
+        return (
+            replaced(self.layer, _trainable=self.compiled)
+            if fit and self.compiled is not None
+            else nullcontext()
+        )
 
     def mode(self, index, fit):
         """Give the `training` of a call in training or in evaluation; that of the other where it has none."""
@@ -130,7 +140,10 @@ class Switches:
                         site.owned.put(*statistics[key])
                 elif statistics is not None:
                     as_in_fit = False
-            return call(*args, **given(site, options, site.mode(index, as_in_fit)))
+            if site.owned and getattr(site.layer, "renorm", False) and (stop or statistics is not None):
+                return _renormed(site, call, args, given(site, options, True))
+            with site.as_compiled(as_in_fit):
+                return call(*args, **given(site, options, site.mode(index, as_in_fit)))
 
         return self.between(handle)
 
@@ -202,6 +215,15 @@ def given(site, options, mode):
     return {**options, "training": mode}
 
 
+def _renormed(site, call, args, options):
+    """Have batch renormalisation correct statistics that are put in place as it corrects a batch's own."""
+    stored = [value(variable) for variable in site.owned.pair]
+    with replaced(
+        site.layer, _moments=lambda inputs, mask: [keras.ops.cast(v, inputs.dtype) for v in stored]
+    ):
+        return call(*args, **options)
+
+
 def _named(layer, args, options):
     """Have a mode that is given by its place given by its name."""
     names = list(layer._call_signature.parameters)
@@ -223,6 +245,11 @@ def _sites(model):
 
     walk(model, "", None)
     sites = list(found.values())
+    traced = getattr(model, "train_function", None) is not None and not model.run_eagerly
+    if traced and keras.backend.backend() == "tensorflow":
+        for site in sites:
+            before = model._compiled_trainable_state.get(site.layer, site.layer.trainable)
+            site.compiled = None if before == site.layer.trainable else before
     count = Counter(site.layer.name for site in sites)
     for site in sites:
         if count[site.layer.name] == 1:

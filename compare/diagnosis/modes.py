@@ -150,14 +150,16 @@ def _numerics(case: Case) -> None:
     fit = [step.loss for step in measured.fit.steps] if measured.fit else []
     evaluated = [step.loss for step in measured.evaluate.steps]
     faulty = tuple(row.name for row in measured.layers if row.faults)
-    if np.isfinite(fit).all() and not np.isfinite(evaluated).all() and not faulty:
+    if not np.isfinite(evaluated).all() and not faulty:
         where = (
             f" The first layer whose output isn't finite is {measured.nonfinite}."
             if measured.nonfinite
             else ""
         )
         broken = sum(not np.isfinite(value) for value in evaluated)
-        evidence = f"{broken} of {len(evaluated)} batches have no finite loss in evaluation; in training all do.{where}"
+        training = "all have" if np.isfinite(fit).all() else f"{sum(~np.isfinite(fit))} have none"
+        evidence = f"{broken} of {len(evaluated)} batches have no finite loss in evaluation"
+        evidence += f"; in training {training}.{where}"
         find(case, "numerics", True, case.gap, (measured.nonfinite,) if measured.nonfinite else (), evidence)
     pairs = [
         (s.loss - s.penalty, s.loss_in_float32)

@@ -9,41 +9,21 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-BN = layers.BatchNormalization
-Dense = layers.Dense
-
-
-def toy(samples=256, width=8, classes=3, shift=0.0, scale=1.0, seed=0):
-    """Normal inputs whose label a linear map decides."""
-    rng = np.random.default_rng(seed)
-    z = rng.normal(size=(samples, width))
-    y = (z @ np.random.default_rng(99).normal(size=(width, classes))).argmax(1)
-    return (shift + scale * z).astype("float32"), y
-
-
-def net(*middle, width=8, classes=3):
-    return keras.Sequential([keras.Input((width,)), *middle, Dense(classes)])
-
-
-def normed(momentum=0.9, count=2, width=24):
-    parts = []
-    for _ in range(count):
-        parts += [Dense(width, use_bias=False), BN(momentum=momentum), layers.ReLU()]
-    return parts
-
-
-def compiled(model, rate=0.01, loss=None, metrics=("accuracy",), **options):
-    loss = loss or keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(keras.optimizers.Adam(rate), loss, metrics=list(metrics), jit_compile=False, **options)
-    return model
-
-
-def fitted(model, x, y, epochs=6, batch_size=32, settle=True, **options):
-    """Fit, and report what the last epoch said; it has a rate so low that the weights stay."""
-    model.fit(x, y, epochs=epochs, batch_size=batch_size, verbose=0, **options)
-    if settle:
-        model.optimizer.learning_rate = 1e-6
-    return model.fit(x, y, epochs=1, batch_size=batch_size, verbose=0, **options)
+from tests.keras.diagnosis.toys import (
+    BN,
+    AlwaysNoisy,
+    AlwaysTraining,
+    Batches,
+    Dense,
+    Forgetful,
+    OwnStep,
+    Smoothed,
+    compiled,
+    fitted,
+    net,
+    normed,
+    toy,
+)  # fmt: skip
 
 
 def healthy():
@@ -115,45 +95,16 @@ def a_graph_whose_mode_fit_overrides():
     return model, (x, y), {"reported": fitted(model, x, y, 3)}, ["mode-override"]
 
 
-class Forgetful(keras.Model):
-    def __init__(self):
-        super().__init__()
-        self.body, self.drop, self.out = [*normed(0.9)], layers.Dropout(0.5), Dense(3)
-
-    def call(self, x):
-        for layer in self.body:
-            x = layer(x)
-        return self.out(self.drop(x))
-
-
 def a_call_that_passes_no_mode_on():
     x, y = toy()
     model = compiled(Forgetful())
     return model, (x, y), {"reported": fitted(model, x, y)}, ["mode-override"]
 
 
-class AlwaysNoisy(keras.Model):
-    def __init__(self):
-        super().__init__()
-        self.hidden, self.drop, self.out = Dense(24, "relu"), layers.Dropout(0.5), Dense(3)
-
-    def call(self, x, training=None):
-        return self.out(self.drop(self.hidden(x), training=True))
-
-
 def dropout_in_evaluation():
     x, y = toy()
     model = compiled(AlwaysNoisy())
     return model, (x, y), {"reported": fitted(model, x, y)}, ["random-evaluation", "mode-in-evaluation"]
-
-
-class AlwaysTraining(keras.Model):
-    def __init__(self):
-        super().__init__()
-        self.hidden, self.bn, self.out = Dense(24), BN(momentum=0.9), Dense(3)
-
-    def call(self, x, training=None):
-        return self.out(ops.relu(self.bn(self.hidden(x), training=True)))
 
 
 def statistics_that_move_in_evaluation():
@@ -192,19 +143,6 @@ def weighted_samples():
     model = compiled(net(Dense(24, "relu")))
     history = fitted(model, x, y, 3, sample_weight=weights)
     return model, (x, y, weights), {"reported": history, "evaluate_data": (x, y)}, ["objective"]
-
-
-class Smoothed(keras.Model):
-    def __init__(self):
-        super().__init__()
-        self.hidden, self.out = Dense(24, "relu"), Dense(3)
-
-    def call(self, x):
-        return self.out(self.hidden(x))
-
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        loss = super().compute_loss(x, y, y_pred, sample_weight, training)
-        return loss + 0.5 * ops.mean(ops.square(y_pred)) if training else loss
 
 
 def a_loss_with_one_more_part_in_training():
@@ -289,6 +227,45 @@ def a_variance_that_is_no_number():
     return model, (x, y), {"reported": history}, ["numerics"]
 
 
+def batch_renormalisation_under_a_long_decay():
+    x, y = toy(shift=3, scale=2)
+    norm = BN(momentum=0.999, renorm=True, renorm_clipping={"rmax": 3.0, "rmin": 0.3, "dmax": 5.0})
+    model = compiled(net(Dense(24), norm, layers.ReLU()))
+    return model, (x, y), {"reported": fitted(model, x, y, 10)}, ["stale-statistics"]
+
+
+def frozen_after_compile():
+    x, y = toy()
+    base = keras.Sequential([keras.Input((8,)), *normed(0.9, 1)], name="base")
+    model = compiled(keras.Sequential([keras.Input((8,)), base, Dense(3)]))
+    fitted(model, x, y, 10)
+    base.trainable = False  # fit doesn't know: it goes on as it was compiled
+    x, y = toy(shift=3, seed=2)
+    history = model.fit(x, y, epochs=1, verbose=0)
+    return model, (x, y), {"reported": history}, ["mode-override", "not-frozen"]
+
+
+def a_step_that_forgets_the_mode():
+    x, y = toy()
+    model = compiled(OwnStep())
+    data = Batches(x, y)
+    model.fit(data, epochs=6, verbose=0)
+    return model, data, {}, ["mode-override"]
+
+
+def losses_in_half_precision():
+    rng = np.random.default_rng(0)
+    x, mask = rng.normal(size=(4, 200, 200, 1)).astype("float32"), np.ones((4, 200, 200, 1), "float32")
+
+    def dice(y, p):
+        y, p = ops.cast(y, "float16"), ops.cast(p, "float16")
+        return 1 - 2 * ops.sum(y * p) / (ops.sum(y) + ops.sum(p))
+
+    model = keras.Sequential([keras.Input((200, 200, 1)), layers.Conv2D(1, 1, activation="sigmoid")])
+    model.compile("sgd", dice, jit_compile=False)
+    return model, (x, mask), {"batch_size": 4}, ["numerics"]
+
+
 def _recompiled(model, metrics):
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.Adam(0.001), loss, metrics=metrics, jit_compile=False)
@@ -305,6 +282,8 @@ STORIES = {
         augmentation_in_the_model, weights_that_moved, weighted_samples, a_loss_with_one_more_part_in_training,
         a_metric_for_other_labels, inputs_scaled_twice, evaluation_without_the_preprocessing, other_samples,
         weights_that_were_never_loaded, averaged_weights, a_variance_that_is_no_number,
+        batch_renormalisation_under_a_long_decay, frozen_after_compile, a_step_that_forgets_the_mode,
+        losses_in_half_precision,
     )
 }  # fmt: skip
 

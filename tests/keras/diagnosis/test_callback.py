@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import compare.keras
-from tests.keras.diagnosis import stories
+from tests.keras.diagnosis import toys
 
 BN = keras.layers.BatchNormalization
 
@@ -16,7 +16,7 @@ def image_net():
         *(keras.Input((8, 8, 2)), keras.layers.Conv2D(6, 3), BN(momentum=0.95), keras.layers.ReLU()),
         *(keras.layers.Dropout(0.3), keras.layers.Flatten(), keras.layers.Dense(3)),
     ]
-    return stories.compiled(keras.Sequential(net), 0.005)
+    return toys.compiled(keras.Sequential(net), 0.005)
 
 
 def images(samples=52):
@@ -53,8 +53,8 @@ def test_the_figures_of_fit_are_the_same_bytes_with_it(at):
 def test_it_takes_the_batches_that_fit_has_dealt():
     """A rate of nearly 0: the figure of the last epoch is of one model, in batches that only fit knows."""
     keras.utils.set_random_seed(5)
-    x, y = stories.toy(120)
-    model = stories.compiled(stories.net(*stories.normed(0.9)))
+    x, y = toys.toy(120)
+    model = toys.compiled(toys.net(*toys.normed(0.9)))
     model.fit(x, y, epochs=10, verbose=0)
     model.optimizer.learning_rate = 1e-7
     callback = compare.keras.Diagnose((x, y), verbose=False)
@@ -67,8 +67,8 @@ def test_it_takes_the_batches_that_fit_has_dealt():
 
 def test_class_weights_are_seen():
     keras.utils.set_random_seed(5)
-    x, y = stories.toy(120)
-    model = stories.compiled(stories.net(keras.layers.Dense(16, "relu")), 1e-5)
+    x, y = toys.toy(120)
+    model = toys.compiled(toys.net(keras.layers.Dense(16, "relu")), 1e-5)
     callback = compare.keras.Diagnose((x, y), verbose=False)
     model.fit(x, y, epochs=1, class_weight={0: 0.1, 1: 1.0, 2: 10.0}, verbose=0, callbacks=[callback])
     assert callback.diagnosis.findings[0].cause == "objective"

@@ -7,7 +7,7 @@ import pytest
 from compare.diagnosis import cures
 from compare.diagnosis.diagnosis import diagnose
 from compare.diagnosis.records import CAUSES
-from tests.keras.diagnosis import stories
+from tests.keras.diagnosis import stories, toys
 
 # what closes the gap without another training
 CLOSED_AT_ONCE = {
@@ -72,8 +72,8 @@ def test_all_code_is_python_and_every_harmful_cause_has_some():
 
 def test_figures_of_batches_are_averaged_over_samples():
     keras.utils.set_random_seed(7)
-    x, y = stories.toy(52)
-    model = stories.compiled(stories.net())
+    x, y = toys.toy(52)
+    model = toys.compiled(toys.net())
     said = []
     exec(
         cures.cure("keras", "aggregation").code,
@@ -89,8 +89,8 @@ def test_figures_of_batches_are_averaged_over_samples():
 def test_the_other_code_runs(cause):
     import tensorflow as tf
 
-    x, y = stories.toy(52)
-    model = stories.compiled(stories.net())
+    x, y = toys.toy(52)
+    model = toys.compiled(toys.net())
     names = {"keras": keras, "model": model, "train_ds": tf.data.Dataset.from_tensor_slices((x, y)).batch(8)}
     exec(cures.cure("keras", cause).code, names)
     if "ds" in cures.cure("keras", cause).code:
