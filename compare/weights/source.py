@@ -135,7 +135,9 @@ def completed(source: Source, ordered: bool) -> Source:
         layers = list(dict.fromkeys(name.rpartition("/")[0] for name in loose))
         unsaid = [layer for layer in layers if not any(f" {layer} " in line for line in obstacles)]
         if unsaid:
-            obstacles.append(f"layer {listed(unsaid)} is no dense layer and can't be moved")
+            several = len(unsaid) > 1
+            what = ("layers", "are no dense layers") if several else ("layer", "is no dense layer")
+            obstacles.append(f"{what[0]} {listed(unsaid)} {what[1]} and can't be moved")
     try:
         order = chain(kernels_of(rest), channels_of(backbone, width), source.told.top, ordered)
     except ValueError as error:

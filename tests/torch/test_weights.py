@@ -7,8 +7,9 @@ import torchvision
 
 from compare.weights.shapes import shapes
 from compare.weights.sources import TORCHVISION_URLS
+from compare.weights.spellings import SPELLINGS, Names, spelled
 from tests.support.torch_models import randomise, small
-from torch_impl import transfer, weights
+from torch_impl import names, transfer, weights
 
 
 @pytest.mark.parametrize(("backbone", "variant"), [("resnet50", "v1"), ("resnet50", "v1.5"), ("vgg16", "v1")])
@@ -21,6 +22,17 @@ def test_arrays_set_every_weight_of_another_model(backbone, variant, part):
     expected = source.state_dict()
     for key, tensor in target.state_dict().items():
         assert torch.equal(tensor, expected[key]), key
+
+
+@pytest.mark.parametrize("backbone", ["resnet50", "vgg16"])
+def test_the_reader_has_the_same_names(backbone):
+    """It reads files without PyTorch, and so has tables of its own."""
+    of = {spelling.names: spelling for spelling in SPELLINGS if spelling.backbone == backbone}
+    assert of[Names.TORCHVISION].modules == names.TORCHVISION[backbone]
+    state = {key: tensor.numpy() for key, tensor in small(backbone).backbone.state_dict().items()}
+    assert spelled(state)[0].keys == {
+        name: key for key, name in names.of_state(small(backbone).backbone.state_dict()).items()
+    }
 
 
 def test_names_and_layouts_are_those_of_keras():
