@@ -10,7 +10,11 @@ FILES = sorted(path.name for path in (ROOT / "torch_impl").glob("*.py"))
 
 # files of one side alone, with the reason
 ALONE = {
-    "calls.py": "PyTorch normalises in functions that anybody can call; Keras in layers, whose calls are watched"
+    "logged.py": "a Keras model is its own trainer, and logs nothing",
+    "nested.py": "Keras has keras.tree for structures of tensors",
+    "traces.py": "a Keras layer is known before it is called; PyTorch's calls are written down",
+    "trying.py": "a Keras layer is tried with what reaches it in the model",
+    "calls.py": "PyTorch normalises in functions that anybody can call; Keras in layers, whose calls are watched",
 }
 FILES = [name for name in FILES if name not in ALONE]
 
@@ -34,8 +38,6 @@ ONE_SIDED = {
     "objectives.module_of": "a Keras trainer is its model",
     "objectives.call": "a Keras model is called with all its inputs as one structure",
     "objectives.accuracy": "Keras's metrics are compiled in",
-    "switches.Trace": "PyTorch's calls are written down by function; Keras's layers are known beforehand",
-    "switches.modes_of": "Keras has no mode of a layer's own",
     "switches.Site": "a Keras layer is watched at its call; a PyTorch module's functions are",
     "switches.called": "as Site",
     "switches.given": "as Site",

@@ -5,15 +5,11 @@ from collections import Counter
 import torch
 from torch import nn
 
-from . import keeping, owned
+from . import owned, trying
 from .evidence import Layer
 from .statistics import BATCH_NORM
 
-_BY_SAMPLE = (nn.LayerNorm, nn.GroupNorm, nn.LocalResponseNorm, getattr(nn, "RMSNorm", nn.LayerNorm))
 _RUNNING = (BATCH_NORM, nn.modules.instancenorm._InstanceNorm)
-_NAMES_BY_SAMPLE = ("layernorm", "groupnorm", "rmsnorm")
-# shapes that a normalisation by itself is tried on: samples, channels, positions
-_SHAPES = ((8, None, 6, 6), (8, None), (8, None, 6), (8, None, 4, 4, 4), (8, 6, None), (8, 6, 6, None))
 
 
 def observe(switches, moved_in_fit, moved_in_evaluation, others=()):
@@ -46,14 +42,14 @@ def observe(switches, moved_in_fit, moved_in_evaluation, others=()):
 
 def alone(model):
     """Describe every layer by what it does on arrays made up for it, in training mode and in evaluation mode."""
-    from .switches import modes_of
+    from .traces import modes_of
 
     fit_modes, evaluate_modes = modes_of(model)
     trains = any(p.requires_grad for p in model.parameters())
     rows = []
     for path, module in model.named_modules():
         if _is_normalisation(module):
-            done = _try(module, fit_modes[path], evaluate_modes[path])
+            done = trying.attempt(module, fit_modes[path], evaluate_modes[path])
             rows.append(_described(model, path, module, done, fit_modes[path], evaluate_modes, trains))
         elif isinstance(module, nn.modules.dropout._DropoutNd) or "drop" in type(module).__name__.lower():
             on = [
@@ -103,7 +99,7 @@ def _norm(switches, name, count, moved, trains):
         fit=in_fit,
         evaluate=in_evaluation,
         flag_fit=_flag(module, mode),
-        flag_evaluate="moving" if _keeps(module) or call.mean is not None else in_evaluation,
+        flag_evaluate="moving" if trying.keeps(module) or call.mean is not None else in_evaluation,
         calls=max(1, count),
         override=_override(switches, path, module, in_fit, in_evaluation, call),
         **_kept(switches.model, path, module, trains, moved, call),
@@ -114,12 +110,12 @@ def _unwatched(switches, path, moved, trains):
     """A normalisation without a call of PyTorch's: of a sample's own statistics, of its own arithmetic, or unused."""
     module, reached = switches.modules[path], path in switches.fit.reached
     how = ["unreached", "unreached"]
-    if reached and _by_sample(module):
+    if reached and trying.by_sample(module):
         how = ["sample", "sample"]
     elif reached:
         x = switches.fit.inputs.get(path)
         for i, modes in enumerate((switches.fit_modes, switches.evaluate_modes)):
-            how[i] = "batch" if x is not None and _depends(module, x, modes[path]) else "moving"
+            how[i] = "batch" if x is not None and trying.depends(module, x, modes[path]) else "moving"
     return Layer(
         name=path,
         kind=type(module).__name__,
@@ -192,13 +188,9 @@ def _frozen(model, path, own):
     return bool(beside) and not any(p.requires_grad for p in beside)
 
 
-def _keeps(module):
-    return isinstance(getattr(module, "running_mean", None), torch.Tensor)
-
-
 def _flag(module, mode):
     if isinstance(module, _RUNNING):
-        return "batch" if mode or not _keeps(module) else "moving"
+        return "batch" if mode or not trying.keeps(module) else "moving"
     return None
 
 
@@ -302,77 +294,7 @@ def _functions(switches):
 
 
 def _is_normalisation(module):
-    return isinstance(module, _RUNNING) or _by_sample(module) or owned.is_normalisation(module)
-
-
-def _by_sample(module):
-    name = type(module).__name__.lower()
-    known = isinstance(module, nn.modules.instancenorm._InstanceNorm) and not _keeps(module)
-    return known or isinstance(module, _BY_SAMPLE) or any(name.startswith(word) for word in _NAMES_BY_SAMPLE)
-
-
-def _depends(module, x, mode):
-    """Whether a sample's output depends on the other samples by far more than an update of statistics does."""
-    if len(x) < 2:
-        return False
-    before, outputs, weight = module.training, [], module._parameters.get("weight")
-    # a scale that starts at zero, as the last one of a residual branch may, would hide everything
-    scale = weight.detach().clone() if weight is not None else None
-    try:
-        module.training = mode
-        if scale is not None and not scale.any():
-            with torch.no_grad():
-                weight.fill_(1)
-        for others in (x, torch.cat([x[:1], 3 * x[1:] + x[1:].std()])):
-            with torch.no_grad(), keeping.buffers_kept({"": module}):
-                outputs.append(module(others)[:1].clone())
-    finally:
-        module.training = before
-        if scale is not None:
-            with torch.no_grad():
-                weight.copy_(scale)
-    size = (outputs[0] - outputs[0].mean()).abs().max() + 1e-12
-    return bool((outputs[0] - outputs[1]).abs().max() > 0.2 * size)
-
-
-def _try(module, fit_mode, evaluate_mode):
-    """What a normalisation does on arrays made up for it: (in training, in evaluation, moves, moves there)."""
-    like = next((t for t in (*module.parameters(), *module.buffers()) if t.is_floating_point()), None)
-    sizes = [t.numel() for t in (*module.parameters(recurse=False), *module.buffers(recurse=False)) if t.ndim]
-    channels = getattr(module, "num_features", None) or (sizes[0] if sizes else None)
-    if _by_sample(module):
-        return "sample", "sample", False, False
-    for shape in _SHAPES if channels else ():
-        x = torch.randn(
-            *[channels if n is None else n for n in shape], generator=torch.Generator().manual_seed(0)
-        )
-        x = x if like is None else x.to(like.device, like.dtype)
-        try:
-            return _tried(module, 2 * x + 0.5, fit_mode, evaluate_mode)
-        except Exception:  # a shape that this layer doesn't take
-            continue
-    return "unreached", "unreached", False, False
-
-
-def _tried(module, x, fit_mode, evaluate_mode):
-    found, before = [], module.training
-    values = [b.clone() for b in module.buffers(recurse=False)]
-    try:
-        for mode in (fit_mode, evaluate_mode):
-            how = "batch" if _depends(module, x, mode) else "moving"
-            module.training = mode
-            with torch.no_grad(), keeping.buffers_kept({"": module}):
-                module(x)
-                now = module.buffers(recurse=False)
-                moved = any(
-                    not torch.equal(b, v) for b, v in zip(now, values, strict=True) if b.is_floating_point()
-                )
-            found.append((how, moved))
-    finally:
-        module.training = before
-    instance = isinstance(module, nn.modules.instancenorm._InstanceNorm)
-    fit = "sample" if instance and fit_mode else found[0][0]
-    return fit, found[1][0], found[0][1], found[1][1]
+    return isinstance(module, _RUNNING) or trying.by_sample(module) or owned.is_normalisation(module)
 
 
 def _described(model, path, module, done, fit_mode, evaluate_modes, trains):
@@ -386,7 +308,7 @@ def _described(model, path, module, done, fit_mode, evaluate_modes, trains):
         fit=fit,
         evaluate=evaluate,
         flag_fit=_flag(module, fit_mode),
-        flag_evaluate="moving" if _keeps(module) else evaluate,
+        flag_evaluate="moving" if trying.keeps(module) else evaluate,
         calls=1,
         override=_why(model, path, evaluate_modes),
         **(kept | {"moves": moves, "moves_in_evaluation": moves_there}),

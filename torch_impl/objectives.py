@@ -5,16 +5,14 @@ with its ``training_step`` and ``validation_step``, a Hugging Face ``Trainer`` w
 """
 
 import inspect
-import threading
-from contextlib import contextmanager
 
 import numpy as np
 import torch
 
+from . import logged, nested
 from .evidence import Batch, Step
 
 _TARGETS = ("labels", "label", "targets", "target", "y")
-_LESSER = (torch.float16, torch.bfloat16)
 
 
 class Objective:
@@ -42,23 +40,23 @@ class Objective:
         self.two = self.lightning or step is not None
         self.weighted = loss is not None and _takes_weights(loss)
         self.device = _device(self.module)
-        self._logging = _Logging(self.module)
+        self._logging = logged.Logging(self.module)
 
     def batch(self, raw):
         """Unpack what the data gave, and bring it to the model's device."""
-        raw = _moved(raw, self.device)
+        raw = nested.moved(raw, self.device)
         if isinstance(raw, dict) or hasattr(raw, "keys"):
             names = [name for name in _TARGETS if name in raw]
             targets = raw[names[0]] if names else None
             inputs = {name: raw[name] for name in raw if name not in names[:1]}
             if set(inputs) in ({"x"}, {"inputs"}, {"input"}, {"image"}, {"images"}):
                 inputs = next(iter(inputs.values()))
-            return Batch(raw, inputs, targets, None, _size(raw))
+            return Batch(raw, inputs, targets, None, nested.size(raw))
         if isinstance(raw, list | tuple) and 2 <= len(raw) <= 3:
-            return Batch(raw, raw[0], raw[1], raw[2] if len(raw) == 3 else None, _size(raw))
+            return Batch(raw, raw[0], raw[1], raw[2] if len(raw) == 3 else None, nested.size(raw))
         if isinstance(raw, list | tuple) and len(raw) == 1:
-            return Batch(raw, raw[0], None, None, _size(raw))
-        return Batch(raw, raw if isinstance(raw, torch.Tensor) else None, None, None, _size(raw))
+            return Batch(raw, raw[0], None, None, nested.size(raw))
+        return Batch(raw, raw if isinstance(raw, torch.Tensor) else None, None, None, nested.size(raw))
 
     def measure(self, batch, training, keep=False, index=0):
         """Compute what a batch comes to; the modules' modes are as they are.
@@ -99,21 +97,23 @@ class Objective:
     def _as_step(self, said, batch, keep):
         if "loss" not in said:
             raise ValueError(f"step returned {sorted(said)}; it must return a loss, or a dictionary with one")
-        loss = _number(said["loss"])
+        loss = logged.number(said["loss"])
         outputs, targets = said.get("outputs"), said.get("targets", batch.targets)
         size = int(said.get("n", batch.size))
-        metrics = {name: _number(value) for name, value in said.get("metrics", {}).items()}
+        metrics = {name: logged.number(value) for name, value in said.get("metrics", {}).items()}
         if outputs is not None and targets is not None:
-            metrics |= {name: _number(metric(outputs, targets)) for name, metric in self.metrics.items()}
+            metrics |= {
+                name: logged.number(metric(outputs, targets)) for name, metric in self.metrics.items()
+            }
             if "accuracy" not in metrics and (hits := accuracy(outputs, targets)) is not None:
                 metrics["accuracy"] = hits
         shuffled = lesser = unweighted = None
         if self.loss is not None and isinstance(targets, torch.Tensor):
-            shuffled = _quietly(lambda: _number(self.loss(outputs, targets.roll(1, 0))))
-            if isinstance(outputs, torch.Tensor) and outputs.dtype in _LESSER:
-                lesser = _quietly(lambda: _number(self.loss(outputs.float(), _float(targets))))
+            shuffled = _quietly(lambda: logged.number(self.loss(outputs, targets.roll(1, 0))))
+            if isinstance(outputs, torch.Tensor) and outputs.dtype in nested.LESSER:
+                lesser = _quietly(lambda: logged.number(self.loss(outputs.float(), _float(targets))))
             if batch.weights is not None:
-                unweighted = _quietly(lambda: _number(self.loss(outputs, targets)))
+                unweighted = _quietly(lambda: logged.number(self.loss(outputs, targets)))
         return Step(
             loss=loss,
             size=size,
@@ -122,8 +122,8 @@ class Objective:
             shuffled=shuffled,
             loss_in_float32=lesser,
             unweighted=unweighted,
-            outputs=_array(outputs) if keep else None,
-            targets=_array(targets) if keep else None,
+            outputs=nested.array(outputs) if keep else None,
+            targets=nested.array(targets) if keep else None,
         )
 
     def _loss(self, outputs, batch):
@@ -131,7 +131,7 @@ class Objective:
             return self.loss(outputs, batch.targets)
         if self.weighted:
             return self.loss(outputs, batch.targets, batch.weights)
-        each = [self.loss(_one(outputs, i), _one(batch.targets, i)) for i in range(batch.size)]
+        each = [self.loss(nested.one(outputs, i), nested.one(batch.targets, i)) for i in range(batch.size)]
         return (torch.stack(each) * batch.weights.reshape(-1)).mean()
 
     def _of_itself(self, batch):
@@ -151,14 +151,14 @@ class Objective:
 
     def _lightning(self, batch, training, index):
         module = self.module
-        step = module.training_step if training else _evaluation_step(module)
-        with self._logging.taking() as logged:
+        step = module.training_step if training else logged.evaluation_step(module)
+        with self._logging.taking() as seen:
             result = step(*[batch.raw, index][: len(inspect.signature(step).parameters)])
         said = result if isinstance(result, dict) else {} if result is None else {"loss": result}
         if said.get("loss") is None or not training:
-            named = _named_loss(logged)
-            said = {**said, **({"loss": logged[named]} if named else {})}
-        metrics = {_bare(name): value for name, value in logged.items() if np.isscalar(value)}
+            named = logged.named_loss(seen)
+            said = {**said, **({"loss": seen[named]} if named else {})}
+        metrics = {logged.bare(name): value for name, value in seen.items() if np.isscalar(value)}
         metrics.pop("loss", None)
         return {**said, "metrics": metrics}
 
@@ -203,92 +203,6 @@ def accuracy(outputs, targets):
     return ((outputs > threshold) == (targets > 0.5)).float().mean().item()
 
 
-class _Logging:
-    """Takes what a LightningModule logs, and keeps its hands off trainer and optimizers.
-
-    Passes in several threads may be under way; each has what it logged to itself.
-    """
-
-    def __init__(self, module):
-        self.module, self.here, self.under_way, self.before = module, threading.local(), 0, {}
-
-    @contextmanager
-    def taking(self):
-        """Yield the dictionary that takes what is logged."""
-        self._start()
-        self.here.logged = logged = {}
-        try:
-            yield logged
-        finally:
-            self._end()
-
-    def log(self, name, value, *args, **kwargs):
-        self.here.logged[name] = _number(value)
-
-    def log_dict(self, values, *args, **kwargs):
-        for name, value in values.items():
-            self.log(name, value)
-
-    def _start(self):
-        self.under_way += 1
-        if self.under_way > 1:
-            return
-        replaced = {"log": self.log, "log_dict": self.log_dict}
-        if not getattr(self.module, "automatic_optimization", True):
-            nothing = _Nothing()
-            replaced |= dict.fromkeys(("optimizers", "lr_schedulers"), lambda *args, **kwargs: nothing)
-            names = ("manual_backward", "toggle_optimizer", "untoggle_optimizer", "clip_gradients")
-            replaced |= dict.fromkeys(names, lambda *args, **kwargs: None)
-        attributes = vars(self.module)
-        self.before = {name: attributes.get(name, _Nothing) for name in replaced}
-        attributes.update(replaced)
-
-    def _end(self):
-        self.under_way -= 1
-        if self.under_way:
-            return
-        for name, value in self.before.items():
-            if value is _Nothing:
-                del vars(self.module)[name]
-            else:
-                vars(self.module)[name] = value
-
-
-class _Nothing:
-    """An optimizer that does nothing, or any number of them."""
-
-    def __getattr__(self, name):
-        return lambda *args, **kwargs: None
-
-    def __iter__(self):
-        return iter((self, self))
-
-    def __getitem__(self, index):
-        return self
-
-
-def _evaluation_step(module):
-    """The module's own ``validation_step``, or ``training_step`` where it has only Lightning's empty one."""
-    holders = [base for base in type(module).__mro__ if "validation_step" in vars(base)]
-    empty = not holders or holders[0].__module__.split(".")[0] in ("lightning", "pytorch_lightning")
-    return module.training_step if empty else module.validation_step
-
-
-def _named_loss(logged):
-    names = [name for name in logged if _bare(name) == "loss"] or [n for n in logged if "loss" in n.lower()]
-    return names[0] if names else None
-
-
-def _bare(name):
-    """The name of a figure without the phase that it is of."""
-    name = name.lower().removesuffix("_epoch").removesuffix("_step").replace("/", "_")
-    for phase in ("train", "training", "valid", "validation", "val", "test", "evaluate", "eval"):
-        if name.startswith(f"{phase}_"):
-            name = name.removeprefix(f"{phase}_")
-            break
-    return {"acc": "accuracy"}.get(name, name)
-
-
 def _takes_weights(loss):
     try:
         names = list(inspect.signature(loss).parameters.values())
@@ -320,55 +234,8 @@ def _device(module):
     return torch.device(devices.pop() if devices else "cpu")
 
 
-def _moved(value, device):
-    if isinstance(value, torch.Tensor):
-        return value.to(device)
-    if isinstance(value, np.ndarray) and value.dtype != object:
-        return torch.as_tensor(value).to(device)
-    if isinstance(value, dict):
-        return type(value)({key: _moved(item, device) for key, item in value.items()})
-    if hasattr(value, "keys") and hasattr(value, "to"):
-        return value.to(device)
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return type(value)(*(_moved(item, device) for item in value))
-    return type(value)(_moved(item, device) for item in value) if isinstance(value, list | tuple) else value
-
-
-def _size(value):
-    if isinstance(value, torch.Tensor):
-        return len(value) if value.ndim else 1
-    if hasattr(value, "keys"):
-        value = [value[key] for key in value]
-    if isinstance(value, list | tuple):
-        return next((n for item in value if (n := _size(item))), 0)
-    return 0
-
-
-def _one(value, i):
-    if isinstance(value, dict):
-        return {key: item[i : i + 1] for key, item in value.items()}
-    return [item[i : i + 1] for item in value] if isinstance(value, list | tuple) else value[i : i + 1]
-
-
-def _number(value):
-    value = getattr(value, "_forward_cache", value) if hasattr(value, "compute") else value
-    if isinstance(value, torch.Tensor):
-        return value.detach().double().mean().item() if value.numel() else float("nan")
-    return float(value)
-
-
 def _float(targets):
     return targets.float() if targets.is_floating_point() else targets
-
-
-def _array(value):
-    """Outputs or targets as arrays: a tensor, or a flat list of what a structure holds."""
-    if isinstance(value, torch.Tensor):
-        value = value.detach()
-        return (value.float() if value.dtype in _LESSER else value).cpu().numpy()
-    if hasattr(value, "keys"):
-        value = [value[key] for key in value]
-    return [_array(item) for item in value if item is not None] if isinstance(value, list | tuple) else None
 
 
 def _quietly(function):

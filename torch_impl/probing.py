@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
-from . import acting, keeping, lockstep
+from . import acting, keeping, lockstep, nested
 from .evidence import Facts, Pass
 from .gathering import Gathering
 from .initial import initial
@@ -82,7 +82,7 @@ class Subject:
         """
         starts = np.cumsum([0] + [batch.size for batch in batches])
         at = np.searchsorted(starts, index, side="right") - 1
-        raw = _taken(
+        raw = nested.taken(
             [batch.raw for batch in batches], list(zip(at, np.asarray(index) - starts[at], strict=True))
         )
         return self.objective.batch(raw)
@@ -171,7 +171,9 @@ class Subject:
 
         def take(name, module, args, output):
             if name != "child" or "root" not in made:
-                found = next((t.detach() for _, t in _leaves("", output) if t.is_floating_point()), None)
+                found = next(
+                    (t.detach() for _, t in nested.leaves("", output) if t.is_floating_point()), None
+                )
                 if found is not None:
                     made.pop("child", None)
                     made[name] = found
@@ -244,7 +246,7 @@ class Subject:
 
         raw = batch.raw
         if isinstance(raw, list | tuple):
-            raw = type(raw)([_mapped(raw[0], changed), *raw[1:]])
+            raw = type(raw)([nested.mapped(raw[0], changed), *raw[1:]])
         elif isinstance(raw, torch.Tensor):
             raw = changed(raw)
         else:
@@ -257,12 +259,12 @@ class Subject:
         """Inputs and targets as arrays with samples first, images channels last."""
         found = {}
         for name, value in (("x", batch.inputs), ("y", batch.targets), ("weights", batch.weights)):
-            for key, tensor in _leaves(name, value):
+            for key, tensor in nested.leaves(name, value):
                 array = tensor.detach().cpu()
                 array = (array.float() if array.dtype == torch.bfloat16 else array).numpy()
                 found[key] = np.moveaxis(array, 1, -1) if name == "x" and array.ndim == 4 else array
         if not found:
-            for key, tensor in _leaves("raw", batch.raw):
+            for key, tensor in nested.leaves("raw", batch.raw):
                 found[key] = tensor.detach().cpu().float().numpy()
         return found
 
@@ -312,7 +314,7 @@ class Subject:
         """The loss of a batch, and what each module made of it, as numbers that can be compared."""
         made = []
         handles = [
-            module.register_forward_hook(lambda module, args, output: made.extend(_sums(output)))
+            module.register_forward_hook(lambda module, args, output: made.extend(nested.sums(output)))
             for module in self.module.modules()
         ]
         try:
@@ -375,41 +377,6 @@ def _autocast():
     return partial(torch.autocast, "cpu", enabled=False)
 
 
-def _sums(output):
-    for _, tensor in _leaves("", output):
-        yield str(tensor.detach().double().sum().item() if not tensor.is_complex() else 0.0)
-
-
-def _leaves(name, value):
-    """Yield the tensors of a structure with a name each."""
-    if isinstance(value, torch.Tensor):
-        yield name, value
-    elif hasattr(value, "keys"):
-        for key in value:
-            yield from _leaves(f"{name}.{key}", value[key])
-    elif isinstance(value, list | tuple):
-        for i, item in enumerate(value):
-            yield from _leaves(f"{name}.{i}", item)
-
-
-def _mapped(value, change):
-    if hasattr(value, "keys"):
-        return {key: change(item) for key, item in value.items()}
-    return type(value)(map(change, value)) if isinstance(value, list | tuple) else change(value)
-
-
-def _taken(values, where):
-    """Samples of several batches of the same structure, at (batch, place) each."""
-    first = values[0]
-    if isinstance(first, torch.Tensor):
-        return torch.stack([values[batch][place] for batch, place in where])
-    if hasattr(first, "keys"):
-        return {key: _taken([value[key] for value in values], where) for key in first}
-    if isinstance(first, list | tuple):
-        return type(first)([_taken(list(parts), where) for parts in zip(*values, strict=True)])
-    raise ValueError(f"a batch holds {type(first).__name__}, which can't be dealt anew")
-
-
 def _look(found, path, module, args, output):
-    if any(t.is_floating_point() and not torch.isfinite(t).all() for _, t in _leaves("", output)):
+    if any(t.is_floating_point() and not torch.isfinite(t).all() for _, t in nested.leaves("", output)):
         found.append(path)

@@ -4,42 +4,16 @@ A switch is ``dropout`` (any noise), ``augmentation``, ``normalisation`` or ``ot
 mode); ``objective`` is the mode of the outermost module where a step reads that.
 """
 
-import random
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 
-import numpy as np
 import torch
 from torch import nn
 
-from . import calls, lockstep, owned
+from . import calls, lockstep, owned, traces
 from .keeping import seed_all
 
 _AUGMENTS = ("random", "augment", "jitter", "flip", "crop", "erasing", "cutout", "mixup", "cutmix")
 _NOISES = ("drop", "noise", "stochastic")
-
-
-@dataclass
-class Trace:
-    """What a pass did, call by call.
-
-    Attributes:
-        norms: call of a normalising function -> (how, `calls.Norm` without its input's values, path of the module).
-        noises: (path, function, number of the call) -> whether the noise was on.
-        reached: modules that were called -> how often.
-        drew: modules that drew random numbers by themselves.
-        early: those of them that did so before any parameter was used.
-        largest: path -> the largest random tensor and the largest input, in values a call.
-        inputs: path -> the last input of a normalisation with an arithmetic of its own.
-    """
-
-    norms: dict = field(default_factory=dict)
-    noises: dict = field(default_factory=dict)
-    reached: dict = field(default_factory=dict)
-    drew: set = field(default_factory=set)
-    early: set = field(default_factory=set)
-    largest: dict = field(default_factory=dict)
-    inputs: dict = field(default_factory=dict)
 
 
 class Switches:
@@ -56,8 +30,8 @@ class Switches:
         self.model = model
         self.modules = dict(model.named_modules())
         self.paths = {module: path for path, module in self.modules.items()}
-        self.fit_modes, self.evaluate_modes = modes_of(model)
-        self.fit, self.evaluate = Trace(), Trace()
+        self.fit_modes, self.evaluate_modes = traces.modes_of(model)
+        self.fit, self.evaluate = traces.Trace(), traces.Trace()
         self.groups, self.owned, self.probabilities = {}, {}, {}
         self.place = calls.Place()
         self._buffers = {id(buffer): name for name, buffer in model.named_buffers()}
@@ -70,12 +44,12 @@ class Switches:
     @contextmanager
     def tracing(self, training):
         """Write down what a pass does with the modes of training, or of evaluation."""
-        trace = Trace()
+        trace = traces.Trace()
         self.set_modes(self.fit_modes if training else self.evaluate_modes)
-        drawn, weighed = [_generators()], [False]
+        drawn, weighed = [traces.generators()], [False]
 
         def look(path):
-            now = _generators()
+            now = traces.generators()
             if now != drawn[0]:
                 trace.drew.add(path)
                 if not weighed[0]:
@@ -115,7 +89,7 @@ class Switches:
         def noise_and_after(call):
             noise(call)
             result = call.again(call.given[call.flag])
-            drawn[0] = _generators()
+            drawn[0] = traces.generators()
             return result
 
         def norm_and_on(call):
@@ -286,7 +260,7 @@ class _Thrown:
 
     def noise(self, call):
         key = self.switches.noise_key(call)
-        seed_all(_mixed(self.seed, key))
+        seed_all(traces.mixed(self.seed, key))
         if key not in self.noises:
             return None
         on = self.noises[key] if "dropout" in self.fit else self.switches.evaluate.noises[key]
@@ -299,7 +273,7 @@ class _Thrown:
     def enter(self, module, path, inputs):
         place = self.switches.place
         if path in self.switches.fit.drew:
-            seed_all(_mixed(self.seed, (path, place.count(("draws", path)))))
+            seed_all(traces.mixed(self.seed, (path, place.count(("draws", path)))))
         own = self.switches.owned.get(path)
         if own is None:
             return
@@ -336,22 +310,6 @@ def _numbered(name, number):
     return name if number == 1 else f"{name}#{number}"
 
 
-def modes_of(model):
-    """What ``train`` and ``eval`` make of a model; modes that were set by hand are taken as they are."""
-    now = {path: module.training for path, module in model.named_modules()}
-    mixed = len(set(now.values())) > 1
-    fit = now if now[""] else _after(model, model.train)
-    evaluate = now if mixed and not now[""] else _after(model, model.eval)
-    for path, module in model.named_modules():
-        module.training = now[path]
-    return fit, evaluate
-
-
-def _after(model, change):
-    change()
-    return {path: module.training for path, module in model.named_modules()}
-
-
 def _only_passes_on(module):
     """Whether a module's own forward is PyTorch's, and reads no mode."""
     kind = type(module)
@@ -362,19 +320,3 @@ _BLIND = {
     nn.Sequential.forward, nn.Linear.forward, nn.Conv1d.forward, nn.Conv2d.forward, nn.Conv3d.forward,
     nn.ReLU.forward, nn.Flatten.forward, nn.Identity.forward, nn.LayerNorm.forward, nn.GroupNorm.forward,
 }  # fmt: skip
-
-
-def _generators():
-    numpy = np.random.get_state()  # noqa: NPY002
-    return random.getstate(), _digest(numpy), torch.get_rng_state().numpy().tobytes()
-
-
-def _digest(state):
-    return state[0], state[1].tobytes(), state[2:]
-
-
-def _mixed(seed, key):
-    """A seed for one place, the same in every process."""
-    from zlib import crc32
-
-    return crc32(repr((seed, key)).encode())

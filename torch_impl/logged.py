@@ -1,0 +1,106 @@
+"""What a LightningModule logs, taken without its trainer; and which of its steps evaluates.
+
+DIFFERS: a Keras model is its own trainer.
+"""
+
+import threading
+from contextlib import contextmanager
+
+import torch
+
+
+class Logging:
+    """Takes what a LightningModule logs, and keeps its hands off trainer and optimizers.
+
+    Passes in several threads may be under way; each has what it logged to itself.
+    """
+
+    def __init__(self, module):
+        self.module, self.here, self.under_way, self.before = module, threading.local(), 0, {}
+
+    @contextmanager
+    def taking(self):
+        """Yield the dictionary that takes what is logged."""
+        self._start()
+        self.here.logged = logged = {}
+        try:
+            yield logged
+        finally:
+            self._end()
+
+    def log(self, name, value, *args, **kwargs):
+        """Stand in for the module's own."""
+        self.here.logged[name] = number(value)
+
+    def log_dict(self, values, *args, **kwargs):
+        """Stand in for the module's own."""
+        for name, value in values.items():
+            self.log(name, value)
+
+    def _start(self):
+        self.under_way += 1
+        if self.under_way > 1:
+            return
+        replaced = {"log": self.log, "log_dict": self.log_dict}
+        if not getattr(self.module, "automatic_optimization", True):
+            nothing = _Nothing()
+            replaced |= dict.fromkeys(("optimizers", "lr_schedulers"), lambda *args, **kwargs: nothing)
+            names = ("manual_backward", "toggle_optimizer", "untoggle_optimizer", "clip_gradients")
+            replaced |= dict.fromkeys(names, lambda *args, **kwargs: None)
+        attributes = vars(self.module)
+        self.before = {name: attributes.get(name, _Nothing) for name in replaced}
+        attributes.update(replaced)
+
+    def _end(self):
+        self.under_way -= 1
+        if self.under_way:
+            return
+        for name, value in self.before.items():
+            if value is _Nothing:
+                del vars(self.module)[name]
+            else:
+                vars(self.module)[name] = value
+
+
+class _Nothing:
+    """An optimizer that does nothing, or any number of them."""
+
+    def __getattr__(self, name):
+        return lambda *args, **kwargs: None
+
+    def __iter__(self):
+        return iter((self, self))
+
+    def __getitem__(self, index):
+        return self
+
+
+def evaluation_step(module):
+    """The module's own ``validation_step``, or ``training_step`` where it has only Lightning's empty one."""
+    holders = [base for base in type(module).__mro__ if "validation_step" in vars(base)]
+    empty = not holders or holders[0].__module__.split(".")[0] in ("lightning", "pytorch_lightning")
+    return module.training_step if empty else module.validation_step
+
+
+def named_loss(logged):
+    """Find the name under which a loss was logged; None where none was."""
+    names = [name for name in logged if bare(name) == "loss"] or [n for n in logged if "loss" in n.lower()]
+    return names[0] if names else None
+
+
+def bare(name):
+    """The name of a figure without the phase that it is of."""
+    name = name.lower().removesuffix("_epoch").removesuffix("_step").replace("/", "_")
+    for phase in ("train", "training", "valid", "validation", "val", "test", "evaluate", "eval"):
+        if name.startswith(f"{phase}_"):
+            name = name.removeprefix(f"{phase}_")
+            break
+    return {"acc": "accuracy"}.get(name, name)
+
+
+def number(value):
+    """A figure as a Python number: a tensor, or a metric object's last value."""
+    value = getattr(value, "_forward_cache", value) if hasattr(value, "compute") else value
+    if isinstance(value, torch.Tensor):
+        return value.detach().double().mean().item() if value.numel() else float("nan")
+    return float(value)

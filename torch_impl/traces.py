@@ -1,0 +1,62 @@
+"""What a pass did, written down call by call; and the modes in which it is made."""
+
+import random
+from dataclasses import dataclass, field
+from zlib import crc32
+
+import numpy as np
+import torch
+
+
+@dataclass
+class Trace:
+    """What a pass did, call by call.
+
+    Attributes:
+        norms: call of a normalising function -> (how, `calls.Norm` without its input's values, path of the module).
+        noises: (path, function, number of the call) -> whether the noise was on.
+        reached: modules that were called -> how often.
+        drew: modules that drew random numbers by themselves.
+        early: those of them that did so before any parameter was used.
+        largest: path -> the largest random tensor and the largest input, in values a call.
+        inputs: path -> the last input of a normalisation with an arithmetic of its own.
+    """
+
+    norms: dict = field(default_factory=dict)
+    noises: dict = field(default_factory=dict)
+    reached: dict = field(default_factory=dict)
+    drew: set = field(default_factory=set)
+    early: set = field(default_factory=set)
+    largest: dict = field(default_factory=dict)
+    inputs: dict = field(default_factory=dict)
+
+
+def modes_of(model):
+    """What ``train`` and ``eval`` make of a model; modes that were set by hand are taken as they are."""
+    now = {path: module.training for path, module in model.named_modules()}
+    mixed = len(set(now.values())) > 1
+    fit = now if now[""] else _after(model, model.train)
+    evaluate = now if mixed and not now[""] else _after(model, model.eval)
+    for path, module in model.named_modules():
+        module.training = now[path]
+    return fit, evaluate
+
+
+def _after(model, change):
+    change()
+    return {path: module.training for path, module in model.named_modules()}
+
+
+def generators():
+    """The states of all generators on the processor, in a form that can be compared."""
+    numpy = np.random.get_state()  # noqa: NPY002
+    return random.getstate(), _digest(numpy), torch.get_rng_state().numpy().tobytes()
+
+
+def _digest(state):
+    return state[0], state[1].tobytes(), state[2:]
+
+
+def mixed(seed, key):
+    """A seed for one place, the same in every process."""
+    return crc32(repr((seed, key)).encode())
