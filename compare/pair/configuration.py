@@ -21,6 +21,7 @@ class Fact:
         cause: in the verdict's words.
         text: what it is in both.
         code: the line that makes PyTorch's equal.
+        order: of Keras's call that it is a setting of; below zero for what is of the whole model.
     """
 
     cause: str
@@ -28,6 +29,7 @@ class Fact:
     torch: str
     text: str
     code: str = ""
+    order: int = -1
 
 
 def close(a: Any, b: Any) -> bool:
@@ -43,22 +45,15 @@ def norms(pairs: list[Partner]) -> list[Fact]:
     """Decay and epsilon of normalisations that both models call."""
     found = []
     for pair in pairs:
-        ours, theirs = pair.keras.facts, pair.torch.facts
+        ours, theirs, order = pair.keras.facts, pair.torch.facts, pair.keras.calls[0].index
         if (
             "epsilon" in ours
             and isinstance(theirs.get("eps"), float)
             and not close(ours["epsilon"], theirs["eps"])
         ):
             text = f"epsilon is {ours['epsilon']:g} in Keras and {theirs['eps']:g} in PyTorch"
-            found.append(
-                Fact(
-                    "epsilon",
-                    pair.keras.owner,
-                    pair.torch.place,
-                    text,
-                    f"{path(pair.torch.place)}.eps = {ours['epsilon']:g}",
-                )
-            )
+            code = f"{path(pair.torch.place)}.eps = {ours['epsilon']:g}"
+            found.append(Fact("epsilon", pair.keras.owner, pair.torch.place, text, code, order))
         if (
             pair.keras.kind != "batch_norm"
             or pair.torch.kind != "batch_norm"
@@ -73,8 +68,8 @@ def norms(pairs: list[Partner]) -> list[Fact]:
                 continue
             text = f"Keras keeps {ours['decay']:g} of the moving statistics, PyTorch {kept:g}"
         code = f"{path(pair.torch.place)}.momentum = {1 - ours['decay']:g}"
-        found.append(Fact("decay", pair.keras.owner, pair.torch.place, text, code))
-    return found
+        found.append(Fact("decay", pair.keras.owner, pair.torch.place, text, code, order))
+    return sorted(found, key=lambda fact: fact.order)
 
 
 def sharing(found: Map, torch: dict[str, Held]) -> list[Fact]:
@@ -115,7 +110,7 @@ def rates(keras: Seen, torch: Seen) -> list[Fact]:
             place = other.place if other is not None else ""
             text = f"the rate is {rate:g} in Keras and {own:g} in PyTorch"
             code = f"{path(place)}.p = {rate:g}" if place else f"x = F.dropout(x, {rate:g}, self.training)"
-            return [Fact("dropout-rate", call.owner, place, text, code)]
+            return [Fact("dropout-rate", call.owner, place, text, code, call.index)]
     call, rate = theirs[len(ours)]
     before = _before(keras, torch, call)
     text = f"PyTorch drops {rate:g} at {call.place}, Keras nothing"

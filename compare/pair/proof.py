@@ -15,7 +15,7 @@ import numpy as np
 from compare.frameworks import FRAMEWORKS
 from compare.pair import inputs, mapfile, side
 from compare.pair.configuration import Fact
-from compare.pair.locate import Found
+from compare.pair.locate import Departure, Found
 from compare.pair.mapping import Map
 from compare.pair.references import Reference
 from compare.pair.training import Plan
@@ -249,16 +249,24 @@ def _configured(facts: list[Fact], found: Found, outcome: Outcome) -> Stage:
         return stage
     stage.verdict = Verdict.DIFFERS
     departure = found.departure
-    shown = departure and next((f for f in facts if f.keras == departure.call.owner), None)
+    shown = next((f for f in facts if departure is not None and _is(f, departure)), None)
     fact = shown or facts[0]
     tried = departure.tried if departure is not None and shown else []
     stage.place = fact.keras
+    if departure is not None and not shown and departure.call.index < fact.order:
+        return stage  # the passes part before that
     outcome.first = {
         "stage": "configuration", "keras": fact.keras, "torch": fact.torch, "cause": fact.cause,
         "figure": _finite(departure.apart) if departure is not None and shown else None, "bar": 0.0, "tried": tried,
         "text": fact.text, "code": fact.code,
     }  # fmt: skip
     return stage
+
+
+def _is(fact: Fact, departure: Departure) -> bool:
+    """Whether a setting is what makes the passes part."""
+    found = departure.trial.cause if departure.trial is not None else fact.cause
+    return fact.keras == departure.call.owner and fact.cause == found
 
 
 def _departed(stage: str, found: Found) -> dict[str, Any]:
