@@ -227,7 +227,7 @@ def _after(name, record):
 
 def _in_dense(path, module):
     """Whether this is an activation that Keras makes a part of a dense layer."""
-    return path.startswith("head.") and isinstance(module, (nn.ReLU, nn.Sigmoid))
+    return path.startswith("head.") and isinstance(module, (nn.ReLU, nn.Sigmoid, nn.Softmax))
 
 
 def _dense_before(path):

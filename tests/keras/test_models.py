@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_impl import weights
+from keras_impl import tracing, weights
 from keras_impl.resnet50 import resnet50
 from keras_impl.transfer import build, parts
 from keras_impl.vgg16 import vgg16
@@ -77,3 +77,14 @@ def test_unknown_names_are_refused():
         build("resnet18")
     with pytest.raises(ValueError, match=r"variant is 'v2'; it can be v1, v1.5, v1-old"):
         build(variant="v2")
+
+
+def test_three_classes_have_probabilities_that_add_up_to_one_and_are_traced_as_two_are():
+    images = np.random.default_rng(0).normal(0, 50, (2, 32, 32, 3)).astype(np.float32)
+    found = {
+        outputs: tracing.forward(build("resnet50", width=0.125, outputs=outputs), images)
+        for outputs in (1, 3)
+    }
+    assert found[1].keys() == found[3].keys()
+    assert found[3]["head_output"].shape == (2, 3)
+    np.testing.assert_allclose(found[3]["head_output"].sum(1), 1, rtol=1e-5)
