@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from typer import Argument, Option
 
+from compare.files import write
 from compare.spec import InputError, choose
 
 LOSSES = ("crossentropy", "binary", "mse", "mae")
@@ -131,9 +132,4 @@ def _with_progress(prove: Any, asked: Any) -> Any:
 
 def _write(out: Path, content: dict) -> None:
     out.mkdir(parents=True, exist_ok=True)
-    unfinished = out / "certificate.json.unfinished"
-    try:
-        unfinished.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-        unfinished.replace(out / "certificate.json")
-    finally:
-        unfinished.unlink(missing_ok=True)
+    write(out / "certificate.json", json.dumps(content, indent=1) + "\n")

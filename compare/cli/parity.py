@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from typer import Argument, Option
 
 from compare.cli import pair as pairs
+from compare.files import write
 from compare.frameworks import FRAMEWORKS
 from compare.frameworks import check as installed
 from compare.spec import BACKBONES, NUMERICS, POLICIES, InputError, choose
@@ -243,15 +244,10 @@ def _room(out: Path | None) -> None:
 
 
 def _write(out: Path, result: Any) -> None:
-    """Write both files, each under a temporary name first."""
+    """Write both files."""
     from compare.parity import certificate, page
 
     out.mkdir(parents=True, exist_ok=True)
     content = json.dumps(certificate.as_json(result), indent=1) + "\n"
-    for name, text in (("certificate.json", content), ("parity.html", page.render(result))):
-        unfinished = out / f"{name}.unfinished"
-        try:
-            unfinished.write_text(text, encoding="utf-8")
-            unfinished.replace(out / name)
-        finally:
-            unfinished.unlink(missing_ok=True)
+    write(out / "certificate.json", content)
+    write(out / "parity.html", page.render(result))

@@ -7,7 +7,6 @@ with the package; ``random`` is a quarter-width network that has learnt nothing,
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import socket
@@ -15,18 +14,17 @@ import threading
 import urllib.parse
 import urllib.request
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from http.client import HTTPException
 from math import isclose
-from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import safetensors.numpy
 
+from compare.files import sha256, write
+from compare.frameworks import FRAMEWORKS
+from compare.processes.worker import Worker, WorkerDiedError
 from compare.spec import EPSILONS, NAMES, InputError
 from compare.weights.network import listed
 from compare.weights.reading import known, read
@@ -94,11 +92,11 @@ def _structure(variant: str) -> str:
 def _load(weights: str, backbone: str, seed: int) -> Loaded:
     if weights == "imagenet":
         return _cached_or_downloaded(
-            weights, backbone, KERAS_URLS[backbone], _keras_cache(backbone), _keras_download
+            weights, backbone, KERAS_URLS[backbone], _keras_cache(backbone), "keras", _keras_download
         )
     if weights == "imagenet-torchvision":
         return _cached_or_downloaded(
-            weights, backbone, TORCHVISION_URLS[backbone], _torch_cache(backbone), _torch_download
+            weights, backbone, TORCHVISION_URLS[backbone], _torch_cache(backbone), "torch", _torch_download
         )
     if weights == "pretext":
         return _read(weights, PRETEXT / f"{backbone}.safetensors", backbone)
@@ -129,7 +127,12 @@ def _torch_cache(backbone: str) -> list[Path]:
 
 
 def _cached_or_downloaded(
-    weights: str, backbone: str, url: str, files: list[Path], download: Callable[[str, Path], None]
+    weights: str,
+    backbone: str,
+    url: str,
+    files: list[Path],
+    framework: str,
+    download: Callable[[str, Path], None],
 ) -> Loaded:
     for path in files:
         with suppress(InputError):  # what a killed download left behind is downloaded again
@@ -137,9 +140,10 @@ def _cached_or_downloaded(
     trouble = _silence(url)
     if not trouble:
         try:
-            _in_worker(download, url, files[0])
+            with Worker(FRAMEWORKS[framework], prepared=False) as worker:
+                worker.call(download, url, files[0])
             return _read(weights, files[0], backbone)
-        except ValueError as error:
+        except (ValueError, WorkerDiedError) as error:
             trouble = f"the download failed: {error}"
     raise InputError(
         f"--weights {weights}: {files[0]} is missing or unreadable and {trouble}; "
@@ -169,7 +173,6 @@ def _silence(url: str) -> str:
 def _keras_download(url: str, path: Path) -> None:
     """Let keras.applications fetch the file it calls its own; Keras checks the hash."""
     socket.setdefaulttimeout(STALLED)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import keras
 
     build = keras.applications.ResNet50 if "resnet50" in path.name else keras.applications.VGG16
@@ -226,27 +229,13 @@ def _check_epsilon(weights: str, variant: str, source: Source) -> None:
         )
 
 
-def _in_worker(function: Callable, *arguments: object) -> Any:
-    """Call a function in a process of its own, since frameworks may not share one."""
-    try:
-        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-            return pool.submit(function, *arguments).result()
-    except BrokenProcessPool:
-        raise ValueError(
-            f"the process for {function.__name__.strip('_')} was killed; out of memory?"
-        ) from None
-
-
 def _write(destination: Path, arrays: dict[str, np.ndarray], metadata: dict) -> str:
     content = _sorted_header(safetensors.numpy.save(arrays, {key: str(metadata[key]) for key in metadata}))
-    unfinished = destination.with_name(f"{destination.name}.unfinished")
     try:
-        unfinished.write_bytes(content)
-        unfinished.replace(destination)
+        write(destination, content)
     except OSError as error:
-        unfinished.unlink(missing_ok=True)
         raise InputError(f"can't write {destination}: {error.strerror}") from error
-    return hashlib.sha256(content).hexdigest()
+    return sha256(content)
 
 
 def _sorted_header(content: bytes) -> bytes:
