@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from . import kinds
 
 
-def apply(edits, name, func, args, kwargs):
+def apply(edits, name, func, args, kwargs, note=lambda x: None):
     """Compute a call with changes.
 
     Args:
@@ -17,6 +17,7 @@ def apply(edits, name, func, args, kwargs):
             ``before`` and ``after`` (the same, on what goes in or comes out),
             ``identity``.
         name, func, args, kwargs: the call.
+        note: is given what goes in after a ``before``: a value that the other model has, perhaps.
     """
     kind, bound = kinds.bind(name, args, kwargs)
     run = None
@@ -42,6 +43,7 @@ def apply(edits, name, func, args, kwargs):
             run = _Function(edit)
         elif do == "before":
             bound = {**bound, "input": _Function(edit)({"input": _first(bound)})}
+            note(bound["input"])
             run = run or _rebuilt(name, func, args, kwargs)
         elif do == "after":
             after.append(_Function(edit))

@@ -185,7 +185,12 @@ class Watch(TorchFunctionMode):
             plain = func(*args, **kwargs)
             if not flat(plain):  # a size or a type: no call that is counted
                 return plain
-        return editing.apply(self.edits[number], name, func, args, kwargs)
+        return editing.apply(self.edits[number], name, func, args, kwargs, lambda x: self._note(number, x))
+
+    def _note(self, number, value):
+        """Keep what a change put before a call; the values behind it keep their names."""
+        if self.keep:
+            self.values[f"e{number}"] = value.detach().clone()
 
     def _of_weights(self, name, func, args, kwargs, tensors):
         """Follow an array's elements through what only moves them about."""
