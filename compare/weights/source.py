@@ -119,49 +119,53 @@ def completed(source: Source, ordered: bool) -> Source:
     """
     arrays = source.arrays
     first = {"resnet50": "conv1_conv/kernel", "vgg16": "block1_conv1/kernel"}
-    backbone = next(
-        (name for name, kernel in first.items() if kernel in arrays and arrays[kernel].ndim == 4), ""
-    )
+    found = (name for name, kernel in first.items() if kernel in arrays and arrays[kernel].ndim == 4)
+    backbone = next(found, "")
     other = recognise(arrays)
     if not backbone or other not in (*MOVED, ""):
         return replace(source, other=other)
     source = replace(source, backbone=backbone)
-    width = source.width
     table = source.backbone_shapes()
     rest = {name: array for name, array in arrays.items() if name not in table}
-    loose = [name for name in rest if not _of_dense(name, rest)]
-    obstacles = list(source.obstacles)
-    if loose:
-        layers = list(dict.fromkeys(name.rpartition("/")[0] for name in loose))
-        unsaid = [layer for layer in layers if not any(f" {layer} " in line for line in obstacles)]
-        if unsaid:
-            several = len(unsaid) > 1
-            what = ("layers", "are no dense layers") if several else ("layer", "is no dense layer")
-            obstacles.append(f"{what[0]} {listed(unsaid)} {what[1]} and can't be moved")
+    source = _without_others(source, rest)
+    channels = channels_of(backbone, source.width)
     try:
-        order = chain(kernels_of(rest), channels_of(backbone, width), source.told.top, ordered)
+        order = chain(kernels_of(rest), channels, source.told.top, ordered)
     except ValueError as error:
-        return replace(source, obstacles=(*obstacles, str(error)))
-    if order.names and order.rows > 1:
-        told = source.told
-        found = told.map or (
-            map_of(backbone, told.variant or "", told.input) if told.input else square(order.rows)
+        return replace(source, obstacles=(*source.obstacles, str(error)))
+    source = replace(source, chain=order)
+    return _with_map(source, channels) if order.rows > 1 else source
+
+
+def _without_others(source: Source, rest: Arrays) -> Source:
+    """Note the layers that have arrays and aren't dense, unless the configuration has named them already."""
+    loose = dict.fromkeys(name.rpartition("/")[0] for name in rest if not _of_dense(name, rest))
+    unsaid = [layer for layer in loose if not any(f" {layer} " in line for line in source.obstacles)]
+    if not unsaid:
+        return source
+    what = ("layers", "are no dense layers") if len(unsaid) > 1 else ("layer", "is no dense layer")
+    line = f"{what[0]} {listed(unsaid)} {what[1]} and can't be moved"
+    return replace(source, obstacles=(*source.obstacles, line))
+
+
+def _with_map(source: Source, channels: int) -> Source:
+    """Settle height and width of the map that is flattened, and bring its rows into Keras's order."""
+    told, order, arrays = source.told, source.chain, source.arrays
+    found = told.map or (
+        map_of(source.backbone, told.variant or "", told.input) if told.input else square(order.rows)
+    )
+    if not found or found[0] * found[1] != order.rows:
+        line = (
+            f"layer {order.names[0]} sees a flattened map of {order.rows} places, whose height and width"
+            " the file doesn't say"
         )
-        if not found or found[0] * found[1] != order.rows:
-            obstacles.append(
-                f"layer {order.names[0]} sees a flattened map of {order.rows} places, whose height and width"
-                " the file doesn't say"
-            )
-        else:
-            source = replace(source, told=replace(source.told, map=found))
-            flattened = source.names.torch and not (source.names is Names.TIMM and order.names[0] == "fc1")
-            if flattened:
-                kernel = f"{order.names[0]}/kernel"
-                arrays = {
-                    **arrays,
-                    kernel: rows_to_keras(arrays[kernel], channels_of(backbone, width), *found),
-                }
-    return replace(source, arrays=arrays, chain=order, obstacles=tuple(obstacles))
+        return replace(source, obstacles=(*source.obstacles, line))
+    source = replace(source, told=replace(told, map=found))
+    # timm keeps VGG's first dense layer as a convolution, whose rows are in order
+    if not source.names.torch or (source.names is Names.TIMM and order.names[0] == "fc1"):
+        return source
+    kernel = f"{order.names[0]}/kernel"
+    return replace(source, arrays={**arrays, kernel: rows_to_keras(arrays[kernel], channels, *found)})
 
 
 def _of_dense(name: str, rest: Arrays) -> bool:
