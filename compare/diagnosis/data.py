@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from compare.diagnosis.dealing import Deal, by_number, names, order_of
 from compare.diagnosis.side import Batch, Subject
 from compare.spec import InputError
 
@@ -60,6 +61,14 @@ class Data:
         elif not hasattr(given, "__iter__") or _is_sequence_only(given):
             given = map(given.__getitem__, range(len(given)))
         return given if self.steps is None else islice(given, self.steps)
+
+
+def batch_size_of(given: Any, steps: int | None) -> int | None:
+    """The batch size that makes so many batches of arrays: a power of two, since any other would be a guess."""
+    if steps is None or _is_function(given) or not _are_arrays(given):
+        return None
+    count = len(_leaves(given)[0])
+    return next((size for size in (2**k for k in range(16)) if -(-count // size) == steps > 1), None)
 
 
 @dataclass
@@ -149,6 +158,7 @@ class Passes:
 
     def __init__(self, subject: Subject, data: Data, limit: int, seen: Sequence[Sequence[str]] = ()):
         self.subject, self.data, self.limit = subject, data, limit
+        self._source: Iterable[Batch] | None = None
         self.look = look(subject, data, 0, limit)
         fixed = data.arrays and not _is_function(data.given)
         other = self.look if fixed else look(subject, data, 1, 0)
@@ -163,28 +173,37 @@ class Passes:
         self.dealt = self._deal(seen) or (self.ordered and not data.arrays)
 
     def _deal(self, seen: Sequence[Sequence[str]]) -> bool:
-        """Deal the samples as they were seen; not where some weren't, or where too many are to be held."""
-        places: dict[str, list[int]] = {}
-        for place, name in enumerate(self.look.inputs.tolist()):
-            places.setdefault(name, []).append(place)
-        order = [[places[name].pop(0) if places.get(name) else -1 for name in batch] for batch in seen]
-        held = self.look.held
-        if (
-            held is None
-            or not order
-            or sorted(place for batch in order for place in batch) != list(range(self.look.size))
-        ):
+        """Deal the samples as they were seen; not where some weren't, or can't be taken by number."""
+        if not seen:
             return False
-        try:
-            held = [self.subject.join(held, np.array(batch)) for batch in order]
-        except ValueError:
+        source = None if _is_function(self.data.given) else by_number(self.data.given)
+        if source is not None:
+            take, known = source[0], names(self.subject, *source, fingerprints)
+            order = order_of(seen, known, self.look.size)
+            dealt = None if order is None else Deal(self.subject, order, take)
+        else:
+            dealt = self._deal_held(seen)
+        if dealt is None:
             return False
-        self.held = self.look.held = held
-        self.look.batches = [batch.size for batch in held]
+        self.held = self.look.held = list(dealt) if self.look.size <= self.limit else None
+        self.look.batches = [len(batch) for batch in seen]
+        self._source = dealt
         return True
 
+    def _deal_held(self, seen: Sequence[Sequence[str]]) -> list[Batch] | None:
+        held, order = self.look.held, order_of(seen, self.look.inputs.tolist(), self.look.size)
+        if held is None or order is None:
+            return None
+        try:
+            return [self.subject.join(held, np.array(batch)) for batch in order]
+        except ValueError:
+            return None
+
+    def _once(self) -> Iterator[Batch]:
+        return iter(self._source or batches(self.subject, self.data, 0))
+
     def __iter__(self) -> Iterator[Batch]:
-        every = iter(self.held) if self.held is not None else batches(self.subject, self.data, 0)
+        every = self._once() if self.held is None else iter(self.held)
         return (batch for batch in every if self.single or batch.size > 1)
 
     def some(self, most: int) -> list[Batch]:
@@ -194,7 +213,7 @@ class Passes:
         sizes = self.look.batches
         wanted = max(1, int(most // max(sizes)))
         at = set(np.linspace(0, len(sizes) - 1, min(wanted, len(sizes))).round().astype(int).tolist())
-        source = self.look.held if self.look.held is not None else batches(self.subject, self.data, 0)
+        source = self._once() if self.look.held is None else self.look.held
         return [batch for i, batch in enumerate(source) if i in at]
 
 

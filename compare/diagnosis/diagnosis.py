@@ -12,7 +12,7 @@ from compare.diagnosis import elsewhere, modes, reporting, stored, switching, te
 from compare.diagnosis.asked import asked
 from compare.diagnosis.case import Case
 from compare.diagnosis.cures import cure
-from compare.diagnosis.data import Data, Passes
+from compare.diagnosis.data import Data, Passes, batch_size_of
 from compare.diagnosis.frameworks import own_data, side_of
 from compare.diagnosis.measuring import Measured, measure
 from compare.diagnosis.records import Audit, AuditRow, Diagnosis, Finding, Probes
@@ -66,7 +66,7 @@ def diagnose(
     with _one_line():
         subject = side.Subject(model, loss=loss, step=step, metrics=metrics, batch_size=known, limit=limit)
         subject.modes = dict(figures.modes)
-        known = known or subject.facts().batch_size
+        known = known or subject.facts().batch_size or batch_size_of(data, figures.steps)
         ours = Data(data, "data", known, steps)
         theirs = None if evaluate_data is None else Data(evaluate_data, "evaluate_data", known, None)
         before = subject.state()

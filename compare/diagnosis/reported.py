@@ -18,6 +18,7 @@ class Reported:
         fit, evaluate: name of a figure, ``loss`` for one -> value.
         given: all of it, as it was given.
         batch_size: of `fit`, where a History knows it.
+        steps: batches of an epoch of `fit`, where a History knows them.
         losses: of the last epoch, a batch each, where `watch` or a callback recorded them.
         modes: path -> whether a module was in training mode inside the step, where that was recorded.
         batches: of the last epoch, the hash of each sample's inputs, where that was recorded.
@@ -27,6 +28,7 @@ class Reported:
     evaluate: dict[str, float] = field(default_factory=dict)
     given: dict[str, float] = field(default_factory=dict)
     batch_size: int | None = None
+    steps: int | None = None
     losses: tuple[float, ...] = ()
     modes: dict[str, bool] = field(default_factory=dict)
     batches: tuple[tuple[str, ...], ...] = ()
@@ -52,6 +54,8 @@ def read(given: Any) -> Reported:
             extra[name] = getattr(given, name)
     if isinstance(getattr(given, "params", None), Mapping) and given.params.get("batch_size"):
         extra["batch_size"] = int(given.params["batch_size"])
+    if isinstance(getattr(given, "params", None), Mapping) and given.params.get("steps"):
+        extra["steps"] = int(given.params["steps"])
     values = (
         given if isinstance(given, Mapping) else getattr(given, "history", getattr(given, "figures", None))
     )

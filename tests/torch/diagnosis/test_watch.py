@@ -78,6 +78,29 @@ def test_the_batches_are_dealt_again_as_they_were():
     assert diagnosis.measured["fit_loss"] != unseen.measured["fit_loss"]
 
 
+@pytest.mark.parametrize("given", ["loader", "arrays"])
+def test_more_samples_than_the_limit_are_dealt_again_too(given):
+    net, batches, seen, _ = trained(watched=True, epochs=6)
+    data = batches if given == "loader" else batches.dataset.tensors
+    whole = compare.diagnose(net, data, loss=F.cross_entropy, reported=seen)
+    parts = compare.diagnose(net, data, loss=F.cross_entropy, reported=seen, limit=40)
+    assert parts.measured["fit_loss"] == pytest.approx(whole.measured["fit_loss"], rel=1e-6)
+    assert not any(term.term == "batch-composition" for term in parts.terms)
+
+
+def test_samples_that_were_drawn_more_than_once_are_dealt_so():
+    x, y = toy(12)
+    places = [3, 3, 5, 0, 5, 3]
+    net = mlp()
+    with compare.torch.watch(net) as seen:
+        for _ in range(2):
+            seen(F.cross_entropy(net(x[places]), y[places]))
+    diagnosis = compare.diagnose(net, (x, y), loss=F.cross_entropy, reported=seen)
+    with torch.no_grad():
+        wanted = F.cross_entropy(net.train()(x[places]), y[places]).item()
+    assert diagnosis.measured["fit_loss"] == pytest.approx(wanted, rel=1e-5)
+
+
 def test_which_samples_made_a_batch_is_known_by_their_inputs():
     x, y = toy(8)
     net = mlp()

@@ -1,0 +1,85 @@
+"""The batches that a training has dealt, dealt again: by the hashes of their samples, where those were seen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from compare.diagnosis.side import Batch, Subject
+
+# samples whose hashes are taken at a time
+CHUNK = 32
+Take = Callable[[Sequence[int]], Any]
+
+
+@dataclass(frozen=True)
+class Deal:
+    """Batches by the numbers of their samples.
+
+    Attributes:
+        order: a batch each.
+        take: makes a batch of some numbers, as the data would give it.
+    """
+
+    subject: Subject
+    order: list[list[int]]
+    take: Take
+
+    def __iter__(self) -> Iterator[Batch]:
+        """The batches, one at a time."""
+        return (self.subject.batch(self.take(numbers)) for numbers in self.order)
+
+
+def by_number(given: Any) -> tuple[Take, int] | None:
+    """How samples are taken from data by number, and how many there are; None where they can't be.
+
+    Args:
+        given: arrays, named ones or a tuple of them; or a loader with ``dataset`` and ``collate_fn``.
+    """
+    leaves = [leaf for leaf in _leaves(given) if leaf is not None]
+    if isinstance(given, tuple | dict) and all(hasattr(leaf, "shape") and len(leaf.shape) for leaf in leaves):
+        return (lambda numbers: _rows(given, numbers)), len(leaves[0])
+    dataset, collate = getattr(given, "dataset", None), getattr(given, "collate_fn", None)
+    whole = getattr(given, "batch_sampler", None) is not None
+    if whole and callable(collate) and hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__"):
+        return (lambda numbers: collate([dataset[i] for i in numbers])), len(dataset)
+    return None
+
+
+def names(subject: Subject, take: Take, count: int, hashed: Callable[[list[np.ndarray]], Any]) -> list[str]:
+    """The hash of each sample's inputs, by number."""
+    found: list[str] = []
+    for start in range(0, count, CHUNK):
+        arrays = subject.arrays(subject.batch(take(range(start, min(count, start + CHUNK)))))
+        found += hashed([array for name, array in arrays.items() if name.startswith("x")])
+    return found
+
+
+def order_of(seen: Sequence[Sequence[str]], known: Sequence[str], size: int) -> list[list[int]] | None:
+    """The numbers of the samples that were seen; None where one isn't known, or there aren't as many as in a pass.
+
+    Of samples that are the same each is taken in its turn, and the last again where one was drawn more often.
+    """
+    places: dict[str, list[int]] = {}
+    for place, name in enumerate(known):
+        places.setdefault(name, []).append(place)
+    if sum(map(len, seen)) != size or not all(name in places for batch in seen for name in batch):
+        return None
+    return [[p.pop(0) if len(p := places[name]) > 1 else p[0] for name in batch] for batch in seen]
+
+
+def _rows(value: Any, numbers: Sequence[int]) -> Any:
+    if isinstance(value, dict):
+        return {name: _rows(item, numbers) for name, item in value.items()}
+    if isinstance(value, tuple | list):
+        return tuple(_rows(item, numbers) for item in value if item is not None)
+    return value[np.asarray(list(numbers))]
+
+
+def _leaves(given: Any) -> list[Any]:
+    if isinstance(given, dict):
+        return [leaf for value in given.values() for leaf in _leaves(value)]
+    return [leaf for value in given for leaf in _leaves(value)] if isinstance(given, tuple) else [given]
