@@ -229,7 +229,16 @@ def reported(reference: str | None) -> Any:
             rows = list(csv.DictReader(file))
         if not rows:
             raise InputError(f"--reported: {path} has no epoch")
-        return {name: float(value) for name, value in rows[-1].items() if name != "epoch" and value}
+        # Keras writes NA for what an epoch has no figure of, such as validation's where there is none
+        last = {
+            name: value
+            for name, value in rows[-1].items()
+            if name != "epoch" and value not in ("", "NA", None)
+        }
+        try:
+            return {name: float(value) for name, value in last.items()}
+        except ValueError as error:
+            raise InputError(f"--reported: {path} holds what is no figure: {error}") from error
     if "=" in reference:
         try:
             return {
