@@ -177,6 +177,7 @@ class Passes:
         if not seen:
             return False
         source = None if _is_function(self.data.given) else by_number(self.data.given)
+        dealt: Iterable[Batch] | None
         if source is not None:
             take, known = source[0], names(self.subject, *source, fingerprints)
             order = order_of(seen, known, self.look.size)

@@ -42,7 +42,8 @@ def by_number(given: Any) -> tuple[Take, int] | None:
     leaves = [leaf for leaf in _leaves(given) if leaf is not None]
     if isinstance(given, tuple | dict) and all(hasattr(leaf, "shape") and len(leaf.shape) for leaf in leaves):
         return (lambda numbers: _rows(given, numbers)), len(leaves[0])
-    dataset, collate = getattr(given, "dataset", None), getattr(given, "collate_fn", None)
+    dataset: Any = getattr(given, "dataset", None)
+    collate: Any = getattr(given, "collate_fn", None)
     whole = getattr(given, "batch_sampler", None) is not None
     if whole and callable(collate) and hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__"):
         return (lambda numbers: collate([dataset[i] for i in numbers])), len(dataset)

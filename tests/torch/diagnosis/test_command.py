@@ -102,6 +102,19 @@ def test_a_harmful_finding_is_exit_code_1_and_json_is_all_that_stdout_holds(scri
     }
 
 
+@pytest.mark.parametrize("options", [["--data", "person.py:data", "--loss", "cross_entropy"], ["--audit"]])
+def test_a_folder_gets_the_page_and_the_json(script, capsys, options):
+    _, out, _ = run(capsys, "person.py:trained", *options, "--out", "new/why")
+    assert sorted(path.name for path in (script / "new" / "why").iterdir()) == [
+        "diagnosis.html",
+        "diagnosis.json",
+    ]
+    said = json.loads((script / "new" / "why" / "diagnosis.json").read_text())
+    page = (script / "new" / "why" / "diagnosis.html").read_text()
+    assert all(f">{row['layer']}" in page for row in said["audit"])
+    assert "Sequential (PyTorch)" in out
+
+
 def test_nothing_harmful_is_exit_code_0(script, capsys):
     arguments = [
         "--data",
