@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from compare.spec import EPSILONS
+from compare.weights.errors import UnreadableError
 from compare.weights.network import ACTIVATIONS, Dense, Told
 from compare.weights.spellings import OLD_LAYERS
 
@@ -72,11 +73,13 @@ def configured(config: Any) -> Configured:
     """Read a configuration.
 
     Raises:
-        ValueError: it holds code, or its backbone's BN layers differ.
+        UnreadableError: it holds code, or its backbone's BN layers differ.
     """
     code = sorted(set(CODE) & _class_names(config))
     if code:
-        raise ValueError(f"holds a {code[0]} layer, which is code; save the weights alone with save_weights")
+        raise UnreadableError(
+            f"holds a {code[0]} layer, which is code; save the weights alone with save_weights"
+        )
     layers = list(_layers(config, ""))
     reader = _Reader(old=any(layer.name == "bn_conv1" for layer in layers))
     for layer in layers:
@@ -227,7 +230,9 @@ class _Reader:
         told = replace(self.told, top=tuple(self.top))
         if len(self.epsilons) > 1:
             found = ", ".join(f"{epsilon:g} and {decay:g}" for epsilon, decay in sorted(self.epsilons))
-            raise ValueError(f"can't be read: its BN layers have several epsilons and momentums: {found}")
+            raise UnreadableError(
+                f"can't be read: its BN layers have several epsilons and momentums: {found}"
+            )
         for epsilon, decay in self.epsilons:
             told = replace(told, epsilon=epsilon, decay=decay)
         if self.strides:

@@ -7,6 +7,8 @@ import zipfile
 from enum import Enum
 from pathlib import Path
 
+from compare.weights.errors import UnreadableError
+
 HEAD = 4096  # bytes that are looked at
 SAFETENSORS_HEADER = 100_000_000  # bytes that the format allows
 HDF5 = b"\x89HDF\r\n\x1a\n"
@@ -30,15 +32,15 @@ def sniff(path: Path) -> Container:
     """Tell what a file is.
 
     Raises:
-        ValueError: it is missing, no file, or of a format that isn't read, which is named.
+        UnreadableError: it is missing, no file, or of a format that isn't read, which is named.
     """
     if path.is_dir():
-        raise ValueError(_directory(path))
+        raise UnreadableError(_directory(path))
     if not path.is_file():
-        raise ValueError("is missing; there is no such file")
+        raise UnreadableError("is missing; there is no such file")
     size = path.stat().st_size
     if not size:
-        raise ValueError("is empty")
+        raise UnreadableError("is empty")
     with path.open("rb") as file:
         head = file.read(HEAD)
     if head.startswith(HDF5):
@@ -51,7 +53,7 @@ def sniff(path: Path) -> Container:
         return Container.PICKLE
     if head.lstrip()[:1] == b"{":
         return _json(path)
-    raise ValueError(_foreign(path, head))
+    raise UnreadableError(_foreign(path, head))
 
 
 def _is_safetensors(head: bytes) -> bool:
@@ -64,7 +66,7 @@ def _zip(path: Path) -> Container:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-        raise ValueError(
+        raise UnreadableError(
             "can't be read, it may be truncated: a zip archive (.keras or .pth) without its end"
         ) from error
     last = {name.rpartition("/")[2] for name in names}
@@ -72,16 +74,20 @@ def _zip(path: Path) -> Container:
         return Container.KERAS_ZIP
     if "data.pkl" in last:
         if "constants.pkl" in last or any("/code/" in name for name in names):
-            raise ValueError("is TorchScript, which is code; save model.state_dict() of the model itself")
+            raise UnreadableError(
+                "is TorchScript, which is code; save model.state_dict() of the model itself"
+            )
         return Container.TORCH_ZIP
     if last & {"archive_format", "serialized_exported_program.json", "serialized_state_dict.pt"}:
-        raise ValueError("is a program of torch.export (.pt2); save model.state_dict() of the model itself")
+        raise UnreadableError(
+            "is a program of torch.export (.pt2); save model.state_dict() of the model itself"
+        )
     if names and all(name.endswith(".npy") for name in names):
         return Container.NPZ
     if "saved_model.pb" in last:
-        raise ValueError("is a zip archive of a TensorFlow SavedModel; save the Keras model as .keras")
+        raise UnreadableError("is a zip archive of a TensorFlow SavedModel; save the Keras model as .keras")
     found = ", ".join(names[:3]) or "nothing"
-    raise ValueError(f"is a zip archive of {found}, no file of weights; unpack it if one is inside")
+    raise UnreadableError(f"is a zip archive of {found}, no file of weights; unpack it if one is inside")
 
 
 def _json(path: Path) -> Container:
@@ -93,10 +99,10 @@ def _json(path: Path) -> Container:
         if "weight_map" in content:
             return Container.INDEX
         if "weightsManifest" in content:
-            raise ValueError("is a TensorFlow.js model; save the Keras model as .keras")
+            raise UnreadableError("is a TensorFlow.js model; save the Keras model as .keras")
         if "class_name" in content:
-            raise ValueError("is a Keras model's configuration without weights; give the .keras or .h5")
-    raise ValueError("is JSON, no file of weights; give the file that holds the arrays")
+            raise UnreadableError("is a Keras model's configuration without weights; give the .keras or .h5")
+    raise UnreadableError("is JSON, no file of weights; give the file that holds the arrays")
 
 
 def _directory(path: Path) -> str:

@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 import h5py
 import numpy as np
 
+from compare.weights.errors import UnreadableError
 from compare.weights.pickles import BFLOAT16, widened
 
 Arrays = dict[str, np.ndarray]
@@ -61,7 +62,7 @@ def read(file: Path | BinaryIO, size: int, names: dict[str, str] | None = None) 
         names: path of a group (``layers/conv2d_1``) -> name of the layer, for files that have no names.
 
     Raises:
-        ValueError: it refers to other files, or isn't Keras's.
+        UnreadableError: it refers to other files, or isn't Keras's.
     """
     with h5py.File(file, "r") as root:
         datasets: dict[str, h5py.Dataset] = {}
@@ -69,16 +70,16 @@ def read(file: Path | BinaryIO, size: int, names: dict[str, str] | None = None) 
             lambda name, item: datasets.update({name: item}) if isinstance(item, h5py.Dataset) else None
         )
         if any(item.external or item.is_virtual for item in datasets.values()):
-            raise ValueError("refers to other files")
+            raise UnreadableError("refers to other files")
         if sum(item.size * item.dtype.itemsize for item in datasets.values()) > COMPRESSION * size + 2**20:
-            raise ValueError(
+            raise UnreadableError(
                 "can't be read, it may be damaged: its arrays are said to be larger than the file"
             )
         place = root.get("model_weights", root)
         legacy = "layer_names" in place.attrs or "layer_names0" in place.attrs
         if not legacy and not any(path.rpartition("/")[0].endswith("vars") for path in datasets):
             inside = ", ".join(list(root)[:3]) or "nothing"
-            raise ValueError(f"is an HDF5 file of {inside}, but not one that Keras wrote")
+            raise UnreadableError(f"is an HDF5 file of {inside}, but not one that Keras wrote")
         named = _legacy(place, datasets) if legacy else _numbered(root, datasets, names or {})
         found = [
             (name, item)
@@ -87,7 +88,7 @@ def read(file: Path | BinaryIO, size: int, names: dict[str, str] | None = None) 
         ]
         arrays = {name: _numbers(item) for name, item in found}
         if len(arrays) < len(found):
-            raise ValueError("can't be read: two of its layers have the same name")
+            raise UnreadableError("can't be read: two of its layers have the same name")
         return Hdf5(
             arrays,
             legacy,

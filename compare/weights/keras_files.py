@@ -12,6 +12,7 @@ from typing import Any
 
 from compare.weights import hdf5
 from compare.weights.configuration import OLD_EPSILON, Configured, configured
+from compare.weights.errors import UnreadableError
 from compare.weights.network import Told
 from compare.weights.source import Beside, Format, Source, completed
 from compare.weights.spellings import OLD_LAYERS, Names
@@ -23,10 +24,12 @@ def read_keras(path: Path) -> Source:
         names = archive.namelist()
         absent = [name for name in ("config.json", "model.weights.h5") if name not in names]
         if absent:
-            raise ValueError(f"can't be read, it may be damaged: a .keras without {' and '.join(absent)}")
+            raise UnreadableError(
+                f"can't be read, it may be damaged: a .keras without {' and '.join(absent)}"
+            )
         info = archive.getinfo("model.weights.h5")
         if info.file_size > 1000 * info.compress_size + 2**20:
-            raise ValueError(
+            raise UnreadableError(
                 "can't be read, it may be damaged: its weights are said to be far larger than the file"
             )
         config = configured(json.loads(archive.read("config.json")))

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from compare.spec import BACKBONES, EPSILONS, UNPADDED, InputError
+from compare.weights.errors import UnreadableError
 from compare.weights.shapes import shapes
 
 Arrays = dict[str, np.ndarray]
@@ -61,7 +62,7 @@ class Told:
         """Read what `saving.write` of either framework kept in a file.
 
         Raises:
-            ValueError: it isn't that.
+            UnreadableError: it isn't that.
         """
         try:
             side, held = facts.get("side"), facts.get("map") or (0, 0)
@@ -78,7 +79,7 @@ class Told:
                 top=tuple(_dense(layer) for layer in facts["top"]) if "top" in facts else None,
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise ValueError(
+            raise UnreadableError(
                 "can't be read, it may be damaged: what it says of its network is none"
             ) from error
         told.check()
@@ -88,7 +89,7 @@ class Told:
         """Hold what is told against what there is.
 
         Raises:
-            ValueError: there is no such thing.
+            UnreadableError: there is no such thing.
         """
         for name, value, allowed in (
             ("backbone", self.backbone, BACKBONES),
@@ -97,10 +98,10 @@ class Told:
             ("pooling", self.pooling, POOLINGS),
         ):
             if value is not None and value not in allowed:
-                raise ValueError(f"says that its {name} is {value!r}; it can be {', '.join(allowed)}")
+                raise UnreadableError(f"says that its {name} is {value!r}; it can be {', '.join(allowed)}")
         for name, number in (("epsilon", self.epsilon), ("decay", self.decay)):
             if number is not None and not 0 < number < 1:
-                raise ValueError(f"says that its {name} is {number}; it must be between 0 and 1")
+                raise UnreadableError(f"says that its {name} is {number}; it must be between 0 and 1")
 
 
 def _size(held: Any) -> tuple[int, int] | None:

@@ -20,6 +20,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from compare.weights.errors import UnreadableError
+
 MAGIC = 0x1950A86A20F9469CFC6C  # of the format without a zip
 BFLOAT16 = "bfloat16"
 DTYPES = {
@@ -100,7 +102,7 @@ def read_zip(path: Path) -> tuple[Any, Callable[[Tensor], np.ndarray]]:
     """Read what ``torch.save`` writes: the pickled content, and a function that gets a tensor's numbers.
 
     Raises:
-        ValueError: it names something harmful.
+        UnreadableError: it names something harmful.
     """
     archive = zipfile.ZipFile(path)
     pickled = next(name for name in archive.namelist() if name.rpartition("/")[2] == "data.pkl")
@@ -116,7 +118,7 @@ def read_pickle(path: Path) -> tuple[Any, Callable[[Tensor], np.ndarray]]:
     """Read what ``torch.save`` wrote before it wrote zips; a pickle of anything else has no tensors.
 
     Raises:
-        ValueError: it names something harmful.
+        UnreadableError: it names something harmful.
     """
     with path.open("rb") as file:
         content = _load(file)
@@ -130,7 +132,7 @@ def read_pickle(path: Path) -> tuple[Any, Callable[[Tensor], np.ndarray]]:
             storage = unpickler.storages[str(key)]
             size = int.from_bytes(file.read(8), "little")
             if size != storage.size:
-                raise ValueError("can't be read, it may be truncated: its storages have other sizes")
+                raise UnreadableError("can't be read, it may be truncated: its storages have other sizes")
             raw[storage.key] = file.read(size * _itemsize(storage.dtype))
     return content, lambda tensor: _numbers(tensor, raw[tensor.storage.key], "<")
 
@@ -140,7 +142,7 @@ def _load(file: Any) -> Any:
 
 
 def _no_numbers(tensor: Tensor) -> np.ndarray:
-    raise ValueError(
+    raise UnreadableError(
         "is a pickle without the numbers of its tensors; save model.state_dict() with torch.save"
     )
 
@@ -161,14 +163,14 @@ class _Unpickler(pickle.Unpickler):
         if module.partition(".")[0] in HARMFUL or (
             module in ("builtins", "__builtin__") and name in HARMFUL_BUILTINS
         ):
-            raise ValueError(f"would run {module}.{name}, so it was not loaded; save model.state_dict()")
+            raise UnreadableError(f"would run {module}.{name}, so it was not loaded; save model.state_dict()")
         return type(name, (Inert,), {"path": f"{module}.{name}"})
 
     def persistent_load(self, pid: Any) -> Storage:
         """Note a storage that a tensor refers to."""
         _, kind, key, _, size = pid[:5]
         if kind not in DTYPES:
-            raise ValueError(f"holds tensors of a kind that isn't known: {getattr(kind, 'path', kind)}")
+            raise UnreadableError(f"holds tensors of a kind that isn't known: {getattr(kind, 'path', kind)}")
         storage = Storage(DTYPES[kind], str(key), int(size))
         return self.storages.setdefault(storage.key, storage)
 
@@ -209,9 +211,9 @@ def _numbers(tensor: Tensor, raw: bytes, order: str) -> np.ndarray:
     last = tensor.offset + sum((n - 1) * s for n, s in zip(tensor.shape, tensor.strides, strict=True))
     empty = 0 in tensor.shape
     if min((*tensor.shape, *tensor.strides, tensor.offset, 0)) < 0 or len(raw) < storage.size * size:
-        raise ValueError("can't be read, it may be truncated: a tensor's numbers are missing")
+        raise UnreadableError("can't be read, it may be truncated: a tensor's numbers are missing")
     if not empty and (last >= storage.size or prod(tensor.shape) > max(storage.size, 10**6)):
-        raise ValueError("can't be read, it may be damaged: a tensor reaches beyond its numbers")
+        raise UnreadableError("can't be read, it may be damaged: a tensor reaches beyond its numbers")
     kind = "u2" if storage.dtype == BFLOAT16 else storage.dtype
     flat = np.frombuffer(raw, np.dtype(order + kind if kind != "?" else kind), storage.size)
     strides = tuple(s * size for s in tensor.strides)

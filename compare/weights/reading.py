@@ -6,11 +6,11 @@ can make a library hang, crash or ask for all memory, the reading is done by a p
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from compare.spec import InputError
 from compare.weights import guard, keras_files, torch_files
+from compare.weights.errors import UnreadableError
 from compare.weights.formats import Container, sniff
 from compare.weights.network import Arrays, check, listed
 from compare.weights.source import Source
@@ -70,24 +70,22 @@ def read_here(path: Path) -> Source:
     """Read a file in this process; arguments and result as of `read`.
 
     Raises:
-        ValueError: it can't be read; the reason continues a line that begins with the path.
+        UnreadableError: it can't be read; the reason continues a line that begins with the path.
     """
     container = sniff(path)
     try:
         return _READERS[container](path)
-    except ValueError as error:
-        if isinstance(error, UnicodeError | json.JSONDecodeError):
-            raise _damaged(error) from error
+    except UnreadableError:
         raise
     except Exception as error:
         # a damaged file may make a parser raise anything; what it is about is all that is of use
         raise _damaged(error) from error
 
 
-def _damaged(error: BaseException) -> ValueError:
+def _damaged(error: BaseException) -> UnreadableError:
     reason = " ".join(str(error).split())
     reason = reason if len(reason) < 150 else f"{reason[:147]}..."
-    return ValueError(f"can't be read, it may be truncated or damaged: {reason or type(error).__name__}")
+    return UnreadableError(f"can't be read, it may be truncated or damaged: {reason or type(error).__name__}")
 
 
 _READERS = {

@@ -11,6 +11,8 @@ from enum import Enum
 
 import numpy as np
 
+from compare.weights.errors import UnreadableError
+
 Arrays = dict[str, np.ndarray]
 
 STAGES = {2: 3, 3: 4, 4: 6, 5: 3}  # of a ResNet50 -> blocks
@@ -231,7 +233,7 @@ def _neutral(state: Arrays, spelling: Spelling, prefix: str, own_layers: tuple[s
         layer = short if short in own_layers else spelling.modules.get(module, short)
         name = f"{layer}/{_kind(state, key, kind)}"
         if name in names:
-            raise ValueError(f"can't be read: {names[name]} and {key} have one name, {name}")
+            raise UnreadableError(f"can't be read: {names[name]} and {key} have one name, {name}")
         names[name] = key
     return names
 

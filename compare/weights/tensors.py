@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import safetensors
 
+from compare.weights.errors import UnreadableError
 from compare.weights.pickles import BFLOAT16, widened
 
 Arrays = dict[str, np.ndarray]
@@ -25,7 +26,7 @@ def read_safetensors(path: Path) -> tuple[Arrays, dict[str, str]]:
     """Read arrays in the order of the file, and its metadata; half precision becomes float32.
 
     Raises:
-        ValueError: it is truncated or damaged, or has numbers of a type that NumPy hasn't.
+        UnreadableError: it is truncated or damaged, or has numbers of a type that NumPy hasn't.
     """
     content = path.read_bytes()
     size = int.from_bytes(content[:8], "little")
@@ -33,14 +34,16 @@ def read_safetensors(path: Path) -> tuple[Arrays, dict[str, str]]:
         header = json.loads(content[8 : 8 + size])
         found = dict(safetensors.deserialize(content))
     except (safetensors.SafetensorError, ValueError) as error:
-        raise ValueError(f"can't be read, it may be truncated: {' '.join(str(error).split())}") from error
+        raise UnreadableError(
+            f"can't be read, it may be truncated: {' '.join(str(error).split())}"
+        ) from error
     arrays = {}
     for name in header:
         if name == "__metadata__":
             continue
         dtype = found[name]["dtype"]
         if dtype not in _DTYPES:
-            raise ValueError(
+            raise UnreadableError(
                 f"holds numbers of type {dtype} ({name}), which NumPy hasn't; save it as float32"
             )
         flat = np.frombuffer(found[name]["data"], np.dtype(_DTYPES[dtype]).newbyteorder("<"))
@@ -53,15 +56,15 @@ def parts(path: Path) -> list[Path]:
     """The files that an index names, which lie beside it.
 
     Raises:
-        ValueError: one is missing, or isn't beside it.
+        UnreadableError: one is missing, or isn't beside it.
     """
     index: Any = json.loads(path.read_bytes())
     names = dict.fromkeys(str(name) for name in index["weight_map"].values())
     for name in names:
         if Path(name).name != name:
-            raise ValueError(f"names a part that doesn't lie beside it: {name}")
+            raise UnreadableError(f"names a part that doesn't lie beside it: {name}")
         if not (path.parent / name).is_file():
-            raise ValueError(f"names a part that is missing: {name}")
+            raise UnreadableError(f"names a part that is missing: {name}")
     return [path.parent / name for name in names]
 
 
@@ -69,12 +72,12 @@ def read_npz(path: Path) -> Arrays:
     """Read an ``.npz`` of named arrays.
 
     Raises:
-        ValueError: it holds Python objects, or a part of it would be far larger than the file.
+        UnreadableError: it holds Python objects, or a part of it would be far larger than the file.
     """
     with zipfile.ZipFile(path) as archive:
         total = sum(item.file_size for item in archive.infolist())
     if total > 1000 * path.stat().st_size + 2**20:
-        raise ValueError(
+        raise UnreadableError(
             "can't be read, it may be damaged: its arrays are said to be far larger than the file"
         )
     try:
@@ -82,7 +85,7 @@ def read_npz(path: Path) -> Arrays:
             return {name: file[name] for name in file.files}
     except ValueError as error:
         if "allow_pickle" in str(error) or "Object arrays" in str(error):
-            raise ValueError(
+            raise UnreadableError(
                 "holds Python objects (a pickle), which are code, so it was not loaded; save arrays of numbers"
             ) from error
         raise

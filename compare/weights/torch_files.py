@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from compare.weights import pickles, tensors
+from compare.weights.errors import UnreadableError
 from compare.weights.formats import Container, sniff
 from compare.weights.hdf5 import natural
 from compare.weights.network import Arrays, Told
@@ -38,12 +39,12 @@ def read_pickle(path: Path) -> Source:
 def _checkpoint(path: Path, content: Any, numbers: Any) -> Source:
     """Find the state dict in what was pickled."""
     if isinstance(content, pickles.Inert):
-        raise ValueError(
+        raise UnreadableError(
             f"holds a whole pickled {content.path}, which is code; save model.state_dict() of it"
         )
     found = _state_dict(content)
     if found is None:
-        raise ValueError("is not a state dict of name -> tensor; save model.state_dict()")
+        raise UnreadableError("is not a state dict of name -> tensor; save model.state_dict()")
     where, state, beside = found
     said = getattr(state, "_metadata", None)
     facts = said.get(FACTS) if isinstance(said, dict) else None
@@ -131,7 +132,7 @@ def _from_state(
     found = [] if neutral else spelled(state, tuple(layer.name for layer in told.top or ()))
     if len(found) > 1:
         prefixes = " and ".join(repr(one.prefix) for one in found)
-        raise ValueError(f"holds several networks, under {prefixes}; save the one that is wanted")
+        raise UnreadableError(f"holds several networks, under {prefixes}; save the one that is wanted")
     if not found:
         names = Names.NEUTRAL if neutral else Names.TORCHVISION
         return completed(Source(path, form, names, state, told, beside=beside, where=where), ordered)
