@@ -71,7 +71,7 @@ class Diagnose(TrainerCallback):
             return
         best = args.load_best_model_at_end and state.best_model_checkpoint
         at = state.best_global_step if best else state.global_step
-        figures = _figures(state.log_history, at, state.max_steps / max(1, state.num_train_epochs))
+        figures = figures_of(state.log_history, at, state.max_steps / max(1, state.num_train_epochs))
         evaluate_data = self.evaluate_data
         if evaluate_data is None and "eval_loss" in figures:
             evaluate_data = kwargs.get("eval_dataloader")
@@ -94,7 +94,7 @@ class Diagnose(TrainerCallback):
             self._handle = None
 
 
-def _figures(history: Sequence[dict[str, float]], at: int, epoch: float) -> dict[str, float]:
+def figures_of(history: Sequence[dict[str, float]], at: int, epoch: float) -> dict[str, float]:
     """The figures that are of a step: training's mean since it was logged last, where that is an epoch at most."""
     found: dict[str, float] = {}
     before = 0

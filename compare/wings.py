@@ -31,7 +31,6 @@ class BNPolicy(Protocol):
     Policy: Callable[..., Any]
 
     def apply(self, model: Any, policy: Any) -> None: ...
-    def audit(self, model: Any) -> list[dict]: ...
 
 
 class Optimizers(Protocol):
@@ -61,6 +60,13 @@ class Statistics(Protocol):
     def population(self, model: Any, batches: Any, weights: Any = None, take: Any = None) -> Any: ...
     def recalibrate(self, model: Any, batches: Any, weights: Any = None) -> Any: ...
     def substituted(self, model: Any, statistics: Moments) -> AbstractContextManager[Any]: ...
+
+
+class Behaving(Protocol):
+    """The module ``behaviour``: what BN layers do with a batch."""
+
+    def observe(self, model: Any, batch: tuple[np.ndarray, ...], training: bool) -> dict[str, list[Any]]: ...
+    def trained(self, model: Any) -> set[str]: ...
 
 
 class Training(Protocol):
@@ -97,6 +103,7 @@ class Implementation(Protocol):
     """The modules that train a model."""
 
     transfer: Transfer
+    behaviour: Behaving
     bn_policy: BNPolicy
     optimizers: Optimizers
     replay: Replay

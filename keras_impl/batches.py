@@ -4,13 +4,14 @@ import keras
 import numpy as np
 
 
-def tensors(batch):
+def tensors(batch, model=None):
     """Make tensors of a batch's arrays, of their own dtypes.
 
     DIFFERS: a Keras layer casts by itself what it is given; a PyTorch module must be given its own dtype.
 
     Args:
         batch: a tuple of arrays, or of structures of them.
+        model: any; it makes no difference here.
 
     Returns:
         A list of tensors, or of such structures.

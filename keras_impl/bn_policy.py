@@ -1,4 +1,4 @@
-"""What a BN policy is in Keras: set it on a model, and see what is really frozen.
+"""What a BN policy is in Keras: set it on a model. What the layers then do, `behaviour` sees.
 
 The backbone's layers are all those whose name doesn't start with ``head_``.
 """
@@ -44,29 +44,6 @@ def apply(model, policy):
             layer.evaluates_with = policy.evaluate_statistics
         else:
             layer.trainable = _in_head(layer.name) or policy.trains in ("all", "all-but-bn")
-
-
-def audit(model):
-    """Say what each BN layer really does now, layer by layer.
-
-    Returns:
-        A list of dicts: ``name``, ``trains`` (gamma and beta get gradients), ``fit_statistics``, ``updates``,
-        ``evaluate_statistics``, read off the layers and not off the policy that was set.
-    """
-    report = []
-    for layer in leaves(model):
-        if isinstance(layer, BATCH_NORM):
-            evaluates_with = getattr(layer, "evaluates_with", "moving")
-            report.append(
-                {
-                    "name": layer.name,
-                    "trains": bool(layer.trainable and layer.gamma is not None and layer.gamma.trainable),
-                    "fit_statistics": "batch" if layer.trainable else "moving",
-                    "updates": bool(layer.trainable and layer.momentum < 1),
-                    "evaluate_statistics": evaluates_with if layer.trainable else "moving",
-                }
-            )
-    return report
 
 
 def leaves(model):

@@ -46,6 +46,17 @@ def switched(model, dropout=False, normalise="evaluate"):
         yield
 
 
+def stand(model, training):
+    """Put a model that has a policy into the state of its training or of its evaluation: here it always is.
+
+    DIFFERS: a policy must be put upon PyTorch's modules again with each mode; Keras's layers keep it.
+
+    Returns:
+        Whether anything had to be put.
+    """
+    return False
+
+
 def keeps_statistics(layer):
     """Whether a layer has moving statistics, and so normalises otherwise in training than in evaluation."""
     return isinstance(layer, BATCH_NORM)

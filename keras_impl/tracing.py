@@ -24,7 +24,6 @@ def configuration(model):
         one), ``rate``, and what the policy does: ``trains``, ``fit_statistics``, ``updates``,
         ``evaluate_statistics``.
     """
-    audit = {row["name"]: row for row in bn_policy.audit(model)}
     pads = {
         id(layer.output): [side for sides in layer.padding for side in sides]
         for layer in bn_policy.leaves(model)
@@ -35,8 +34,8 @@ def configuration(model):
         described = _describe(layer, pads)
         if described is None:
             continue
-        if layer.name in audit:
-            described |= {key: value for key, value in audit[layer.name].items() if key != "name"}
+        if isinstance(layer, bn_policy.BATCH_NORM):
+            described |= _set_to(layer)
         elif described["kind"] in ("convolution", "dense"):
             described["trains"] = all(weight.trainable for weight in layer.weights) and layer.trainable
         facts[layer.name] = described
@@ -194,6 +193,16 @@ def _run(model, x, training, record):
         output = layer(inputs, **mode)
         values[id(layer.output)] = output if isinstance(layer, _STRUCTURE) else record(layer.name, output)
     return values[id(model.outputs[0])]
+
+
+def _set_to(layer):
+    """What the policy has set a BN layer to: its flags, for training and for evaluation."""
+    return {
+        "trains": bool(layer.trainable and layer.gamma.trainable),
+        "fit_statistics": "batch" if layer.trainable else "moving",
+        "updates": bool(layer.trainable and layer.momentum < 1),
+        "evaluate_statistics": layer.evaluates_with if layer.trainable else "moving",
+    }
 
 
 def _describe(layer, pads):

@@ -16,7 +16,8 @@ MODULES = set(NAMES.values())
 # from the top; a room imports from those below its own floor, and from none beside it
 FLOORS = (
     ("cli",),
-    ("keras", "torch", "lightning", "transformers"),
+    ("lightning", "transformers"),
+    ("keras", "torch"),
     ("run",),
     ("diagnosis", "pair", "parity", "port", "report", "semantics"),
     ("cells",),

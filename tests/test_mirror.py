@@ -98,7 +98,6 @@ SAME = {
 COPY_LINES = 5  # what is that long, has one name and one text on both sides is a copy, and held as one
 # functions whose arguments are each framework's own
 OTHER_ARGUMENTS = {
-    "batches.tensors": "a Keras layer casts by itself what it is given",
     "layers.conv": "a PyTorch layer must be told the channels that come in, and isn't called on a tensor",
     "layers.max_pool": "as conv",
     "acting.observe": "PyTorch's passes are traced before; Keras's layers are tried one by one",

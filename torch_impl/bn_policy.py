@@ -1,4 +1,4 @@
-"""What a BN policy is in PyTorch: set it on a model, and see what is really frozen.
+"""What a BN policy is in PyTorch: set it on a model. What the layers then do, `behaviour` sees.
 
 The backbone's modules are all those whose name doesn't start with ``head_``.
 """
@@ -52,34 +52,6 @@ def hold(model):
             # with track_running_stats off, train mode normalises with the batch and keeps the moving ones
             module.track_running_stats = policy.updates and model.training
             module.train((policy.fit_statistics if model.training else policy.evaluate_statistics) == "batch")
-
-
-def audit(model):
-    """Say what each BN module really does now, module by module.
-
-    Returns:
-        A list of dicts: ``name``, ``trains`` (gamma and beta get gradients), ``fit_statistics``, ``updates``,
-        ``evaluate_statistics``, read off the modules and not off the policy that was set.
-    """
-    report = {}
-    modules = {name: module for name, module in model.named_modules() if isinstance(module, BATCH_NORM)}
-    tracking = {name: module.track_running_stats for name, module in modules.items()}
-    modes = [(module, module.training) for module in model.modules()]
-    try:
-        for mode, statistics in ((True, "fit_statistics"), (False, "evaluate_statistics")):
-            model.train(mode)
-            hold(model)
-            for name, module in modules.items():
-                row = report.setdefault(name, {"name": name, "trains": module.weight.requires_grad})
-                row[statistics] = "batch" if module.training or module.running_mean is None else "moving"
-                if mode:
-                    row["updates"] = module.training and module.track_running_stats
-    finally:
-        for module, training in modes:
-            module.training = training
-        for name, module in modules.items():
-            module.track_running_stats = tracking[name]
-    return list(report.values())
 
 
 def _in_head(name):

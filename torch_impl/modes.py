@@ -55,6 +55,21 @@ def switched(model, dropout=False, normalise="evaluate"):
         yield
 
 
+def stand(model, training):
+    """Put a model that has a policy into the state of its training or of its evaluation; any other stays as it is.
+
+    DIFFERS: a policy must be put upon PyTorch's modules again with each mode; Keras's layers keep it.
+
+    Returns:
+        Whether that is so.
+    """
+    if getattr(model, "bn_policy", None) is None:
+        return False
+    model.train(training)
+    bn_policy.hold(model)
+    return True
+
+
 def keeps_statistics(layer):
     """Whether a layer has moving statistics, and so normalises otherwise in training than in evaluation.
 

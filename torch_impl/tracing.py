@@ -23,14 +23,14 @@ def configuration(model):
         one), ``rate``, and what the policy does: ``trains``, ``fit_statistics``, ``updates``,
         ``evaluate_statistics``.
     """
-    audit = {row["name"]: row for row in bn_policy.audit(model)}
+    set_to = _set_to(model)
     facts = {}
     for path, module, following in _leaves(model):
         described = None if _in_dense(path, module) else _describe(module, following)
         if described is None:
             continue
-        if path in audit:
-            described |= {key: value for key, value in audit[path].items() if key != "name"}
+        if path in set_to:
+            described |= set_to[path]
         elif next(module.parameters(), None) is not None:
             described["trains"] = all(parameter.requires_grad for parameter in module.parameters())
         facts[_name_of(path, module)] = described
@@ -132,6 +132,21 @@ class Training:
         optimizers.from_arrays(self.model, self.optimizer, parts["optimizer"])
         for layer in _dropouts(self.model):
             layer.step.fill_(int(arrays["counter"]))
+
+
+def _set_to(model):
+    """What the policy has set each BN module to, by path: its flags, in training and in evaluation."""
+    modules = {path: m for path, m in model.named_modules() if isinstance(m, bn_policy.BATCH_NORM)}
+    facts = {path: {"trains": module.weight.requires_grad} for path, module in modules.items()}
+    for as_in_fit, statistics in ((True, "fit_statistics"), (False, "evaluate_statistics")):
+        with modes.kept(model):
+            model.train(as_in_fit)
+            bn_policy.hold(model)
+            for path, module in modules.items():
+                facts[path][statistics] = "batch" if module.training else "moving"
+                if as_in_fit:
+                    facts[path]["updates"] = module.training and module.track_running_stats
+    return facts
 
 
 def _leaves(model):

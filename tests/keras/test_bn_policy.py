@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from compare.frameworks import FRAMEWORKS
+from compare.gap.audit import audit
 from compare.spec import POLICIES
 from tests.support.arrays import random_arrays
 from tests.support.policy_checks import BN, batches, changed_kinds, expected_kinds, normalised, train
@@ -66,15 +67,16 @@ def test_fit_normalises_with_the_right_statistics(trained, plain_losses, name):
 
 
 @pytest.mark.parametrize("name", POLICIES)
-def test_audit_reads_the_facts_off_the_model(trained, name):
+def test_a_policys_facts_are_what_the_layers_do(trained, name):
     policy = POLICIES[name]
-    rows = SIDE.bn_policy.audit(trained[name][0])
+    rows = audit(SIDE, trained[name][0], batches()[0])
+    assert list(rows) == list(SIDE.statistics.batch_norms(trained[name][0]))
     assert len(rows) == 53
-    for row in rows:
-        assert row["trains"] == (policy.trains in ("bn", "all"))
-        assert row["fit_statistics"] == policy.fit_statistics
-        assert row["updates"] == policy.updates
-        assert row["evaluate_statistics"] == policy.evaluate_statistics
+    for row in rows.values():
+        assert row.affine_trains == (policy.trains in ("bn", "all"))
+        assert row.fit_statistics == policy.fit_statistics
+        assert row.updates == policy.updates
+        assert row.evaluate_statistics == policy.evaluate_statistics
 
 
 def test_moving_statistics_follow_kerass_rule(trained):

@@ -3,9 +3,9 @@ import numpy as np
 import pytest
 
 import keras_impl.statistics
+from compare.frameworks import FRAMEWORKS
 from compare.spec import POLICIES
 from compare.verdict.cures import FREEZE, REESTIMATE, lower_decay
-from keras_impl import bn_policy
 from tests.support.keras_models import small
 from tests.support.report_code import audits
 
@@ -17,8 +17,7 @@ def model():
 
 @pytest.mark.parametrize("policy", POLICIES)
 def test_the_code_on_the_page_sets_the_policy(model, policy):
-    side = type("side", (), {"bn_policy": bn_policy})
-    shown, real = audits(side, "keras", policy, model)
+    shown, real = audits(FRAMEWORKS["keras"].implementation, "keras", policy, model)
     assert len(real) == 53
     assert shown == real
 

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from compare.frameworks import FRAMEWORKS
+from compare.gap.audit import audit
 from compare.spec import POLICIES
 from tests.support.policy_checks import BN, batches, changed_kinds, expected_kinds, normalised, train
 
@@ -47,16 +48,17 @@ def test_normalises_with_the_right_statistics(trained, name, mode):
 
 
 @pytest.mark.parametrize("name", POLICIES)
-def test_audit_reads_the_facts_off_the_model(trained, name):
+def test_a_policys_facts_are_what_the_layers_do(trained, name):
     policy, model = POLICIES[name], trained[name][0]
     model.train()
-    rows = SIDE.bn_policy.audit(model)
+    rows = audit(SIDE, model, batches()[0])
+    assert list(rows) == list(SIDE.statistics.batch_norms(model))
     assert len(rows) == 53
-    for row in rows:
-        assert row["trains"] == (policy.trains in ("bn", "all"))
-        assert row["fit_statistics"] == policy.fit_statistics
-        assert row["updates"] == policy.updates
-        assert row["evaluate_statistics"] == policy.evaluate_statistics
+    for row in rows.values():
+        assert row.affine_trains == (policy.trains in ("bn", "all"))
+        assert row.fit_statistics == policy.fit_statistics
+        assert row.updates == policy.updates
+        assert row.evaluate_statistics == policy.evaluate_statistics
 
 
 def test_train_undoes_eval_and_hold_puts_it_back(trained):

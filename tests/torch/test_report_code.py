@@ -4,11 +4,11 @@ import torch
 from torch import nn
 
 import torch_impl.statistics
+from compare.frameworks import FRAMEWORKS
 from compare.spec import POLICIES
 from compare.verdict.cures import FREEZE, REESTIMATE, lower_decay
 from tests.support.report_code import audits
 from tests.support.torch_models import small
-from torch_impl import bn_policy
 
 
 @pytest.fixture(scope="module")
@@ -18,8 +18,7 @@ def model():
 
 @pytest.mark.parametrize("policy", POLICIES)
 def test_the_code_on_the_page_sets_the_policy(model, policy):
-    side = type("side", (), {"bn_policy": bn_policy})
-    shown, real = audits(side, "torch", policy, model)
+    shown, real = audits(FRAMEWORKS["torch"].implementation, "torch", policy, model)
     assert len(real) == 53
     assert shown == real
 

@@ -73,9 +73,9 @@ def test_without_an_evaluation_training_data_stand_for_it(tmp_path):
 
 
 def test_a_figure_over_more_than_an_epoch_is_not_taken_for_the_epochs():
-    from compare.transformers import _figures
+    from compare.transformers import figures_of
 
     history = [{"step": 30, "loss": 9.0}, {"step": 30, "eval_loss": 2.0, "eval_runtime": 1.0}]
-    assert _figures(history, 30, 10.0) == {"eval_loss": 2.0}
-    assert _figures([{"step": 20, "loss": 1.0}, *history], 30, 10.0) == {"loss": 9.0, "eval_loss": 2.0}
-    assert _figures([{"step": 10, "loss": 1.0, "eval_loss": 3.0}], 30, 10.0) == {"loss": 1.0}
+    assert figures_of(history, 30, 10.0) == {"eval_loss": 2.0}
+    assert figures_of([{"step": 20, "loss": 1.0}, *history], 30, 10.0) == {"loss": 9.0, "eval_loss": 2.0}
+    assert figures_of([{"step": 10, "loss": 1.0, "eval_loss": 3.0}], 30, 10.0) == {"loss": 1.0}
