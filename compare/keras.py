@@ -10,6 +10,7 @@ import keras
 
 from compare.diagnosis.diagnosis import diagnose
 from compare.diagnosis.records import Diagnosis
+from compare.spec import InputError
 
 __all__ = ["Diagnose"]
 
@@ -53,10 +54,11 @@ class Diagnose(keras.callbacks.Callback):
         self.diagnosis: Diagnosis | None = None
         self._batches: list[Any] | None = None
         self._logs: dict[str, float] = {}
+        self._tried = False
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Forget an earlier training."""
-        self.diagnosis, self._batches, self._logs = None, None, {}
+        self.diagnosis, self._batches, self._logs, self._tried = None, None, {}, False
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Have the batches recorded, where this is the epoch."""
@@ -74,7 +76,7 @@ class Diagnose(keras.callbacks.Callback):
 
     def on_train_end(self, logs: Any = None) -> None:
         """Diagnose where training has stopped before the epoch that was meant, by an early stop for one."""
-        if self.at == "last" and self.diagnosis is None and self._logs:
+        if self.at == "last" and not self._tried and self._logs:
             self._diagnose()
 
     def _is_due(self, epoch: int) -> bool:
@@ -82,6 +84,7 @@ class Diagnose(keras.callbacks.Callback):
         return last is not None and epoch + 1 == last
 
     def _diagnose(self) -> None:
+        self._tried = True
         evaluate = self.evaluate_data
         figures = {n: v for n, v in self._logs.items() if evaluate is not None or not n.startswith("val_")}
         data = self.data
@@ -92,8 +95,14 @@ class Diagnose(keras.callbacks.Callback):
             if weighted and evaluate is None and _has_no_weights(self.data):
                 evaluate = [batch[:2] for batch in data]  # they are fit's alone, by class_weight
         known = figures if figures else None
-        self.diagnosis = diagnose(self.model, data, evaluate_data=evaluate, reported=known, **self.options)
         self._batches = None
+        try:
+            self.diagnosis = diagnose(
+                self.model, data, evaluate_data=evaluate, reported=known, **self.options
+            )
+        except InputError as error:  # a training must not end for it
+            print(f"compare.keras.Diagnose: {error}", file=sys.stderr)
+            return
         if self.verbose:
             print(self.diagnosis)
 

@@ -87,6 +87,17 @@ def test_a_training_that_stops_early_is_diagnosed_at_its_end(capsys):
     assert str(callback.diagnosis) in capsys.readouterr().out
 
 
+def test_a_training_goes_on_where_the_diagnosis_cannot(capsys):
+    def step(model, batch):
+        raise ValueError("no such thing")
+
+    callback = compare.keras.Diagnose(images(), at=1, step=step)
+    _, figures = fit(callback)
+    assert len(figures["loss"]) == 3
+    assert callback.diagnosis is None
+    assert "no such thing" in capsys.readouterr().err
+
+
 def test_an_epoch_that_is_none_is_refused():
     for at in ("first", 0, 1.5):
         with pytest.raises(ValueError, match="must be last or the number of an epoch"):
