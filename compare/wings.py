@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-import numpy as np
+if TYPE_CHECKING:  # the command line's help imports this file, and nothing heavy
+    import numpy as np
 
-Arrays = dict[str, np.ndarray]  # by neutral name
-Batches = Iterable[tuple[np.ndarray, np.ndarray]]  # images (N, H, W, 3) and labels (N, 1)
-Moments = Mapping[str, tuple[np.ndarray, np.ndarray]]  # BN layer -> mean and variance, each (C,)
+Arrays: TypeAlias = "dict[str, np.ndarray]"  # by neutral name
+Batches: TypeAlias = "Iterable[tuple[np.ndarray, np.ndarray]]"  # images (N, H, W, 3) and labels (N, 1)
+Moments: TypeAlias = "Mapping[str, tuple[np.ndarray, np.ndarray]]"  # BN layer -> mean and variance, each (C,)
 
 
 class Transfer(Protocol):

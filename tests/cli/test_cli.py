@@ -203,11 +203,12 @@ def test_an_existing_run_needs_resume_and_the_same_settings(photos, capsys):
 
 def test_a_full_disk_is_one_line_and_leaves_nothing(photos, capsys, monkeypatch):
     def full(_):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "a/config.json")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr("compare.files.os.fsync", full)
     assert cli.main(options("a")) == 2
-    assert capsys.readouterr().err.splitlines()[-1] == "error: No space left on device: a/config.json"
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said == "error: can't write a/weights.safetensors: No space left on device"
     assert os.listdir(photos) == ["photos"]
 
 

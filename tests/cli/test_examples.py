@@ -21,7 +21,7 @@ EXAMPLES = [
 
 def says(word):
     """A stand-in for work: takes anything, notes that it was called, returns what one asks of."""
-    found = SimpleNamespace(findings=(), to_json=dict, same=True, verdict="same", peak_memory=0)
+    found = SimpleNamespace(findings=(), to_json=dict, same=True, verdict="same", peak_memory=0, undecided=())
 
     def work(*arguments, **options):
         CALLED.append(word)
@@ -42,8 +42,23 @@ WORK = {
         "compare.diagnosis.diagnosis.diagnose": says("diagnose"),
         "compare.diagnosis.diagnosis.audit": says("audit"),
     },
-    "port": {"compare.port.move.port": lambda *a, **k: CALLED.append("port") or {"verdict": "same function"}},
+    "port": {
+        "compare.port.move.port": lambda *a, **k: CALLED.append("port") or {"verdict": "same function"},
+        "compare.cli.pair.asked": says("asked"),
+        "compare.pair.porting.port": lambda *a, **k: (
+            CALLED.append("into") or {"map": [], "verdict": "same", "first": None}
+        ),
+    },
+    "map": {
+        "compare.cli.pair.asked": says("asked"),
+        "compare.pair.finding.find_map": says("map"),
+        "compare.pair.mapfile.write": says("write"),
+        "compare.pair.terminal.print_map": says("print"),
+    },
     "parity": {
+        "compare.cli.pair.asked": says("asked"),
+        "compare.pair.proof.prove": says("prove"),
+        "compare.pair.terminal.print_outcome": says("print"),
         "compare.parity.certificate.check_parity": says("check"),
         "compare.parity.certificate.read": says("read"),
         "compare.parity.certificate.check_of": lambda old: (None, ()),
