@@ -133,10 +133,10 @@ def _train(
 
 def _steps(data: ImageData, settings: Settings) -> int:
     """Training steps an epoch."""
-    from compare.data import Stream, split
+    from compare.data import check, split, steps_of
 
-    parts = split(data, 0, settings.images)
-    return Stream(data, *parts, settings.image_size, settings.batch_size, 0, "caffe").steps
+    train, _ = split(data, 0, settings.images)
+    return steps_of(check(data, train, settings.batch_size), settings.batch_size)
 
 
 def configuration(grid: Grid, settings: Settings, data: ImageData) -> dict:

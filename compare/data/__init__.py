@@ -10,7 +10,7 @@ from compare.data.folder import load_folder
 from compare.data.listing import load_listing
 from compare.data.preprocess import preprocess
 from compare.data.split import split
-from compare.data.stream import Batches, Stream, check, resampled_steps_per_epoch
+from compare.data.stream import Batches, Stream, check, resampled_steps_per_epoch, steps_of
 
 __all__ = [
     "Batches",
@@ -22,6 +22,7 @@ __all__ = [
     "preprocess",
     "resampled_steps_per_epoch",
     "split",
+    "steps_of",
 ]
 
 

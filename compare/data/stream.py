@@ -26,6 +26,13 @@ def resampled_steps_per_epoch(commonest: int, batch_size: int, classes: int = 2)
     return -(-classes * commonest // batch_size)
 
 
+def steps_of(of_class: Sequence[np.ndarray], batch_size: int) -> int:
+    """Steps an epoch of training images, class by class: two classes count by the negatives, more by the commonest."""
+    sizes = [len(members) for members in of_class]
+    commonest = sizes[0] if len(sizes) == 2 else max(sizes)
+    return resampled_steps_per_epoch(commonest, batch_size, len(sizes))
+
+
 class Batches(Sequence[Batch]):
     """Batches by step, made when asked for, in any thread: float32 images (n, h, w, 3) and labels.
 
@@ -150,9 +157,7 @@ class Stream:
         self.data, self.train, self.val = data, train, val
         self.image_size, self.batch_size = image_size, batch_size
         self.seed, self.preprocessing = seed, preprocessing
-        sizes = [len(members) for members in self._of_class]
-        commonest = sizes[0] if len(sizes) == 2 else max(sizes)
-        self.steps = resampled_steps_per_epoch(commonest, batch_size, len(sizes))
+        self.steps = steps_of(self._of_class, batch_size)
 
     def epoch(self, epoch: int) -> Batches:
         """Training batches of an epoch (0, 1, ...): ``steps`` full ones."""
