@@ -45,6 +45,7 @@ _ROLES = {
     "batch_norm": {"moving_mean": "mean", "moving_variance": "variance"},
     "rms_norm": {"scale": "gamma"},
 }
+_PATHS = ("stochasticdepth", "droppath", "drop_path")  # layers that people write to drop whole samples
 RECURRENT = (L.LSTM, L.GRU, L.SimpleRNN, L.RNN)
 LEAVES = (*RECURRENT, L.Bidirectional, L.TimeDistributed)  # what holds layers but is one step of a pass
 # an operation's class, where it isn't its kind in lower case
@@ -90,6 +91,9 @@ def describe(layer, shapes, output):
         return inner, {**facts, **more, "type": type(layer.layer).__name__}
     if kind is None and not isinstance(layer, L.Layer):
         return _operation(layer, facts)
+    if kind is None and any(word in type(layer).__name__.lower() for word in _PATHS):
+        share = max(rate(layer, key) for key in ("drop_path_rate", "drop_prob", "drop_rate", "rate"))
+        return "dropout", {**facts, "rate": share, "drops": "samples"}
     if kind is None:
         return ("custom" if layer.weights else "other"), {**facts, **_constants(layer)}
     return kind, {**facts, **_plain_facts(kind, layer, shape)}
@@ -297,7 +301,7 @@ def _plain_facts(kind, layer, shape):
             facts |= {"decay": layer.momentum, "trainable": layer.trainable}
         return facts
     if kind == "dropout":
-        return {"rate": rate(layer, "rate")}
+        return {"rate": rate(layer, "rate"), "drops": _dropped(layer)}
     if kind == "noise":
         return {"rate": rate(layer, "stddev")}
     if kind == "rescale":
@@ -321,6 +325,18 @@ def _plain_facts(kind, layer, shape):
     if kind == "permute":
         return {"dims": list(layer.dims)}
     return {}
+
+
+def _dropped(layer):
+    """What a layer drops: single values, whole channels, whole samples, or none: it adds or multiplies noise."""
+    name, shape = type(layer).__name__, getattr(layer, "noise_shape", None)
+    if name.startswith("Spatial"):
+        return "channels"
+    if name in ("AlphaDropout", "GaussianDropout"):
+        return name.removesuffix("Dropout").lower()
+    if shape is None or all(size is None for size in shape):
+        return "values"
+    return "samples" if all(size == 1 for size in shape[1:]) else "channels"
 
 
 def _in_axes(layer):

@@ -11,6 +11,10 @@ from keras import tree
 
 from . import kinds
 
+# attributes that hold a share or a size of noise, of Keras's own layers and as people name them
+_NOISE = (
+    "rate", "stddev", "dropout", "recurrent_dropout", "drop_path_rate", "_dropout", "drop_prob", "drop_rate",
+)  # fmt: skip
 _ATTENTION = (keras.layers.MultiHeadAttention, keras.layers.GroupQueryAttention)
 
 
@@ -103,7 +107,7 @@ class _Watch:
         self.paths = paths(model)
         held = [(path, layer) for path, layer in self.paths.values() if not is_leaf(layer)]
         self.own, self.read = {path: kinds.arrays(layer, path) for path, layer in held}, set()
-        self.scopes, self.inside = [("", model, [])], False
+        self.scopes, self.inside, self.dropped = [("", model, [])], False, []
 
     @contextmanager
     def attached(self):
@@ -193,6 +197,9 @@ class _Watch:
         if kind == "attention":
             size = getattr(scope[1], "key_dim", None) or scope[1].head_dim
             facts["attention_scale"] = float(getattr(scope[1], "_inverse_sqrt_key_dim", size**-0.5))
+            if not any(scope[2] is one for one in self.dropped):  # once a call of the layer
+                facts["dropout_p"] = max(kinds.rate(scope[1], "_dropout"), kinds.rate(scope[1], "dropout"))
+                self.dropped.append(scope[2])
         sources = list(dict.fromkeys(scope[2]))
         if sources:
             own = [] if scope[0] in self.read else self.own.get(scope[0], [])
@@ -280,7 +287,7 @@ def quiet(model):
             cell,
             *(getattr(layer, side, None) for side in ("forward_layer", "backward_layer")),
         ):
-            for key in ("rate", "stddev", "dropout", "recurrent_dropout", "drop_path_rate", "_dropout"):
+            for key in _NOISE:
                 value = vars(owner).get(key) if owner is not None and hasattr(owner, "__dict__") else None
                 if isinstance(value, float) and value:
                     changed.append((owner, key, value))

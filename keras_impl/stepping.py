@@ -159,6 +159,7 @@ def configuration(optimizer):
     kind = type(optimizer).__name__.lower()
     rate = float(ops.convert_to_numpy(optimizer.learning_rate))
     facts = {"kind": kind, "learning_rate": rate, "weight_decay": float(optimizer.weight_decay or 0.0)}
+    facts["more"] = _more(optimizer)
     if kind == "sgd":
         return {**facts, "momentum": float(optimizer.momentum), "nesterov": bool(optimizer.nesterov)}
     if kind in ("adam", "adamw"):
@@ -180,6 +181,18 @@ def configuration(optimizer):
     return facts
 
 
+def _more(optimizer):
+    """What an optimizer does besides, which PyTorch has in a training loop."""
+    names = ("clipnorm", "clipvalue", "global_clipnorm", "gradient_accumulation_steps")
+    found = [f"{name}={getattr(optimizer, name)}" for name in names if getattr(optimizer, name, None)]
+    if getattr(optimizer, "use_ema", False):
+        found.append("use_ema=True")
+    schedule = getattr(optimizer, "_learning_rate", None)
+    if isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule):
+        found.append(f"learning rate ({type(schedule).__name__})")
+    return found
+
+
 def decayed(model, optimizer):
     """array -> its factor of weight decay: decoupled, as the optimizer has it, or twice that of its L2 penalty."""
     found = {}
@@ -198,6 +211,29 @@ def penalties(model):
         for name, (variable, _) in observing.variables(model).items()
         if variable.trainable and getattr(variable.regularizer, "l2", None) is not None
     }
+
+
+def added(model):
+    """array or layer -> what else it adds to the loss, in words: all but L2 penalties, which a weight decay can be."""
+    found = {}
+    for name, (variable, _) in observing.variables(model).items():
+        penalty = variable.regularizer if variable.trainable else None
+        factor = float(getattr(penalty, "l1", 0.0) or 0.0)
+        if factor:
+            found[name] = f"{factor:g} times the sum of the absolute values of {name}"
+        elif penalty is not None and not hasattr(penalty, "l2"):
+            found[name] = f"a {type(penalty).__name__} of {name}"
+    for path, layer in observing.paths(model).values():
+        penalty = getattr(layer, "activity_regularizer", None)
+        if penalty is not None:
+            found[path] = f"{_written(penalty)} of what {path} computes, divided by the batch size"
+    return found
+
+
+def _written(penalty):
+    factors = {name: float(getattr(penalty, name, 0.0) or 0.0) for name in ("l1", "l2")}
+    parts = [f"{factor:g} times {name}" for name, factor in factors.items() if factor]
+    return " and ".join(parts) or f"a {type(penalty).__name__}"
 
 
 class _Without:

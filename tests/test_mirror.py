@@ -52,6 +52,7 @@ ONE_SIDED = {
     "observing.Watch": "Keras's calls are watched by replacing one method",
     "observing.mode": "Keras is told the mode at a call",
     "observing.flat": "Keras has a function for nests",
+    "observing.returned": "as flat",
     "observing.state": "Keras's variables are found by `variables`",
     "observing.variables": "PyTorch's state has names",
     "observing.paths": "PyTorch's modules have names",

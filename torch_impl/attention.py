@@ -8,7 +8,7 @@ def forward(query, key, value, embed_dim_to_check, num_heads, in_proj_weight, in
             need_weights=True, attn_mask=None, use_separate_proj_weight=False, q_proj_weight=None,
             k_proj_weight=None, v_proj_weight=None, static_k=None, static_v=None, average_attn_weights=True,
             is_causal=False):  # fmt: skip
-    """Compute ``F.multi_head_attention_forward`` operation by operation; dropout is left out.
+    """Compute ``F.multi_head_attention_forward`` operation by operation.
 
     Source: torch.nn.functional.multi_head_attention_forward, whose arguments these are
     """
@@ -34,6 +34,8 @@ def forward(query, key, value, embed_dim_to_check, num_heads, in_proj_weight, in
     if mask is not None:
         scores = scores + mask
     shares = F.softmax(scores, dim=-1)
+    if dropout_p:
+        shares = F.dropout(shares, dropout_p, training)
     mixed = shares @ v
     mixed = mixed.permute(2, 0, 1, 3) if batched else mixed.permute(1, 0, 2)
     output = F.linear(mixed.flatten(-2), out_proj_weight, out_proj_bias)

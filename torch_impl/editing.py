@@ -108,6 +108,8 @@ def _rebuilt(name, func, args, kwargs):
 
 
 def _value(value):
+    if isinstance(value, np.ndarray):
+        return torch.from_numpy(np.array(value, order="C")).to(torch.get_default_dtype())
     return tuple(value) if isinstance(value, list) else value
 
 
@@ -356,6 +358,11 @@ def _norm_over(bound, axes):
     return layer_norm({**bound, "axes": axes})
 
 
+def _grouped(bound, groups):
+    """Normalisation over groups of channels, the second axis's, whatever stands there."""
+    return group_norm({**bound, "num_groups": groups})
+
+
 def _batch_norm_axis(bound, axis):
     return batch_norm({**bound, "input": bound["input"].movedim(axis, 1)}).movedim(1, axis)
 
@@ -379,6 +386,7 @@ KINDS = {
     "gru": gru,
     "rnn": rnn,
     "norm_over": _norm_over,
+    "grouped": _grouped,
     "batch_norm_axis": _batch_norm_axis,
     "attend": _attend,
 }

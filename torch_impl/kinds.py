@@ -23,6 +23,7 @@ SIGNATURES = {
     **{f"conv{n}d": ("conv", _CONV) for n in (1, 2, 3)},
     **{f"conv_transpose{n}d": ("conv_transpose", _TURNED) for n in (1, 2, 3)},
     "linear": ("dense", ("input", "weight", "bias")),
+    "addmm": ("addmm", ("bias", "input", "weight")),
     "bilinear": ("bilinear", ("input", "input2", "weight", "bias")),
     "batch_norm": (
         "batch_norm",
@@ -126,6 +127,7 @@ ROLES = {
     "conv": {"weight": "kernel", "bias": "bias"},
     "conv_transpose": {"weight": "kernel", "bias": "bias"},
     "dense": {"weight": "kernel", "bias": "bias"},
+    "addmm": {"weight": "kernel", "bias": "bias"},
     "batch_norm": {"weight": "gamma", "bias": "beta", "running_mean": "mean", "running_var": "variance"},
     "instance_norm": {"weight": "gamma", "bias": "beta", "running_mean": "mean", "running_var": "variance"},
     "layer_norm": {"weight": "gamma", "bias": "beta"},
@@ -200,6 +202,8 @@ def facts(kind, name, bound, module):
         found["rank"] = int(name[-2])
     if name.startswith(("adaptive", "dropout")) and name[-2].isdigit():
         found["rank"] = int(name[-2])
+    if kind == "dropout":
+        found["drops"] = "alpha" if "alpha" in name else "channels" if name[-2].isdigit() else "values"
     if kind in ("lstm", "gru", "rnn"):
         found["activation"] = "relu" if "relu" in name else "tanh"
         found["cell"] = name.endswith("_cell")

@@ -88,7 +88,7 @@ def observe(model, inputs, training=False, edits=(), values=True, until=None):
                 outputs = model(*tensors)
         except Exception as failed:
             error = " ".join(f"{type(failed).__name__}: {failed}".split())[:300]
-    found = [watch.name(x) for x in flat(outputs)] if error is None else []
+    found = [watch.name(x) for x in returned(outputs)] if error is None else []
     stored = {name: _array(value) for name, value in watch.values.items()}
     return {"calls": watch.calls, "inputs": names, "outputs": found, "values": stored, "error": error}
 
@@ -283,6 +283,11 @@ def flat(value):
     if isinstance(value, (tuple, list)):
         return [part for one in value for part in flat(one)]
     return []
+
+
+def returned(outputs):
+    """The tensors that a model returns; a plain dictionary's in the order of its keys, as Keras has them."""
+    return flat(dict(sorted(outputs.items())) if type(outputs) is dict else outputs)
 
 
 def _is_noise(module):

@@ -64,7 +64,7 @@ class Steps:
             for x in tensors:
                 watch.live(x)
             with watch:
-                outputs = observing.flat(self.model(*tensors))
+                outputs = observing.returned(self.model(*tensors))
         outputs = outputs[: len(targets)]
         if self.axes:
             outputs = [
@@ -171,4 +171,9 @@ def decayed(model, optimizer):
 
 def penalties(model):
     """array -> twice the factor of its L2 penalty: a module has none."""
+    return {}
+
+
+def added(model):
+    """array or layer -> what else it adds to the loss: a module adds nothing."""
     return {}

@@ -91,7 +91,11 @@ class Bench(Side):
 
     def put(self, found: Map) -> None:
         """Overwrite this model's arrays with Keras's, where the map has them."""
-        self.stepping.assign(self.model, mapping.to_torch(found, self.keras_arrays, self.own))
+        arrays = mapping.to_torch(found, self.keras_arrays, self.own)
+        bound = {binding.torch for binding in found.bindings}
+        # an array under its second name would put back what the first one's binding set
+        again = [n for n in arrays if n not in bound and self.torch_held[n].alias is not None]
+        self.stepping.assign(self.model, {n: array for n, array in arrays.items() if n not in again})
 
     def _mapped(self, seen: Seen, inputs: list[np.ndarray], arrangement: Sequence[str]) -> Map:
         """The map from structure, and then from values where that leaves a choice."""
@@ -187,9 +191,14 @@ class Bench(Side):
         return found
 
     def configuration(
-        self, decayed: dict[str, float], optimizers: tuple[dict | None, dict | None]
+        self, decayed: dict[str, float], added: dict[str, str], optimizers: tuple[dict | None, dict | None]
     ) -> list[Fact]:
-        """Settings in which the two differ."""
+        """Settings in which the two differ.
+
+        Args:
+            decayed, added: Keras's weight decay by array, and what else its loss has, by array or layer.
+            optimizers: settings of both, None where a model has none.
+        """
         seen = self.look(self.inputs, self.arrangement, True)
         facts = configuration.sharing(self.map, self.torch_held)
         facts += configuration.norms(self.map.pairs) + configuration.rates(self.keras, seen)
@@ -197,6 +206,9 @@ class Bench(Side):
         own = self.decayed() if self.optimizer is not None else None
         if own is not None or any(decayed.values()):
             facts += configuration.decays(self.map, decayed, own)
+        facts += configuration.penalties(added, self.map)
+        if own is not None and ours:
+            facts += configuration.given(self.map, self.torch_held, own)
         if ours and theirs:
             facts += configuration.optimizers(ours, theirs)
         return facts
@@ -219,7 +231,8 @@ class Bench(Side):
         twin = self._run(plan, settings, loss, head, edits, axes)
         self.stepping.assign(self.model, before)
         rows = training.rows(plan, own, twin, self.map, held, self.dtype)
-        return {"rows": rows, "extra": training.extra(self.map, own, before)}
+        frozen = training.frozen(self.map, held, self.torch_held)
+        return {"rows": rows, "extra": training.extra(self.map, own, before), "frozen": frozen}
 
     def _run(
         self, plan: Plan, settings: dict, loss: dict, head: list, edits: list, axes: list

@@ -103,7 +103,7 @@ def rates(keras: Seen, torch: Seen) -> list[Fact]:
     ours = [(call, rate) for call in keras.calls if (rate := _rate(call)) > 0]
     theirs = [(call, rate) for call in torch.calls if (rate := _rate(call)) > 0]
     if [round(rate, 9) for _, rate in ours] == [round(rate, 9) for _, rate in theirs]:
-        return []
+        return _dropped([(a, b) for (a, _), (b, _) in zip(ours, theirs, strict=True)])
     for n, (call, rate) in enumerate(ours):
         other, own = theirs[n] if n < len(theirs) else (None, 0.0)
         if not close(rate, own):
@@ -115,6 +115,22 @@ def rates(keras: Seen, torch: Seen) -> list[Fact]:
     before = _before(keras, torch, call)
     text = f"PyTorch drops {rate:g} at {call.place}, Keras nothing"
     return [Fact("dropout-rate", before, call.place, text, f"{path(call.place)}.p = 0.0")]
+
+
+def _dropped(pairs: list[tuple[Call, Call]]) -> list[Fact]:
+    """Dropout of equal rates that drops something else: single values, channels, samples."""
+    for call, other in pairs:
+        own, theirs = call.facts.get("drops", "values"), other.facts.get("drops", "values")
+        if own != theirs:
+            text = f"Keras drops {own} there, PyTorch {theirs}"
+            names = {
+                "channels": f"nn.Dropout{max(len(call.facts['shape']) - 2, 1)}d",
+                "alpha": "nn.AlphaDropout",
+            }
+            new = f"{names.get(own, 'nn.Dropout')}({_rate(call):g})"
+            code = f"{path(other.place)} = {new}" if own in (*names, "values") else ""
+            return [Fact("dropout-rate", call.owner, other.place, text, code, call.index)]
+    return []
 
 
 def _rate(call: Call) -> float:
@@ -152,12 +168,42 @@ def decays(found: Map, keras: dict[str, float], torch: dict[str, float] | None) 
     return []
 
 
+def penalties(others: dict[str, str], found: Map) -> list[Fact]:
+    """Parts of Keras's loss that no optimizer of PyTorch's can take over.
+
+    Args:
+        others: array or layer -> what is added to the loss, in words (`keras_impl.stepping.added`).
+    """
+    facts = []
+    for name, text in others.items():
+        binding = next((b for b in found.bindings if name in (b.keras, b.keras_place)), None)
+        place, other = (binding.keras_place, binding.torch_place) if binding else (name, "")
+        code = f"loss = loss + ...  # {text}"
+        facts.append(Fact("weight-decay", place, other, f"Keras's loss has {text}, PyTorch's doesn't", code))
+    return facts
+
+
+def given(found: Map, torch: dict[str, Held], known: dict[str, float]) -> list[Fact]:
+    """Parameters that train but aren't given to a person's optimizer.
+
+    Args:
+        known: array -> weight decay, of those that are (`torch_impl.stepping.decayed`).
+    """
+    for binding in found.bindings:
+        name = torch[binding.torch].alias or binding.torch
+        if torch[binding.torch].trains and name not in known and binding.torch not in known:
+            text = f"{binding.torch} isn't among the parameters that PyTorch's optimizer was given"
+            code = "optimizer.add_param_group({'params': [" + path(binding.torch) + "]})"
+            return [Fact("optimizer", binding.keras_place, binding.torch_place, text, code)]
+    return []
+
+
 def optimizers(keras: dict[str, Any], torch: dict[str, Any]) -> list[Fact]:
     """Settings of both optimizers; weight decay is compared array by array."""
     pairs = [
         (key, keras.get(key), torch.get(key))
         for key in dict.fromkeys([*keras, *torch])
-        if key != "weight_decay"
+        if key not in ("weight_decay", "more")
     ]
     apart = [(key, a, b) for key, a, b in pairs if not close(_family(key, a), _family(key, b))]
     if not apart:

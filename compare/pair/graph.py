@@ -79,11 +79,38 @@ def ops(run: Seen, arrays: dict[str, Held], keras: bool) -> list[Op]:
             before = {op.number}
         for value in call.outputs:
             sources[value] = before
+    found = found if keras else _with_biases(found, run)
     found = _written_out(found)
     for op in found:
         for number in op.before:
             found[number].after.add(op.number)
     return found
+
+
+def _with_biases(found: list[Op], run: Seen) -> list[Op]:
+    """Make an array that is added to a product's result that product's bias: ``x @ w + b``."""
+    into: dict[int, int] = {}
+    for op in found:
+        if op.kind != "custom" or len(op.slots) != 1 or any(call.kind != "add" for call in op.calls):
+            continue
+        makers = [run.maker.get(value) for call in op.calls for value in call.inputs]
+        product = next(
+            (o for o in found if makers and all(any(c is m for c in o.calls) for m in makers)), None
+        )
+        slot = next(iter(op.slots.values()))
+        if product is None or product.family != "linear" or not _is_bias(product, slot):
+            continue
+        product.slots["bias"] = Slot("bias", slot.name, slot.shape, slot.index)
+        product.calls = sorted([*product.calls, *op.calls], key=lambda call: call.index)
+        into[op.number] = product.number
+    return _merged(found, into)
+
+
+def _is_bias(product: Op, slot: Slot) -> bool:
+    """Whether an array has one number for each of a product's outputs."""
+    kernel = product.slots["kernel"].shape
+    outs = kernel[-1] if product.facts.get("rows_are_inputs") else kernel[0]
+    return "bias" not in product.slots and prod(slot.shape) == outs
 
 
 def _written_out(found: list[Op]) -> list[Op]:
@@ -108,6 +135,11 @@ def _written_out(found: list[Op]) -> list[Op]:
         first.label = label(first)
         into |= {op.number: first.number for op in members[1:]}
         first.calls += [call for op in members[1:] for call in op.calls]
+    return _merged(found, into)
+
+
+def _merged(found: list[Op], into: dict[int, int]) -> list[Op]:
+    """Leave out operations that have become a part of others, by number."""
     if not into:
         return found
     kept = [op for op in found if op.number not in into]
@@ -133,7 +165,7 @@ def _read(call: Call, arrays: dict[str, Held], keras: bool) -> list[tuple[str, s
         return _stacked(call)
     slots, kind = _conventional(call, arrays)
     facts = call.facts
-    if call.kind == "matmul":
+    if call.kind in ("matmul", "addmm"):
         own = not any(arrays[slot.name].kind.startswith(STANDARD) for slot in call.slots)
         facts = {**facts, "rows_are_inputs": own and _rows_are_inputs(call)}
     if kind == "custom":
@@ -143,6 +175,8 @@ def _read(call: Call, arrays: dict[str, Held], keras: bool) -> list[tuple[str, s
 
 def _rows_are_inputs(call: Call) -> bool:
     """Whether a product reads a matrix as (in, out): ``x @ w`` does, ``w @ x`` doesn't."""
+    if call.kind == "addmm":
+        return True
     equation = call.facts.get("equation")
     if not isinstance(equation, str) or "->" not in equation:
         return call.slots[0].role != "input"
@@ -197,6 +231,8 @@ def _conventional(call: Call, arrays: dict[str, Held]) -> tuple[dict[str, Slot],
         role = slot.role
         if call.kind == "matmul":
             role, kind = "kernel", "dense"
+        if call.kind == "addmm":
+            kind = "dense"
         if call.kind in NORMS:
             role = NAMED.get(slot.name.rpartition(".")[2], role)
         whole = isinstance(slot.index, np.ndarray) and slot.index.size == prod(arrays[slot.name].shape)
@@ -228,7 +264,14 @@ def label(op: Op) -> tuple:
         return (family, prod(main.shape))
     if op.facts.get("in_axes"):
         return (family, tuple(sorted(size for size in _matrix(op, main) if size > 1)))
-    return (family, tuple(sorted(size for size in main.shape if size > 1)))
+    return (family, tuple(sorted(size for size in _kernel(op, main) if size > 1)))
+
+
+def _kernel(op: Op, main: Slot) -> tuple[int, ...]:
+    """A kernel's sizes; a depthwise one of Keras's has its channels and their multiples on two axes."""
+    if op.kind == "depthwise_conv" and len(main.shape) > 2:
+        return (*main.shape[:-2], main.shape[-2] * main.shape[-1])
+    return main.shape
 
 
 def _matrix(op: Op, kernel: Slot) -> tuple[int, int]:

@@ -54,6 +54,22 @@ def _told(shape: tuple) -> str:
     return "x".join("?" if size is None else str(size) for size in shape)
 
 
+def integers(
+    wanted: list[tuple[tuple[int, ...], bool, int]], record: dict
+) -> list[tuple[tuple[int, ...], bool, int]]:
+    """What the inputs of a model are that doesn't say: integers where an embedding reads them.
+
+    Args:
+        record: what was seen of the model (`keras_impl.observing.observe`).
+    """
+    made = []
+    for name, (shape, integer, below) in zip(record["inputs"], wanted, strict=True):
+        tables = [call for call in record["calls"] if call["kind"] == "embedding" and name in call["inputs"]]
+        rows = [one["shape"][0] for call in tables for one in call["arrays"]]
+        made.append((shape, True, min(rows)) if rows else (shape, integer, below))
+    return made
+
+
 def draw(
     wanted: list[tuple[tuple[int, ...], bool, int]], seed: int, batch: int, dtype: str
 ) -> list[np.ndarray]:

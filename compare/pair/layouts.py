@@ -77,6 +77,20 @@ def flat(shape: Sequence[int], target: Sequence[int]) -> Layout | None:
     return Layout("as it is", () if tuple(shape) == tuple(target) else (("reshape", tuple(target)),))
 
 
+def moved(layout: Layout | None, rows: Sequence[int] | None) -> Layout | None:
+    """A layout of a flattened map's numbers, where PyTorch's are in the order C, H, W.
+
+    Args:
+        rows: (H, W, C) of the map that was flattened.
+    """
+    if layout is None or rows is None:
+        return layout
+    r, count = len(rows), prod(rows)
+    axes = SPATIAL.get(r - 1, "...")
+    steps = (("reshape", tuple(rows)), ("transpose", (r - 1, *range(r - 1))), ("reshape", (count,)))
+    return Layout(f"{layout.name}, from {axes}C to C{axes} order", (*steps, *layout.steps))
+
+
 def dense(
     shape: Sequence[int], target: Sequence[int], ins: Sequence[int], turned: bool, rows: Sequence[int] | None
 ) -> Layout | None:
@@ -135,23 +149,34 @@ def conv(kind: str, shape: Sequence[int], target: Sequence[int]) -> Layout | Non
 
 
 def gates(
-    role: str, kind: str, shape: Sequence[int], target: Sequence[int], row: int | None
+    role: str,
+    kind: str,
+    shape: Sequence[int],
+    target: Sequence[int],
+    row: int | None,
+    gate: tuple[int, int] | None = None,
 ) -> Layout | None:
     """A recurrent layer's kernels and biases.
 
     Args:
         row: which of a GRU's two biases.
+        gate: where the elements of one gate start and stop, where each lies in an array of its own.
     """
     steps: list[tuple] = []
     own = tuple(shape)
     if row is not None and len(own) == 2 and role.endswith("bias"):
         steps += [("slice", 0, row, row + 1), ("reshape", own[1:])]
         own = own[1:]
+    if gate is not None:
+        steps.append(("slice", len(own) - 1, *gate))
+        own = (*own[:-1], gate[1] - gate[0])
     if len(own) == 2:
         steps.append(("transpose", (1, 0)))
         own = own[::-1]
     name = "transposed" if len(shape) == 2 and row is None else "as it is"
-    if kind == "gru":
+    if gate is not None:
+        name += f", one gate: {gate[0]} to {gate[1]}"
+    elif kind == "gru":
         units = own[0] // 3
         steps += [("reshape", (3, units, *own[1:])), ("take", 0, GRU_ORDER), ("reshape", own)]
         name += ", gates from z, r, h to r, z, n"

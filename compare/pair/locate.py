@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from compare.pair import endings
 from compare.pair.causes import CAUSES, FIRST
 from compare.pair.causes.trial import ROUNDING, Scene, Trial, module
 from compare.pair.matching import Front, Values, front
@@ -89,7 +90,9 @@ def locate(
         values = Values(torch, bars, floor)
         now = front(keras, values, targets)
         if now.call is None:
-            return Found(edits, rounded, None, torch, values, now)
+            last = endings.departed(keras, run, targets, values, now, edits)
+            departure = None if last is None else _ended(*last, values)
+            return Found(edits, rounded, departure, torch, values, now)
         scene = _scene(now, keras, torch, values, pairs, arrays)
         tried: list[str] = []
         trial = _explain(scene, now, keras, run, targets, bars, floor, edits, tried)
@@ -103,6 +106,11 @@ def locate(
         apart = scene.near.apart if scene.near else _apart(scene)
         departure = Departure(now.call, trial, place, apart, values.floor, tried)
         return Found(edits, rounded, departure, torch, values, now)
+
+
+def _ended(call: Call, trial: Trial, values: Values) -> Departure:
+    """The departure of an output that PyTorch has, but doesn't return."""
+    return Departure(call, trial, trial.torch, float("inf"), values.floor, [trial.cause])
 
 
 def _explain(

@@ -15,6 +15,10 @@ from compare.pair.partners import Partner, partners
 from compare.pair.records import Arrays, Held, Seen, Slot
 
 NEUTRAL = {"gamma": 1.0, "variance": 1.0}  # what an array without a partner is set to; anything else to zero
+NORMS = ("batch norm", "norm")
+# what leaves every number of a flattened map in its place
+SAME_PLACES = ("dropout", "identity", "relu", "leaky_relu", "gelu", "silu", "tanh", "sigmoid", "elu", "other",
+               "batch_norm", "layer_norm")  # fmt: skip
 Rows = dict[int, tuple[int, ...]]
 
 
@@ -79,6 +83,8 @@ def pair_up(keras: list[Op], torch: list[Op]) -> list[Partner]:
     pairs = partners(keras, torch)
     pairs += parts.fused(keras, torch, pairs)
     pairs += parts.cells(keras, torch, pairs)
+    pairs += parts.joined(keras, torch, pairs)
+    pairs += parts.gates(keras, torch, pairs)
     pairs += _by_size(keras, torch, pairs)
     return pairs + _shared(keras, torch, pairs)
 
@@ -207,6 +213,8 @@ def _layouts(pair: Partner, role: str, slot: Slot, rows: Rows) -> list[tuple[str
         layout = _kernel(pair, slot, target, rows)
     else:
         layout = (layouts.flat if role == "bias" else layouts.same)(slot.shape, target)
+        if keras.family in NORMS:
+            layout = layouts.moved(layout, rows.get(keras.number))
     return [] if layout is None else [(role, layout)]
 
 
@@ -223,16 +231,20 @@ def _kernel(pair: Partner, slot: Slot, target: tuple[int, ...], rows: Rows) -> L
 
 def _recurrent(pair: Partner, role: str, slot: Slot, targets: dict[str, Slot]) -> list[tuple[str, Layout]]:
     kind = "lstm" if pair.keras_gates else pair.keras.kind  # an LSTM's lie alike in both
+    units = slot.shape[-1] // parts.GATES[pair.keras.kind]
+    gate = None if pair.gate is None else (pair.gate * units, (pair.gate + 1) * units)
     if not role.endswith("bias") or len(slot.shape) == 1:
-        found = layouts.gates(role, kind, slot.shape, targets[role].shape, None) if role in targets else None
+        if role not in targets:
+            return []
+        found = layouts.gates(role, kind, slot.shape, targets[role].shape, None, gate)
         return [] if found is None else [(role, found)]
     second = role.replace("bias", "second_bias")
-    pairs = []
+    made = []
     for row, to in enumerate((role, second)):
-        layout = layouts.gates(role, kind, slot.shape, targets[to].shape, row) if to in targets else None
-        if layout is not None:
-            pairs.append((to, layout))
-    return pairs
+        if to in targets:
+            layout = layouts.gates(role, kind, slot.shape, targets[to].shape, row, gate)
+            made += [] if layout is None else [(to, layout)]
+    return made
 
 
 def _by_shape(role: str, slot: Slot, targets: dict[str, Slot]) -> list[tuple[str, Layout]]:
@@ -263,7 +275,8 @@ def _leave(found: Map, held: tuple[dict[str, Held], dict[str, Held]]) -> None:
 
 def _candidates(op: Op, extra: list[Op]) -> list[str]:
     """What an array might be that has no partner of its shape: what else of its kind is without one."""
-    alike = [other for other in extra if other.family == op.family and op.family != "array"]
+    families = (op.family, "linear", "array") if op.family in ("lstm", "gru", "rnn") else (op.family,)
+    alike = [other for other in extra if other.family in families and op.family != "array"]
     return [slot.name for other in alike for slot in other.slots.values()]
 
 
@@ -315,7 +328,14 @@ def to_keras(found: Map, torch: Arrays, keras: Arrays, total: bool = False) -> A
 
 def may_flatten(pairs: list[Partner], keras: Seen) -> bool:
     """Whether a dense layer is behind a flattened map."""
-    return any(pair.keras.kind == "dense" and _map_before(keras, pair.keras) is not None for pair in pairs)
+    return any(_after_flatten(pair) and _map_before(keras, pair.keras) is not None for pair in pairs)
+
+
+def _after_flatten(pair: Partner) -> bool:
+    """Whether a flattened map's order shows in an operation's arrays."""
+    if pair.keras.family in NORMS:
+        return pair.torch.family == pair.keras.family
+    return pair.keras.kind == "dense" and pair.torch.kind in ("dense", "conv")
 
 
 def flattened(pairs: list[Partner], keras: Seen, torch: Seen, values: Values | None = None) -> Rows:
@@ -326,7 +346,7 @@ def flattened(pairs: list[Partner], keras: Seen, torch: Seen, values: Values | N
     """
     rows = {}
     for pair in pairs:
-        if pair.keras.kind != "dense" or pair.torch.kind not in ("dense", "conv"):
+        if not _after_flatten(pair):
             continue
         shape = _map_before(keras, pair.keras)
         if shape is None:
@@ -356,14 +376,17 @@ def _told(pair: Partner, keras: Seen, values: Values, shape: tuple[int, ...]) ->
 def _map_before(run: Seen, op: Op) -> tuple[int, ...] | None:
     """(H, W, C) of the map that an operation's input was flattened from."""
     call = run.maker.get(op.calls[0].inputs[0])
-    while call is not None and call.kind in ("dropout", "identity", "relu", "other"):
+    while call is not None and (call.kind in SAME_PLACES or (not call.slots and call.facts.get("fused"))):
         call = run.maker.get(call.inputs[0]) if call.inputs else None
     if call is None or call.kind not in ("flatten", "reshape") or not call.inputs:
         return None
     shape = run.values[call.inputs[0]].shape[1:]
     if len(shape) < 2 or prod(shape[:-1]) == 1 or shape[-1] == 1:
         return None
-    n_in = prod(op.slots["kernel"].shape[axis] for axis in op.facts["in_axes"])
+    if op.family in NORMS:
+        n_in = max(prod(slot.shape) for slot in op.slots.values())
+    else:
+        n_in = prod(op.slots["kernel"].shape[axis] for axis in op.facts["in_axes"])
     return tuple(shape) if prod(shape) == n_in else None
 
 

@@ -30,6 +30,7 @@ class Partner:
         rivals: PyTorch operations that structure can't tell from this one.
         rows: which rows of PyTorch's arrays are this one's; None for all.
         keras_gates: whether PyTorch's gates lie in Keras's order, as a cell that is written out may have them.
+        gate: which of Keras's gates these are the arrays of, where each has its own; None for all.
         options: other settings of these two that the values may decide for.
     """
 
@@ -39,6 +40,7 @@ class Partner:
     rivals: list[Op]
     rows: np.ndarray | None = None
     keras_gates: bool = False
+    gate: int | None = None
     options: list[dict[str, Any]] = field(default_factory=list)
 
 

@@ -86,6 +86,94 @@ def cells(keras: list[Op], torch: list[Op], pairs: list[Partner]) -> list[Partne
     return found
 
 
+def joined(keras: list[Op], torch: list[Op], pairs: list[Partner]) -> list[Partner]:
+    """Pair a recurrent layer with the one product of a cell that is written out on input and state side by side."""
+    found: list[Partner] = []
+    for op in _open(keras, pairs):
+        ins, wide = op.slots["kernel"].shape
+        free = [
+            o for o in _products(torch, pairs + found) if o.slots["kernel"].shape == (wide, ins + _units(op))
+        ]
+        if free:
+            first, second = (_split(op, free[0], ins, turned) for turned in (False, True))
+            options = [{"torch": o, "keras_gates": own} for o in (first, second) for own in (False, True)]
+            found.append(Partner(op, first, "a cell written out", [], options=options))
+    return found
+
+
+def _split(keras: Op, other: Op, ins: int, turned: bool) -> Op:
+    """An operation whose two kernels lie side by side in one array, the state's first if ``turned``."""
+    slot = other.slots["kernel"]
+    whole = np.arange(prod(slot.shape)).reshape(slot.shape)
+    units = slot.shape[1] - ins
+    columns = (whole[:, units:], whole[:, :units]) if turned else (whole[:, :ins], whole[:, ins:])
+    slots = {
+        role: Slot(role, slot.name, part.shape, part)
+        for role, part in zip(("kernel", "recurrent_kernel"), columns, strict=True)
+    }
+    slots |= {role: one for role, one in other.slots.items() if role == "bias"}
+    return Op(other.number, keras.kind, other.place, slots, other.calls, other.facts, keras.label)
+
+
+def gates(keras: list[Op], torch: list[Op], pairs: list[Partner]) -> list[Partner]:
+    """Pair a recurrent layer with a cell whose gates have a product each; which is which, the values decide."""
+    found: list[Partner] = []
+    for op in _open(keras, pairs):
+        ins, count, units = op.slots["kernel"].shape[0], GATES[op.family], _units(op)
+        modules: dict[str, list[Op]] = {}
+        for other in _products(torch, pairs + found):
+            modules.setdefault(other.place.rpartition(".")[0], []).append(other)
+        for members in modules.values():
+            chosen = _gate_products(members, ins, count, units)
+            if chosen:
+                cells_ = [_cell(op, *two) for two in chosen]
+                for n, cell in enumerate(cells_):
+                    others = [one for one in cells_ if one is not cell]
+                    found.append(Partner(op, cell, "a gate of a cell written out", others, gate=n))
+                break
+    return found
+
+
+def _gate_products(members: list[Op], ins: int, count: int, units: int) -> list[tuple[Op, Op]]:
+    """For each gate the product of the input and that of the state, in the order of calls."""
+    inputs = [o for o in members if o.slots["kernel"].shape == (units, ins)]
+    states = [o for o in members if o.slots["kernel"].shape == (units, units)]
+    if ins == units:
+        states = [o for o in states if _named(o, STATE)]
+        inputs = [o for o in inputs if o not in states]
+    if count < 2 or len(inputs) != count or len(states) != count:
+        return []
+    found = []
+    for one in inputs:
+        gate = _gate_word(one)
+        like = next((o for o in states if gate and _gate_word(o) == gate), states[0])
+        states.remove(like)
+        found.append((one, like))
+    return found
+
+
+def _gate_word(op: Op) -> str:
+    """The letter that names a gate, at the end of its product's name."""
+    name = op.slots["kernel"].name.lower().replace("weight", "").strip("._").rpartition(".")[2]
+    return name[-1:]
+
+
+def _open(keras: list[Op], pairs: list[Partner]) -> list[Op]:
+    """Recurrent layers without a partner."""
+    free = [op for op in keras if all(op is not pair.keras for pair in pairs)]
+    return [op for op in free if op.family in GATES and "kernel" in op.slots]
+
+
+def _products(torch: list[Op], pairs: list[Partner]) -> list[Op]:
+    """Products without a partner."""
+    used = {slot.name for pair in pairs for slot in pair.torch.slots.values()}
+    return [op for op in torch if op.kind == "dense" and op.slots["kernel"].name not in used]
+
+
+def _units(op: Op) -> int:
+    return op.slots["kernel"].shape[1] // GATES[op.family]
+
+
 def _near(a: Op, b: Op) -> bool:
     """Whether two are of one module."""
     return a.place.rpartition(".")[0] == b.place.rpartition(".")[0] or a.place == b.place

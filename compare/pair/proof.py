@@ -162,6 +162,10 @@ def meet(pair: Pair, asked: Asked, report: Report) -> Met:
     batch = inputs.draw(wanted, asked.seed, 0, asked.dtype)
     report("looking at the Keras model")
     record = ask(pair.keras, "observe", batch, False, pair.file("values"))
+    whole = inputs.integers(wanted, record) if not facts[0]["inputs"] else wanted
+    if whole != wanted:
+        wanted, batch = whole, inputs.draw(whole, asked.seed, 0, asked.dtype)
+        record = ask(pair.keras, "observe", batch, False, pair.file("values"))
     ask(pair.keras, "arrays", pair.file("arrays"))
     held = ask(pair.keras, "held")
     report("finding the map")
@@ -207,7 +211,7 @@ def check(pair: Pair, asked: Asked, met: Met, report: Report) -> Outcome:
     report("comparing configurations")
     decayed = ask(pair.keras, "decayed")
     optimizers = (met.facts[0]["optimizer"], met.facts[1]["optimizer"])
-    facts = ask(pair.torch, "configuration", decayed, optimizers)
+    facts = ask(pair.torch, "configuration", decayed, ask(pair.keras, "added"), optimizers)
     found = _forward(pair, met, ends, False, outcome, report, facts)
     if outcome.first is None:
         found = _forward(pair, met, ends, True, outcome, report, [])
@@ -297,6 +301,9 @@ def _settings(asked: Asked, met: Met, outcome: Outcome) -> dict[str, Any]:
         outcome.notes.append(f"both take {asked.optimizer}; the models' own optimizers are not compared")
         return {"kind": asked.optimizer, "learning_rate": asked.learning_rate or 1e-3}
     if ours and theirs and ours["kind"] in ("adam", "adamw", "sgd", "rmsprop"):
+        more = ", ".join(ours.get("more", []))
+        if more:
+            outcome.notes.append(f"not compared, as PyTorch has it in the training loop: Keras's {more}")
         return dict(ours)
     outcome.notes.append("optimizers are not compared: both take Adam")
     return {**DEFAULT_OPTIMIZER, "learning_rate": asked.learning_rate or 1e-3}
@@ -358,12 +365,13 @@ def _stages(done: dict, met: Met, outcome: Outcome) -> None:
         elif stage.verdict == Verdict.DIFFERS and outcome.first is None:
             row = next(row for row in stage.rows if row.name == stage.place)
             binding = places.get(stage.place)
+            cause, text, code = done["frozen"].get(stage.place, ("unknown", "", ""))
             outcome.first = {
                 "stage": name,
                 "keras": binding.keras_place if binding else "",
                 "torch": binding.torch_place if binding else "",
-                "cause": "unknown", "figure": _finite(row.relative), "bar": row.bar, "tried": [],
-                "text": f"{stage.place} differs after the step", "code": "",
+                "cause": cause, "figure": _finite(row.relative), "bar": row.bar, "tried": [],
+                "text": text or f"{stage.place} differs after the step", "code": code,
             }  # fmt: skip
         elif stage.verdict == Verdict.DIFFERS:
             stage.verdict = Verdict.FOLLOWS

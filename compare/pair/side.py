@@ -65,6 +65,10 @@ class Side:
         """array -> twice the factor of its L2 penalty."""
         return self.stepping.penalties(self.model)
 
+    def added(self) -> dict[str, str]:
+        """What else the loss has: array or layer -> words."""
+        return self.stepping.added(self.model)
+
     def arrays(self, path: str) -> None:
         """Write the model's arrays."""
         save_file(_whole(self.stepping.arrays(self.model)), path)

@@ -159,6 +159,18 @@ def _evaluation(plan: Plan, own: Trained, twin: Trained, at: int, bar: float, st
     return made
 
 
+def frozen(found: Map, keras: dict[str, Held], torch: dict[str, Held]) -> dict[str, tuple[str, str, str]]:
+    """Arrays of both models that only one of them trains: Keras's name -> cause, words and code."""
+    told = {}
+    for binding in found.bindings:
+        ours, theirs = keras[binding.keras].trains, torch[binding.torch].trains
+        if ours != theirs and not _moves(binding.keras):
+            text = f"{binding.keras} learns in {'Keras' if ours else 'PyTorch'} alone"
+            code = f'model.get_parameter("{binding.torch}").requires_grad_({ours})'
+            told[binding.keras] = ("extra-parameter", text, code)
+    return told
+
+
 def extra(found: Map, own: Trained, before: Arrays) -> dict[str, float]:
     """Arrays of PyTorch's without a partner that a step moves: name -> by how much, relative to its size."""
     largest = max((float(np.abs(a).max()) for a in own.gradients.values() if a.size), default=0.0)

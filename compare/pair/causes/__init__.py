@@ -12,6 +12,7 @@ from compare.pair.causes import (
     recurrent,
     rounding,
     shapes,
+    sharing,
     whole,
 )
 from compare.pair.causes.trial import Cause
@@ -33,6 +34,8 @@ CAUSES: dict[str, Cause] = {
     "input": inputs.scales,
     "kernels": convolutions.kernels,
     "missing activations": activations.missing,
+    "unknown activations": activations.unknown,
+    "sharing": sharing.arrays,
     "extra": whole.extra,
     "missing": whole.missing,
 }

@@ -20,8 +20,8 @@ CODE = {
     "gelu_tanh": "nn.GELU('tanh')", "silu": "nn.SiLU()", "hard_sigmoid": "nn.Hardsigmoid()", "tanh": "nn.Tanh()",
     "hard_silu": "nn.Hardswish()", "hard_tanh": "nn.Hardtanh()", "elu": "nn.ELU({alpha})", "celu": "nn.CELU({alpha})",
     "selu": "nn.SELU()", "softplus": "nn.Softplus()", "softsign": "nn.Softsign()", "sigmoid": "nn.Sigmoid()",
-    "log_sigmoid": "nn.LogSigmoid()", "mish": "nn.Mish()", "softmax": "nn.Softmax(-1)", "prelu": "nn.PReLU()",
-    "log_softmax": "nn.LogSoftmax(-1)", "linear": "nn.Identity()",
+    "log_sigmoid": "nn.LogSigmoid()", "mish": "nn.Mish()", "softmax": "nn.Softmax({axis})", "prelu": "nn.PReLU()",
+    "log_softmax": "nn.LogSoftmax({axis})", "linear": "nn.Identity()",
 }  # fmt: skip
 LIKE = (*FUNCTIONS, "clamp", "threshold", "prelu")
 
@@ -43,7 +43,9 @@ def written(kind: str, given: dict) -> str:
         return (
             "nn.ReLU6()" if given.get("maximum") == 6 else f"nn.LeakyReLU({number(given.get('slope', 0.0))})"
         )
-    numbers = {key: number(given.get(key, 1.0)) for key in ("slope", "alpha")}
+    numbers = {key: number(given.get(key, 1.0)) for key in ("slope", "alpha")} | {
+        "axis": given.get("axis", -1)
+    }
     return CODE.get(kind, f"keras's {kind}").format(**numbers)
 
 
@@ -56,12 +58,32 @@ def other(scene: Scene) -> Iterator[Trial]:
     for call in scene.region[:6]:
         if call.kind not in LIKE:
             continue
+        cause = "axis" if kind == call.kind and "axis" in given else "activation"
         text = f"Keras has {kind}{_told(given)}, PyTorch {call.kind}{_told(_own(call))}"
         code = instead(call, written(kind, given))
         for exact in (True, False):
             made = {"kind": kind, "single": exact, **given}
             edit = {"call": call.index, "do": "function", "name": "activate", "options": made}
-            yield Trial("activation", [edit], module(call), text, code)
+            yield Trial(cause, [edit], module(call), text, code)
+
+
+def unknown(scene: Scene) -> Iterator[Trial]:
+    """Find out which function a person's own activation is: each that is known is tried in its place."""
+    if scene.call.kind in FUNCTIONS or not scene.call.facts.get("fused"):
+        return
+    near = [call for call in scene.region[:2] if call.kind in LIKE and not call.slots]
+    makers = [scene.torch.maker.get(match.torch) for match in scene.sources[:1]] if not near else []
+    for kind in (name for name, own in FUNCTIONS.items() if "axis" not in own):
+        text, made = f"Keras's own activation computes {kind}", {"kind": kind, "single": True}
+        for call in near:
+            edit = {"call": call.index, "do": "function", "name": "activate", "options": made}
+            code = instead(call, written(kind, {}))
+            yield Trial("activation", [edit], module(call), f"{text}, PyTorch {call.kind}", code)
+        for maker in makers:
+            if maker is not None:
+                edit = {"call": maker.index, "do": "after", "name": "activate", "options": made}
+                code = f"x = {written(kind, {})}(x)  # after {module(maker)}"
+                yield Trial("activation", [edit], module(maker), f"{text}, PyTorch nothing there", code)
 
 
 def _own(call: Call) -> dict:

@@ -44,9 +44,11 @@ def scales(scene: Scene) -> Iterator[Trial]:
         rank = len(scene.torch.values[scene.torch.inputs[0]].shape)
         if rank >= 3:
             edit = {"call": other.index, "do": "before", "name": "flip", "options": {"axis": 1}}
-            yield Trial(
-                "input-scale", [edit], module(other), "the channels are in the other order", "x = x.flip(1)"
+            steps = rank == 3 and list(scene.torch.values[scene.torch.inputs[0]].shape) == list(
+                scene.keras.values[scene.keras.inputs[0]].shape
             )
+            cause, what = ("missing-layer", "steps") if steps else ("input-scale", "channels")
+            yield Trial(cause, [edit], module(other), f"the {what} are in the other order", "x = x.flip(1)")
     for other in plain[:1]:
         chain = _chain(scene, other)
         edits = [{"call": c.index, "do": "identity"} for c in chain]

@@ -68,7 +68,7 @@ def _axes(call: Call, other: Call, scene: Scene) -> Iterator[Trial]:
     axes = call.facts.get("axis")
     if call.kind not in ("layer_norm", "batch_norm") or not axes or rank < 2:
         return
-    if other.kind == "layer_norm" and call.kind == "layer_norm":
+    if other.kind in ("layer_norm", "group_norm", "instance_norm") and call.kind == "layer_norm":
         for found in ([axis % rank for axis in axes], moved([axis % rank for axis in axes], rank)):
             text = f"Keras normalises over axis {', '.join(map(str, axes))}"
             edit = {"call": other.index, "do": "function", "name": "norm_over", "options": {"axes": found}}
@@ -92,11 +92,18 @@ def _axes(call: Call, other: Call, scene: Scene) -> Iterator[Trial]:
 
 def _groups(call: Call, other: Call) -> Iterator[Trial]:
     groups = call.facts.get("groups")
-    if other.kind == "group_norm" and isinstance(groups, int) and groups != other.facts.get("num_groups"):
-        groups = call.facts["shape"][-1] if groups == -1 else groups
-        text = f"{groups} groups in Keras, {other.facts.get('num_groups')} in PyTorch"
-        code = f"{path(other.place)}.num_groups = {groups}"
-        yield Trial("axis", [_set(other, num_groups=groups)], module(other), text, code)
+    if other.kind not in ("group_norm", "instance_norm", "layer_norm") or not isinstance(groups, int):
+        return
+    groups = call.facts["shape"][-1] if groups == -1 else groups
+    if groups == other.facts.get("num_groups"):
+        return
+    own = other.facts.get("num_groups", f"a {other.kind.replace('_', ' ')}")
+    text = f"{groups} groups in Keras, {own} in PyTorch"
+    code = f"{path(other.place)}.num_groups = {groups}"
+    if other.kind != "group_norm":
+        code = f"{path(other.place)} = nn.GroupNorm({groups}, {call.facts['shape'][-1]})"
+    edit = {"call": other.index, "do": "function", "name": "grouped", "options": {"groups": groups}}
+    yield Trial("axis", [edit], module(other), text, code)
 
 
 def _by_hand(scene: Scene) -> Iterator[Trial]:

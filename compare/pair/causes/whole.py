@@ -78,7 +78,9 @@ def missing(scene: Scene) -> Iterator[Trial]:
         )
         here = module(maker) if maker is not None else "the input"
         cause = "input-scale" if maker is None else "missing-layer"
-        text = f"Keras has {scene.call.type or scene.call.kind} there, PyTorch nothing"
+        if scene.call.facts.get("fused") or scene.call.kind == "prelu":
+            cause = "activation"  # which PyTorch may have otherwise
+        text = f"Keras has {scene.call.type or scene.call.kind} there, PyTorch nothing like it"
         yield Trial(
             cause, edits, here, text, f"x = ...  # {scene.call.type or scene.call.kind}, after {here}"
         )
