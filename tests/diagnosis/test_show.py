@@ -149,9 +149,31 @@ def test_nothing_from_outside_is_taken_for_markup(tmp_path):
 
 def test_a_notebook_gets_a_part_of_a_page():
     text = made()._repr_html_()
-    assert text.startswith('<div class="compare-diagnosis">')
-    assert not re.search("<(html|body|style|script|svg)", text)
+    assert text.startswith('<div class="compare-diagnosis" style="--ink: #')
+    assert not re.search("<(html|body|style|script)", text)
     assert "model.eval()" in Page(text).code
+
+
+def test_a_notebook_gets_the_figures_of_the_page_and_nothing_from_elsewhere(tmp_path):
+    text, page = made()._repr_html_(), made().to_html(tmp_path / "why.html").read_text()
+    assert text.count("<svg") == page.count("<svg") == 2
+    assert "stale statistics +1.430" in text
+    assert all(address.startswith(("#", "data:")) for address in Page(text).addresses)
+    # every colour of the page's that a figure takes is given along
+    taken = set(re.findall(r"var\((--\w+)\)", text))
+    assert taken
+    assert taken <= set(re.findall(r"(--\w+): #", text))
+
+
+def test_two_diagnoses_in_one_notebook_do_not_share_ids():
+    ids = [
+        set(re.findall(r' id="([^"]+)"', one._repr_html_()))
+        for one in (made(), made(gap=1.25, model="Other"))
+    ]
+    figures = [{name for name in found if name.startswith(("terms", "drift"))} for found in ids]
+    assert figures[0]
+    assert all("-" in name for name in figures[0] - {"terms", "drift"})
+    assert not (figures[0] & figures[1]) - {"terms", "drift"}
 
 
 def test_an_audit_shows_itself():

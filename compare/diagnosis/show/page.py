@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -39,16 +40,25 @@ def write(shown: Diagnosis | Audit, path: Path) -> Path:
         OSError: it can't be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    files.write(path, render("diagnosis/show/page.html.j2", _context(shown, figures=True)))
+    files.write(path, render("diagnosis/show/page.html.j2", _context(shown)))
     return path
 
 
 def cell(shown: Diagnosis | Audit) -> str:
-    """The same without a page around it, and without figures."""
-    return render("diagnosis/show/cell.html.j2", _context(shown, figures=False))
+    """The same without a page around it, as a notebook shows it: its figures bring their colours along."""
+    from compare.pages.figures.drawing import VARIABLES
+
+    # a notebook shows several of them in one page, where each figure's ids must be its own
+    own = blake2b(repr(shown).encode(), digest_size=4).hexdigest()
+    colours = "; ".join(f"{_bare(variable)}: {colour}" for colour, variable in VARIABLES.items())
+    return render("diagnosis/show/cell.html.j2", {**_context(shown, own), "colours": colours})
 
 
-def _context(shown: Diagnosis | Audit, figures: bool) -> dict[str, Any]:
+def _bare(variable: str) -> str:
+    return variable.removeprefix("var(").removesuffix(")")
+
+
+def _context(shown: Diagnosis | Audit, own: str = "") -> dict[str, Any]:
     audit = shown if isinstance(shown, Audit) else shown.audit
     context: dict[str, Any] = {
         "warnings": [],
@@ -56,7 +66,7 @@ def _context(shown: Diagnosis | Audit, figures: bool) -> dict[str, Any]:
         "layers": [_layer(group) for group in words.groups(audit.rows)],
         "rows": [_layer([row]) for row in audit.rows],
         "drifting": words.drift(audit.rows) is not None,
-        "drift": _drift(audit.rows) if figures else None,
+        "drift": _drift(audit.rows, own),
         "bars": None,
         "terms": [],
         "facts": {},
@@ -73,8 +83,8 @@ def _context(shown: Diagnosis | Audit, figures: bool) -> dict[str, Any]:
     return context | {
         "title": words.headline(shown),
         "subtitle": words.title(shown),
-        "answer": words.answer(shown, figures=not figures),
-        "bars": _bars(shown) if figures and shown.terms else None,
+        "answer": words.answer(shown, figures=bool(own)),
+        "bars": _bars(shown, own) if shown.terms else None,
         "terms": [
             (words.label(t.term), words.change(t.value), words.figure(t.uncertainty) if t.uncertainty else "")
             for t in words.terms(shown)
@@ -132,7 +142,7 @@ def _layer(group: Sequence[AuditRow]) -> dict[str, Any]:
     }
 
 
-def _bars(diagnosis: Diagnosis) -> dict[str, Any]:
+def _bars(diagnosis: Diagnosis, own: str) -> dict[str, Any]:
     """The terms, a bar each, and the gap that they add up to."""
     from compare.pages.figures import drawing
     from compare.pages.figures.bars import Bar, bars
@@ -147,10 +157,10 @@ def _bars(diagnosis: Diagnosis) -> dict[str, Any]:
     rows["the gap"] = {"": Bar(values, diagnosis.gap, None, bool(harmful))}
     said = "; ".join(f"{words.label(t.term)} {signed(t.value, 3)}" for t in words.terms(diagnosis))
     alt = f"The terms of the gap in loss: {said}."
-    return {"name": "", "alt": alt, "svg": Markup(drawing.inline(bars(rows, [""], None, ""), "terms"))}
+    return {"name": "", "alt": alt, "svg": Markup(drawing.inline(bars(rows, [""], None, ""), f"terms{own}"))}
 
 
-def _drift(rows: Sequence[AuditRow]) -> dict[str, Any] | None:
+def _drift(rows: Sequence[AuditRow], own: str) -> dict[str, Any] | None:
     """The drift of every normalisation layer over depth; None where too few can be compared."""
     from compare.pages.figures import drawing
     from compare.pages.figures.drift import Strip, drift
@@ -164,7 +174,7 @@ def _drift(rows: Sequence[AuditRow]) -> dict[str, Any] | None:
         return None
     figure = drift([Strip("", "stored, beside the data's", layers)], "root of the mean square over channels")
     alt = f"Drift of {len(layers)} normalisation layers over depth; the table below has it in figures."
-    return {"name": "", "alt": alt, "svg": Markup(drawing.inline(figure, "drift"))}
+    return {"name": "", "alt": alt, "svg": Markup(drawing.inline(figure, f"drift{own}"))}
 
 
 def _stage(name: str) -> str:

@@ -88,6 +88,10 @@ def _inline(svg: str, name: str) -> str:
     """Cut what only a file of its own needs, and take the page's colours; ids get the figure's name."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r' xmlns(:\w+)?="[^"]*"', "", svg).replace("xlink:href", "href")
+    # what matplotlib says of all elements would hold for those around the figure, too
+    said = re.search(r"\s*<style[^>]*>\*\{([^}]*)\}</style>", svg)
+    if said:
+        svg = svg.replace(said[0], "").replace("<svg", f'<svg style="{said[1]}"', 1)
     svg = re.sub(r'(id="|href="#|url\(#)', rf"\g<1>{name}-", svg)
     for colour, variable in VARIABLES.items():
         svg = svg.replace(colour, variable)
