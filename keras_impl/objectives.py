@@ -55,7 +55,7 @@ class Objective:
         inputs, targets, weights = map(_standard, keras.utils.unpack_x_y_sample_weight(raw))
         return Batch(raw, inputs, targets, weights, _size(inputs))
 
-    def measure(self, batch, training, keep=False, index=0):
+    def measure(self, batch, training, keep=False, index=0, whole=True):
         """Compute what a batch comes to.
 
         Args:
@@ -63,6 +63,7 @@ class Objective:
             training: whether as in `fit`, without its update, or as in `evaluate`.
             keep: whether the `Step` holds outputs and targets.
             index: of the batch.
+            whole: whether metrics and other losses are wanted, too; the loss alone is quicker.
         """
         if self.step is not None:
             return self._stepped(batch, keep)
@@ -70,7 +71,12 @@ class Objective:
         if self.trains_itself if training else self.tests_itself:
             return self._by_itself(batch, tensors, training, keep)
         outputs = self._forward(tensors[0], training)
-        loss, metrics = self._counted(*tensors, outputs, training)
+        kept = [(v, value(v)) for v in self._states()]
+        if not whole:
+            loss = _number(self._loss(*tensors[:2], outputs, tensors[2], training))
+            _put(kept)
+            return Step(loss, batch.size, batch.size, self.penalty())
+        loss, metrics = self._counted(*tensors, outputs, training, kept)
         step = Step(
             loss, batch.size, batch.size, self.penalty(), metrics | self._own_metrics(outputs, tensors[1])
         )
@@ -98,14 +104,14 @@ class Objective:
                 metric.reset_state()
             yield
 
-    def figures(self, steps):
-        """Average the figures of a pass as Keras does, inside `tallying`."""
+    def figures(self, steps, whole=True):
+        """Average the figures of a pass as Keras does, inside `tallying`; the loss alone where the rest wasn't wanted."""
         size = sum(step.weight for step in steps) or 1
         names = list(dict.fromkeys(name for step in steps for name in step.metrics))
         found = {
             name: sum(step.metrics.get(name, 0.0) * step.weight for step in steps) / size for name in names
         }
-        if self.compiled:
+        if self.compiled and whole:
             found |= _results(self.model)
             if keras.backend.backend() == "tensorflow" and not self.model.run_eagerly:
                 # a graph doesn't know a batch's size when it weights each output's own loss by it
@@ -129,24 +135,23 @@ class Objective:
         options = {"training": training} if takes_mode else {}
         return self.model.compute_loss(inputs, targets, outputs, weights, **options)
 
-    def _counted(self, inputs, targets, weights, outputs, training):
-        """Compute the loss and the metrics of this batch alone, and have the metrics count it with those before."""
+    def _counted(self, inputs, targets, weights, outputs, training, before):
+        """Compute the loss of this batch alone, and have the metrics count the batch with those before."""
         if not self.compiled:
             return _number(self._loss(inputs, targets, outputs, weights, training)), {}
-        model, before = self.model, {id(v): value(v) for v in self._states()}
+        model = self.model
         for metric in model.metrics:
             metric.reset_state()
+        empty = [value(v) for v, _ in before]
         loss = _number(self._loss(inputs, targets, outputs, weights, training))
-        alone = _flat(model.compute_metrics(inputs, targets, outputs, weights))
-        alone = {name: _number(figure) for name, figure in alone.items() if name != "loss"}
-        if any(values.any() for values in before.values()):
-            # what counts losses is a sum; what a metric counts may be anything, and is asked to count again
-            after = [(v, before[id(v)] + value(v)) for v in self._states()]
-            _put([(v, before[id(v)]) for v in self._states()])
-            model.compute_metrics(inputs, targets, outputs, weights)
-            counting = {id(v) for v in getattr(model._compile_metrics, "variables", ())}
-            _put([pair for pair in after if id(pair[0]) not in counting])
-        return loss, alone
+        parts = {m.name: _number(m.result()) for m in getattr(model._compile_loss, "metrics", ())}
+        # what counts losses is a sum; what a metric counts may be anything, and goes on from where it was
+        for (variable, values), nothing in zip(before, empty, strict=True):
+            variable.assign(values + (value(variable) - nothing))
+        said = _flat(model.compute_metrics(inputs, targets, outputs, weights))
+        known = _results(model)
+        others = {name: _number(figure) for name, figure in said.items() if name not in known}
+        return loss, {**parts, **{name: figure for name, figure in others.items() if name != "loss"}}
 
     def _states(self):
         return _states(self.model) if self.compiled else []

@@ -141,13 +141,13 @@ class Subject:
     def run(self, batches, fit, statistics=None, collect=False, seed=0, keep=False):
         """Pass over batches with some switches as in training, see `Switches.standing`; nothing is updated."""
         gathering = Gathering() if collect else None
-        steps, training = [], "objective" in fit
+        steps, training, whole = [], "objective" in fit, collect or keep
         with self._unmoved(), self.objective.tallying(), self.switches.standing(fit, statistics, gathering):
             for i, batch in enumerate(batches):
                 self.switches.begin(seed, i)
-                steps.append(self.objective.measure(batch, training, keep, i))
+                steps.append(self.objective.measure(batch, training, keep, i, whole))
                 self.switches.put_back()
-            return Pass(steps, self.objective.figures(steps), gathering.seen() if collect else {})
+            return Pass(steps, self.objective.figures(steps, whole), gathering.seen() if collect else {})
 
     def nonfinite(self, batches):
         """Name the first layer whose output isn't finite in evaluation; None where all are."""
@@ -167,23 +167,27 @@ class Subject:
         return found[0] if found else None
 
     def population(self, batches):
-        """Pool what reaches each normalisation call that differs: call -> (mean, variance).
+        """Pool what reaches each normalisation call that differs: call -> (mean, variance), and the pass itself.
 
         Source: Wu and Johnson 2021, https://arxiv.org/abs/2105.07576, section 3
         """
+        # a step of the model's own counts its metrics while the other passes wait inside theirs
+        counted, steps = not self.objective.tests_itself, {}
 
         def forward(batch, i):
             self.switches.begin(0, i)
-            if self.objective.outputs(batch) is None:
-                self.objective.measure(batch, False)
+            if counted or self.objective.outputs(batch) is None:
+                steps[i] = self.objective.measure(batch, False, whole=False)
 
-        with self._unmoved(), ExitStack() as stack:
+        with self._unmoved(), self.objective.tallying(), ExitStack() as stack:
             for layer in self.model._flatten_layers():
                 if hasattr(layer, "_run_through_graph"):  # a functional model
                     stack.enter_context(replaced(layer, _run_through_graph=forgetful(layer)))
             stack.enter_context(self.switches.standing(frozenset(), stop=True))
             forwards = [partial(forward, batch, i) for i, batch in enumerate(batches)]
-            return lockstep.run(forwards, self.switches.put)
+            pooled = lockstep.run(forwards, self.switches.put)
+            steps = [steps[i] for i in sorted(steps)]
+            return pooled, Pass(steps, self.objective.figures(steps, False)) if counted else None
 
     def scaled(self, batch, change):
         """The same batch with its float inputs changed, images as ``(N, H, W, C)``, others as they are."""

@@ -217,21 +217,24 @@ class Subject:
         return found[0] if found else None
 
     def population(self, batches):
-        """Pool what reaches each normalisation call that differs: call -> (mean, variance).
+        """Pool what reaches each normalisation call that differs: call -> (mean, variance), and the pass itself.
 
         Source: Wu and Johnson 2021, https://arxiv.org/abs/2105.07576, section 3
         """
-        autocast, pool = _autocast(), {}
+        autocast, pool, steps = _autocast(), {}, [None] * len(batches)
 
-        def forward(one, batch):
+        def forward(one, batch, i):
             with torch.no_grad(), autocast(), one():
-                self.objective.measure(batch, False)
+                steps[i] = self.objective.measure(batch, False)
 
         def put(name, mean, variance):
             pool[name] = (mean, variance)
 
         with self._unmoved(), self.switches.side_by_side(pool) as one:
-            return lockstep.run([partial(forward, one, batch) for batch in batches], put)
+            forwards = [partial(forward, one, batch, i) for i, batch in enumerate(batches)]
+            pooled = lockstep.run(forwards, put)
+        # what Lightning's passes log runs together while they wait for one another
+        return pooled, None if self.objective.lightning else Pass(steps, _figures(steps))
 
     def scaled(self, batch, change):
         """The same batch with its float inputs changed, images as ``(N, H, W, C)``, others as they are."""

@@ -207,6 +207,11 @@ class Passes:
         every = self._once() if self.held is None else iter(self.held)
         return (batch for batch in every if self.single or batch.size > 1)
 
+    @property
+    def whole(self) -> bool:
+        """Whether a pass's batches are all held, so that `some` can be all of them."""
+        return self.look.held is not None and self.held is self.look.held and self.look.size <= self.limit
+
     def some(self, most: int) -> list[Batch]:
         """Batches spread evenly over a pass, so many samples at most; at least one batch."""
         if self.look.held is not None and self.look.size <= most:

@@ -8,13 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from compare.diagnosis.case import Case, figure
-from compare.diagnosis.side import Batch
+from compare.diagnosis.side import Batch, Layer, Seen
 
 CAFFE = np.array([103.939, 116.779, 123.68])
 MEAN, DEVIATION = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
 # of the step that a change of the inputs must close, and of the first layer's distance
 CLOSED = 0.6
-TRIED = 64
+# relative, for a figure that is recomputed from inputs that were changed
+NEAR = 0.01
+TRIED = 32
+# largest absolute value of inputs that may be scaled to about 1 already, and that may have a deviation taken off twice
+SMALL, MIDDLE = 4.0, 16.0
 
 
 @dataclass(frozen=True)
@@ -26,41 +30,45 @@ class Change:
         code: what the change is.
         apply: arrays with channels last -> the same, changed.
         colours: whether it needs three channels.
+        least, most: the largest absolute value of inputs that may need it.
     """
 
     name: str
     code: str
     apply: Callable[[np.ndarray], np.ndarray]
     colours: bool = False
+    least: float = 0.0
+    most: float = np.inf
 
 
 CHANGES = (
-    Change("the inputs are 255 times too small, as if scaled twice", "x * 255", lambda x: x * 255),
-    Change("the inputs are 255 times too large: not scaled to 0..1", "x / 255", lambda x: x / 255),
-    Change("the inputs aren't scaled from 0..255 to -1..1", "x / 127.5 - 1", lambda x: x / 127.5 - 1),
-    Change("the inputs are scaled to -1..1 and shouldn't be", "(x + 1) * 127.5", lambda x: (x + 1) * 127.5),
-    Change("the inputs aren't scaled from 0..1 to -1..1", "x * 2 - 1", lambda x: x * 2 - 1),
-    Change("the inputs are -1..1 and should be 0..1", "(x + 1) / 2", lambda x: (x + 1) / 2),
+    Change("the inputs are 255 times too small, as if scaled twice", "x * 255", lambda x: x * 255, most=MIDDLE),
+    Change("the inputs are 255 times too large: not scaled to 0..1", "x / 255", lambda x: x / 255, least=SMALL),
+    Change("the inputs aren't scaled from 0..255 to -1..1", "x / 127.5 - 1", lambda x: x / 127.5 - 1, least=SMALL),
+    Change("the inputs are scaled to -1..1 and shouldn't be", "(x + 1) * 127.5", lambda x: (x + 1) * 127.5,
+           most=SMALL),
+    Change("the inputs aren't scaled from 0..1 to -1..1", "x * 2 - 1", lambda x: x * 2 - 1, most=SMALL),
+    Change("the inputs are -1..1 and should be 0..1", "(x + 1) / 2", lambda x: (x + 1) / 2, most=SMALL),
     Change("the channels are in the other order, RGB for BGR", "x[..., ::-1]", lambda x: x[..., ::-1], True),
     Change("the inputs lack the Caffe preprocessing", "x[..., ::-1] - caffe_mean",
-           lambda x: x[..., ::-1] - CAFFE, True),
-    Change("the inputs lack ImageNet's mean and deviation", "(x - mean) / std", lambda x: (x - MEAN) / DEVIATION, True),
-    Change("ImageNet's mean and deviation are taken off twice", "x * std + mean", lambda x: x * DEVIATION + MEAN, True),
+           lambda x: x[..., ::-1] - CAFFE, True, least=SMALL),
+    Change("the inputs lack ImageNet's mean and deviation", "(x - mean) / std", lambda x: (x - MEAN) / DEVIATION,
+           True, most=SMALL),
+    Change("ImageNet's mean and deviation are taken off twice", "x * std + mean", lambda x: x * DEVIATION + MEAN,
+           True, most=MIDDLE),
     Change("the inputs lack the scaling to 0..1 and ImageNet's mean", "(x / 255 - mean) / std",
-           lambda x: (x / 255 - MEAN) / DEVIATION, True),
+           lambda x: (x / 255 - MEAN) / DEVIATION, True, least=SMALL),
 )  # fmt: skip
 
 
 def changed_inputs(case: Case) -> bool:
     """Say whether one of the known changes makes evaluation as good as training, and find ``input-scale``."""
-    batches = _few(case)
-    base = _loss(case, batches)
+    batches = _some(case.fit.some(case.limit))
     aim = case.said_in_fit if "loss" in case.reported.fit else case.as_in_fit
-    before = _distance(case, batches)
+    base, before = _tried(case, batches)
     best = None
     for change in _possible(case):
-        changed = [case.subject.scaled(batch, change.apply) for batch in batches]
-        now, distance = _loss(case, changed), _distance(case, changed)
+        now, distance = _tried(case, [case.subject.scaled(batch, change.apply) for batch in batches])
         closer = before is None or (distance is not None and distance < min((1 - CLOSED) * before, 1.5))
         if base - now > CLOSED * (base - aim) and closer and (best is None or now < best[1]):
             best = (change, now)
@@ -77,29 +85,56 @@ def changed_inputs(case: Case) -> bool:
     return True
 
 
+def evaluated_as(case: Case, said: float) -> str | None:
+    """The code of a change of the inputs with which evaluation gives a figure; some samples tell which to try."""
+    batches = (case.elsewhere or case.fit).some(case.limit)
+
+    def apart(change: Change, of: list[Batch]) -> float:
+        changed = [case.subject.scaled(batch, change.apply) for batch in of]
+        return abs(case.subject.run(changed, frozenset()).figures["loss"] - said)
+
+    changes = [change for change in CHANGES if not change.colours or len(case.fit.look.mean) == 3]
+    about = {change.code: apart(change, _some(batches)) for change in changes}
+    for change in sorted(changes, key=lambda change: about[change.code])[:2]:
+        if about[change.code] < abs(said) / 2 and apart(change, batches) < NEAR * abs(said):
+            return change.code
+    return None
+
+
 def _possible(case: Case) -> list[Change]:
-    channels = len(case.fit.look.mean)
-    return [change for change in CHANGES if channels == 3 or not change.colours]
+    """The changes that inputs of this size can be in need of."""
+    look = case.fit.look
+    if not look.mean.size:  # no float inputs, whose size nobody has looked at
+        return [change for change in CHANGES if not change.colours]
+    size = float(max(np.abs(look.low).max(initial=0.0), np.abs(look.high).max(initial=0.0)))
+    return [
+        change
+        for change in CHANGES
+        if (len(look.mean) == 3 or not change.colours) and change.least <= size <= change.most
+    ]
 
 
-def _few(case: Case) -> list[Batch]:
+def _some(batches: list[Batch]) -> list[Batch]:
+    """As many batches as are tried."""
     found: list[Batch] = []
-    for batch in case.fit.some(case.limit):
+    for batch in batches:
         if sum(b.size for b in found) < TRIED:
             found.append(batch)
     return found
 
 
-def _loss(case: Case, batches: list[Batch]) -> float:
-    return case.subject.run(batches, frozenset()).figures["loss"]
+def _tried(case: Case, batches: list[Batch]) -> tuple[float, float | None]:
+    """The loss in evaluation, and how far what reaches the first normalisation lies from what it has stored.
 
-
-def _distance(case: Case, batches: list[Batch]) -> float | None:
-    """How far what reaches the first normalisation lies from what it has stored: means and log variances."""
+    The distance is of means and log variances; None where nothing is stored.
+    """
     rows = [row for row in case.normalisations() if row.evaluate == "moving"]
-    if not rows or "normalisation" not in case.measured.switches:
-        return None
-    seen = case.subject.run(batches, frozenset({"normalisation"}), collect=True).seen
+    compared = bool(rows) and "normalisation" in case.measured.switches
+    one = case.subject.run(batches, frozenset(), collect=compared)
+    return one.figures["loss"], _distance(rows, one.seen) if compared else None
+
+
+def _distance(rows: list[Layer], seen: dict[str, Seen]) -> float | None:
     first = next((row for row in rows if row.name in seen), None)
     if first is None or first.mean is None or first.variance is None:
         return None

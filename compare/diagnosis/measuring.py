@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any
@@ -10,38 +9,20 @@ from typing import Any
 import numpy as np
 
 from compare.diagnosis.data import Passes
-from compare.diagnosis.records import Answer
+from compare.diagnosis.probes import Probed, probe
 from compare.diagnosis.side import Batch, Facts, Layer, Pass, Seen, Statistics, Subject
 from compare.spec import InputError
 
 # how far apart batches of a kind must lie, beside batches dealt at random, to be called unmixed; the second
 # where dealing anew shows that it matters
 UNMIXED, MILDLY = 3.0, 1.0
-# samples of the probes: enough to see a difference, few enough to be quick
-PROBED = 64
-# relative to the outputs' own size: kernels differ by the number of samples, in rounding only
-ROUNDING = {"float64": 1e-9, "float32": 1e-4, "float16": 2e-2, "bfloat16": 5e-2}
-
-
-@dataclass
-class Probed:
-    """What the probes showed.
-
-    Attributes:
-        twice, alone, state: the answers.
-        losses: of several evaluations with other random numbers each.
-        in_a_row: losses of evaluations one after the other, nothing put back.
-        changed: what an evaluation changed: ``part:name``.
-        by_itself: mean loss of the samples alone, and in their batch; None where not asked.
-    """
-
-    twice: Answer = "not asked"
-    alone: Answer = "not asked"
-    state: Answer = "not asked"
-    losses: list[float] = field(default_factory=list)
-    in_a_row: list[float] = field(default_factory=list)
-    changed: list[str] = field(default_factory=list)
-    by_itself: tuple[float, float] | None = None
+# of the loss: what dealing the samples anew changes where no second dealing is asked for
+HARDLY = 0.02
+# samples of the probes, and of each batch that layers are watched with: enough to see a difference, few enough to be
+# quick
+PROBED, WATCHED = 32, 16
+# samples, and batches, that are dealt anew
+DEALT, DEALT_BATCHES = 160, 4
 
 
 @dataclass
@@ -102,7 +83,7 @@ def measure(
     """
     some = fit.some(limit)
     few = _few(some)
-    layers = subject.layers(few[:2])
+    layers = _layers(subject, few[:2])
     switches = frozenset(subject.present())
     probed = probe(subject, _few(elsewhere.some(limit)) if elsewhere else few)
     with subject.kept():
@@ -126,61 +107,14 @@ def measure(
     return done
 
 
-def probe(subject: Subject, batches: list[Batch]) -> Probed:
-    """Evaluate twice, hash the state around an evaluation, and compare samples alone with those in a batch."""
-    found, precision = Probed(), subject.facts().precision
-    with subject.kept():
-        before = subject.state()
-        passes = [subject.evaluate(batches, keep=True, seed=1)]
-        after = subject.state()
-        found.changed = sorted(
-            name
-            for name in before.keys() | after.keys()
-            if name.split(":")[0] in ("weights", "statistics") and before.get(name) != after.get(name)
-        )
-        found.in_a_row = [loss_of(passes[0])]
-        if found.changed:
-            found.in_a_row += [loss_of(subject.evaluate(batches, seed=1)) for _ in range(3)]
-    found.state = "differs" if found.changed else "same"
-    for seed in (2, 3, 1):
-        with subject.kept():
-            passes.append(subject.evaluate(batches, keep=True, seed=seed))
-        found.twice = (
-            "same" if all(_alike(passes[0], other, precision) for other in passes[1:]) else "differs"
-        )
-        if found.twice == "same":
-            break
-    found.losses = [loss_of(one) for one in passes]
-    _alone(subject, batches[0], passes[0], found, precision)
-    return found
-
-
-def loss_of(one: Pass) -> float:
-    """A pass's loss."""
-    return one.figures["loss"]
-
-
-def _alone(subject: Subject, batch: Batch, together: Pass, found: Probed, precision: str) -> None:
-    outputs = together.steps[0].outputs
-    if batch.size < 2 or outputs is None:
-        return
+def _layers(subject: Subject, batches: list[Batch]) -> list[Layer]:
+    """Observe the layers on some samples of each batch, or on whole ones where the model takes nothing else."""
     try:
-        alone = [subject.join([batch], np.array([i])) for i in range(min(4, batch.size))]
-    except ValueError:
-        return
-    losses, same = [], True
-    with subject.kept():
-        try:
-            steps = [subject.evaluate([one], keep=True, seed=1).steps[0] for one in alone]
-        except Exception:  # batch statistics of a single value, for one
-            same, steps = False, []
-    for i, step in enumerate(steps):
-        losses.append(step.loss)
-        same &= step.outputs is not None and _near(_flat(step.outputs), _flat(outputs, i), precision)
-    if found.twice == "same" and not found.changed:
-        found.alone = "same" if same else "differs"
-    if not same and losses:
-        found.by_itself = (float(np.mean(losses)), together.steps[0].loss)
+        with subject.kept():
+            some = [subject.join([batch], np.arange(min(WATCHED, batch.size))) for batch in batches]
+            return subject.layers(some)
+    except Exception:  # whatever the model says to so few samples; what it says to a batch of its own counts
+        return subject.layers(batches)
 
 
 def _as_in_fit(
@@ -200,10 +134,17 @@ def _as_in_fit(
             done.fit = subject.run(data, every, collect=True, seed=seed)
         done.standing[every] = done.fit
         if "normalisation" in every and done.fit.seen:
-            done.population = _quietly(done, lambda: subject.population(some))
+            pooled = _quietly(done, lambda: subject.population(some))
             done.averaged = by_layer(done.fit.seen)
+            if pooled is not None:
+                done.population = pooled[0]
+                # the pass that pooled them is the one that normalises with them, where it was of all samples
+                if pooled[1] is not None and data.whole and done.probed.twice == "same":
+                    done.standing[frozenset()] = pooled[1]
         for size in range(len(every)):
             for on in map(frozenset, combinations(sorted(every), size)):
+                if on in done.standing:
+                    continue
                 given = None if "normalisation" in on else done.population
                 done.standing[on] = subject.run(data, on, statistics=given, seed=seed)
         if done.population is not None and done.averaged is not None:
@@ -220,15 +161,27 @@ def _as_in_fit(
 def _mix(subject: Subject, data: Passes, some: list[Batch], done: Measured) -> None:
     """Deal the samples to batches of the same size anew, as in training."""
     every = done.switches
+    at, part = _spread(some)
+    whole = sum(batch.size for batch in some) == data.look.size
+    if whole and done.fit is not None:  # nothing is updated in a pass, so that a batch's loss is its own
+        steps = [done.fit.steps[i] for i in at]
+        before = sum(s.loss * s.weight for s in steps) / (sum(s.weight for s in steps) or 1)
+    else:
+        before = subject.run(part, every).figures["loss"]
 
-    def run(batches: Iterable[Batch], seed: int = 0) -> float:
-        return subject.run(batches, every, seed=seed).figures["loss"]
+    def run(seed: int) -> float:
+        return subject.run(_dealt(subject, part, seed), every, seed=seed).figures["loss"]
 
-    dealt = _quietly(done, lambda: [run(_dealt(subject, some, seed), seed) for seed in (1, 2)])
-    if dealt is not None and done.fit is not None:
-        whole = sum(batch.size for batch in some) == data.look.size
-        done.mixed = (done.fit.figures["loss"] if whole else run(some), float(np.mean(dealt)))
-        done.orders = dealt
+    dealt: list[float] = []
+    for seed in (1, 2):
+        now = _quietly(done, lambda seed=seed: run(seed))
+        if now is None:
+            return
+        dealt.append(now)
+        # what one dealing hardly changes, another doesn't either
+        if abs(now - before) < HARDLY * abs(before):
+            break
+    done.mixed, done.orders = (before, float(np.mean(dealt))), dealt
 
 
 def unmixed(measured: Measured) -> list[str]:
@@ -257,6 +210,14 @@ def _unlike(seen: dict[str, Seen], least: float) -> list[str]:
         if ratio > least + 6 / np.sqrt(one.batches - 1):
             found.append(name)
     return found
+
+
+def _spread(batches: list[Batch]) -> tuple[list[int], list[Batch]]:
+    """Batches spread evenly over a pass, as many as are dealt anew: their places, and themselves."""
+    size = max(batch.size for batch in batches)
+    wanted = min(len(batches), max(DEALT_BATCHES, -(-DEALT // size)))
+    at = sorted(set(np.linspace(0, len(batches) - 1, wanted).round().astype(int).tolist()))
+    return at, [batches[i] for i in at]
 
 
 def _dealt(subject: Subject, batches: list[Batch], seed: int = 0) -> list[Batch]:
@@ -296,42 +257,3 @@ def _quietly(done: Measured, function: Any) -> Any:
     except ValueError as error:
         done.skipped.append(" ".join(str(error).split()))
         return None
-
-
-def _alike(one: Pass, other: Pass, precision: str) -> bool:
-    """Whether two evaluations gave the same outputs, or the same losses where outputs aren't known."""
-    for a, b in zip(one.steps, other.steps, strict=True):
-        if a.outputs is not None and b.outputs is not None:
-            if not _near(_flat(a.outputs), _flat(b.outputs), precision):
-                return False
-        elif not _near(np.array([a.loss]), np.array([b.loss]), precision):
-            return False
-    return True
-
-
-def _near(a: np.ndarray, b: np.ndarray, precision: str) -> bool:
-    if a.shape != b.shape:
-        return True  # nothing to compare: outputs that aren't sample by sample
-    finite = a[np.isfinite(a)]
-    scale = float(np.abs(finite).max()) if finite.size else 0.0
-    return bool(np.allclose(a, b, rtol=0, atol=ROUNDING.get(precision, 1e-4) * scale + 1e-12, equal_nan=True))
-
-
-def _flat(outputs: Any, at: int | None = None) -> np.ndarray:
-    """All values of some outputs in a row, of one sample where it is asked for."""
-    parts = outputs if isinstance(outputs, list | tuple) else [outputs]
-    rows = [np.asarray(part) for part in _arrays(parts)]
-    if at is not None:
-        rows = [row[at : at + 1] if row.ndim else row for row in rows]
-    flat = [row.astype(np.float64).ravel() for row in rows if row.dtype.kind in "fiub"]
-    return np.concatenate(flat) if flat else np.zeros(0)
-
-
-def _arrays(parts: Any) -> Any:
-    for part in parts:
-        if isinstance(part, list | tuple):
-            yield from _arrays(part)
-        elif isinstance(part, dict):
-            yield from _arrays(part.values())
-        elif part is not None:
-            yield part

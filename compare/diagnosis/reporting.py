@@ -9,6 +9,7 @@ import numpy as np
 
 from compare.diagnosis.case import Case, figure, names
 from compare.diagnosis.finding import find
+from compare.diagnosis.inputs import evaluated_as
 from compare.diagnosis.measuring import unmixed
 from compare.diagnosis.side import Pass
 
@@ -89,7 +90,7 @@ def _of_evaluation(case: Case, rest: float) -> str:
         )
         find(case, "samples", True, rest, (), evidence)
         return "samples"
-    if (change := _input(case, said)) is not None:
+    if (change := evaluated_as(case, said)) is not None:
         find(
             case,
             "data-differ",
@@ -113,24 +114,13 @@ def _is_as_in_fit(case: Case, said: float) -> bool:
     switches = case.measured.switches
     if not switches or not case.matters(said - case.evaluated):
         return False
+    if abs(said - case.as_in_fit) >= abs(said - case.evaluated):
+        return False
     losses = [case.as_in_fit]
     losses += [case.subject.run(case.fit, switches, seed=seed).figures["loss"] for seed in (1, 2, 3)]
     middle, spread = float(np.mean(losses)), 3 * float(np.std(losses))
     near = abs(said - middle)
     return near <= max(NEAR * abs(said), spread) and 2 * near < abs(said - case.evaluated)
-
-
-def _input(case: Case, said: float) -> str | None:
-    from compare.diagnosis.inputs import CHANGES
-
-    batches = (case.elsewhere or case.fit).some(case.limit)
-    for change in CHANGES:
-        if change.colours and len(case.fit.look.mean) != 3:
-            continue
-        changed = [case.subject.scaled(batch, change.apply) for batch in batches]
-        if abs(case.subject.run(changed, frozenset()).figures["loss"] - said) < EXACT * 10 * abs(said):
-            return change.code
-    return None
 
 
 def _averaged(case: Case, one: Pass | None, said: float) -> Average | None:

@@ -101,16 +101,18 @@ class Subject(Protocol):
             fit: the switches that stand as in training.
             statistics: what normalisation calls that differ between the two normalise with; the others
                 do as in evaluation. None leaves them to the switch ``normalisation``.
-            collect: fill in the pass's ``seen``, of all calls that differ.
+            collect: fill in the pass's ``seen``, of all calls that differ. A pass that neither collects nor keeps
+                may have no figure but the loss.
             seed: of the random numbers.
             keep: keep outputs and targets.
         """
         ...
 
-    def population(self, batches: list[Batch]) -> Statistics:
+    def population(self, batches: list[Batch]) -> tuple[Statistics, Pass | None]:
         """Pool what reaches each normalisation call that differs, each before it normalising with its own pool.
 
-        All batches go side by side, so that there must not be more than memory holds. By call, not by layer.
+        All batches go side by side, so that there must not be more than memory holds. By call, not by layer. With
+        the statistics comes the pass that normalised with them; None where its figures aren't to be had.
         """
         ...
 

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compare.diagnosis.measuring import Measured, Probed, by_layer, unmixed
+from compare.diagnosis.measuring import Measured, by_layer, unmixed
+from compare.diagnosis.probes import Probed
 from compare.diagnosis.side import Facts, Pass, Seen, Step
 from compare.diagnosis.terms import shapley
 

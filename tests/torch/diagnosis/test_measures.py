@@ -34,7 +34,7 @@ def test_population_is_that_of_one_batch_of_all_samples():
     x, y = 2 + 3 * torch.randn(40, 2, 7, 7).double(), torch.randint(0, 3, (40,))
     subject, batches = subject_of(net, loader((x, y), 16))
     with subject.kept():
-        pooled = subject.population(batches)
+        pooled, _ = subject.population(batches)
     for norm in norms(net):
         norm.momentum = 1.0
     net.train()
@@ -68,7 +68,7 @@ def test_calls_of_a_shared_layer_are_pooled_one_by_one():
     data = [((a[i : i + 16], b[i : i + 16]), torch.zeros(16, dtype=torch.long)) for i in (0, 16)]
     subject, batches = subject_of(net, data)
     with subject.kept():
-        pooled = subject.population(batches)
+        pooled, _ = subject.population(batches)
     assert list(pooled) == ["bn", "bn#2"]
     np.testing.assert_allclose(pooled["bn"][0], a.double().mean(0), rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(pooled["bn#2"][1], b.double().var(0, unbiased=False), rtol=1e-5)
@@ -136,7 +136,7 @@ class Interrupted(nn.Module):
         return self.net(x)
 
 
-@pytest.mark.parametrize("at", [1, 2, 5, 9, 14, 20])
+@pytest.mark.parametrize("at", [1, 2, 4, 7, 10, 12])
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("mine")], ids=["Ctrl-C", "an error"])
 def test_all_state_is_put_back_when_the_persons_own_code_raises(error, at):
     net = Interrupted(error, at).train()
