@@ -105,7 +105,7 @@ class Objective:
             yield
 
     def figures(self, steps, whole=True):
-        """Average the figures of a pass as Keras does, inside `tallying`; the loss alone where the rest wasn't wanted."""
+        """Average a pass as Keras does, inside `tallying`; the loss alone where the rest was not wanted."""
         size = sum(step.weight for step in steps) or 1
         names = list(dict.fromkeys(name for step in steps for name in step.metrics))
         found = {
