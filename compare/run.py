@@ -19,7 +19,8 @@ from compare.cells.progress import showing
 from compare.cells.releases import meanings
 from compare.cells.settings import Settings
 from compare.cells.work import Start, Task
-from compare.processes.environment import cores, threads
+from compare.processes import engine as engines
+from compare.processes.environment import cores
 
 if TYPE_CHECKING:
     from compare.data import ImageData
@@ -29,7 +30,12 @@ PACKAGES = ("compare-bn", "keras", "numpy", "tensorflow", "torch", "torchvision"
 
 
 def run(
-    grid: Grid, settings: Settings, out: Path | None, resume: bool, jobs: int, as_json: bool = False
+    grid: Grid,
+    settings: Settings,
+    out: Path | None,
+    resume: bool,
+    engine: engines.Engine,
+    as_json: bool = False,
 ) -> int:
     """Train the cells of a grid, or those that a run has left, and show what came of it.
 
@@ -38,7 +44,7 @@ def run(
         settings: what the cells share.
         out: the run directory; None takes the next free one in ``runs/``.
         resume: go on with the run in ``out``.
-        jobs: worker processes at a time.
+        engine: where the cells run, and how many at a time.
         as_json: print the results as JSON instead of as a table.
 
     Returns:
@@ -51,10 +57,14 @@ def run(
     console = Console(stderr=True)
     opened = None
     try:
+        engines.check(engine)
         data = _load(grid, settings, out, resume, console)
-        opened = _open(grid, settings, data, out, resume, console)
-        with opened:
-            return _train(opened, grid, settings, data, jobs, as_json, console)
+        with engines.running(engine, grid.frameworks) as place:
+            if place.said:
+                _say(console, place.said)
+            opened = _open(grid, settings, data, place.threads, out, resume, console)
+            with opened:
+                return _train(opened, grid, settings, data, place, as_json, console)
     except KeyboardInterrupt:
         _say(console, _stopped(opened, grid))
         return 130
@@ -77,12 +87,18 @@ def _load(grid: Grid, settings: Settings, out: Path | None, resume: bool, consol
 
 
 def _open(
-    grid: Grid, settings: Settings, data: ImageData, out: Path | None, resume: bool, console: Console
+    grid: Grid,
+    settings: Settings,
+    data: ImageData,
+    threads: int,
+    out: Path | None,
+    resume: bool,
+    console: Console,
 ) -> store.Store:
     """Begin the run, or go on with it."""
     from compare.weights.sources import resolve
 
-    config = configuration(grid, settings, data)
+    config = configuration(grid, settings, data, threads)
     if grid.merged:
         _say(console, grid.merged)
     if settings.release:
@@ -104,16 +120,18 @@ def _train(
     grid: Grid,
     settings: Settings,
     data: ImageData,
-    jobs: int,
+    place: engines.Running,
     as_json: bool,
     console: Console,
 ) -> int:
     left, start = opened.unfinished, Start.read(opened.path / store.WEIGHTS)
     done = len(grid.cells) - len(left)
-    expected = estimate.sentence(left, settings, _steps(data, settings), start.width, min(jobs, cores()))
+    expected = estimate.sentence(
+        left, settings, _steps(data, settings), start.width, min(place.jobs, place.cores)
+    )
     _say(console, f"{opened.path}: {len(grid.cells)} cells, {done} of them finished already; {expected}")
     with showing(console, grid.cells, left) as on_event:
-        schedule.run_cells(opened, Task(settings, start, data), jobs, on_event)
+        schedule.run_cells(opened, Task(settings, start, data), place.jobs, on_event, place.transport)
     opened.write_tables()
 
     from compare.report.as_json import record
@@ -139,7 +157,7 @@ def _steps(data: ImageData, settings: Settings) -> int:
     return steps_of(check(data, train, settings.batch_size), settings.batch_size)
 
 
-def configuration(grid: Grid, settings: Settings, data: ImageData) -> dict:
+def configuration(grid: Grid, settings: Settings, data: ImageData, threads: int) -> dict:
     """Make what ``config.json`` says of a run, but for the weights, which `store.create` adds."""
     return {
         "command": shlex.join(["compare", *sys.argv[1:]]),
@@ -161,7 +179,7 @@ def configuration(grid: Grid, settings: Settings, data: ImageData) -> dict:
         },
         "cells": [cell.name for cell in grid.cells],
         "versions": {"python": python_version(), **{name: _version(name) for name in PACKAGES}},
-        "machine": {"platform": platform(), "cores": cores(), "threads": threads()},
+        "machine": {"platform": platform(), "cores": cores(), "threads": threads},
     }
 
 

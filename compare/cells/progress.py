@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from compare.cells.estimate import cost, duration
-from compare.gap.records import CellResult, Ended, EpochDone, Event, Started, StepDone
+from compare.gap.records import CellResult, Ended, EpochDone, Event, Retried, Started, StepDone
 from compare.spec import Cell
 
 
@@ -47,8 +47,13 @@ class _Lines:
         if isinstance(event, EpochDone):
             losses = f"fit loss {event.fit_loss:.3f}, evaluate loss {event.evaluate_loss:.3f}"
             self.say(f"{self.label(cell)}: epoch {event.epoch}/{event.epochs}, {losses}")
+        elif isinstance(event, Retried):
+            self.retry(cell, event)
         elif isinstance(event, Ended):
             self.end(cell, event.result)
+
+    def retry(self, cell: Cell, event: Retried) -> None:
+        self.say(f"{self.label(cell)}: {event.reason}; it begins again elsewhere")
 
     def end(self, cell: Cell, result: CellResult) -> None:
         self.left.remove(cell)
@@ -92,6 +97,9 @@ class _Live:
         elif isinstance(event, EpochDone):
             fit, evaluate = f"{event.fit_loss:.3f}", f"{event.evaluate_loss:.3f}"
             self.live.update(self.tasks[cell], fit=fit, evaluate=evaluate)
+        elif isinstance(event, Retried):
+            self.live.update(self.tasks[cell], place="starting again", fit="-", evaluate="-")
+            self.lines.retry(cell, event)
         elif isinstance(event, Ended):
             self.live.remove_task(self.tasks.pop(cell))
             self.lines.end(cell, event.result)

@@ -14,7 +14,7 @@ from compare.cells.serve import Outcome, perform
 from compare.cells.store import Store
 from compare.cells.work import Task, Trained
 from compare.frameworks import FRAMEWORKS
-from compare.gap.records import CellResult, Ended, Event, Started, Status
+from compare.gap.records import CellResult, Ended, Event, Retried, Started, Status
 from compare.processes.environment import threads
 from compare.processes.errors import WorkerDiedError, in_a_line
 from compare.processes.local import Local, Transport
@@ -41,22 +41,24 @@ def run_cells(
         OSError: the disk is full.
         KeyboardInterrupt: Ctrl-C. The workers are stopped; the cells that ended are kept.
     """
-    schedule = _Schedule(store, task, on_event, transport or Local(threads()))
+    transport = transport or Local(threads())
     try:
+        schedule = _Schedule(store, task, on_event, transport)
         while schedule.waiting or schedule.at:
             while schedule.ready and len(schedule.at) < jobs:
                 schedule.start_worker()
-            for worker, answer in schedule.transport.events():
+            for worker, answer in transport.events():
                 schedule.listen(worker, answer)
     finally:
-        schedule.transport.close()
+        transport.close()
 
 
 class _Schedule:
     """The cells that wait, longest first, and the cell that each worker is at."""
 
     def __init__(self, store: Store, task: Task, on_event: OnEvent, transport: Transport) -> None:
-        self.store, self.task, self.on_event, self.transport = store, task, on_event, transport
+        self.store, self.settings, self.on_event, self.transport = store, task.settings, on_event, transport
+        self.task = transport.share(task)
         # of cells that one training serves, one that can't follow another comes first
         self.waiting = sorted(store.unfinished, key=lambda cell: (-cost(cell), self.follows(cell)))
         self.at: dict[Any, Cell] = {}
@@ -64,7 +66,7 @@ class _Schedule:
 
     def follows(self, cell: Cell) -> bool:
         """Whether a cell can go by what another one's `fit` did, in the same worker."""
-        return can_follow(cell, self.task.settings)
+        return can_follow(cell, self.settings)
 
     @property
     def ready(self) -> list[Cell]:
@@ -105,6 +107,9 @@ class _Schedule:
         """Take what a worker has to say: an event, its cell's end, or nothing more, for it is dead."""
         if answer.kind == "said":
             self.on_event(self.at[worker], answer.value)
+            return
+        if answer.kind == "retried":
+            self.on_event(self.at[worker], Retried(in_a_line(answer.value)))
             return
         cell = self.at.pop(worker)
         if answer.kind == "returned":

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +54,17 @@ class Task:
     settings: Settings
     start: Start
     data: ImageData
+
+    @property
+    def files(self) -> Sequence[Path]:
+        """What a worker reads: the weights, then the images."""
+        return [self.start.path, *(self.data.root / name for name in self.data.names)]
+
+    def moved(self, folder: Path) -> Task:
+        """The same on another machine, with the files in ``folder``, each called by its place in `files`."""
+        names = tuple(str(number) for number in range(1, 1 + len(self.data.names)))
+        start = replace(self.start, path=folder / "0")
+        return replace(self, start=start, data=replace(self.data, root=folder, names=names))
 
 
 @dataclass(frozen=True)

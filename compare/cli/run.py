@@ -109,7 +109,15 @@ def run(
     ] = None,
     resume: Annotated[bool, Option("--resume", help="Do the rest of the run in --out.")] = False,
     jobs: Annotated[
-        int | None, Option(help="Processes at a time. [default: one a core, up to 4]", **_whole(1))
+        int | None,
+        Option(help="Processes at a time. [default: one a core, up to 4; Ray: as many as fit]", **_whole(1)),
+    ] = None,
+    engine: Annotated[
+        str, Option(metavar="NAME", help="local, or ray: the processes are where a Ray cluster has room.")
+    ] = "local",
+    ray_address: Annotated[
+        str | None,
+        Option(metavar="HOST:PORT", help="The Ray cluster's, or auto. [default: Ray is started here]"),
     ] = None,
     as_json: Annotated[bool, Option("--json", help="Print the results as JSON, not as a table.")] = False,
 ) -> int:
@@ -123,10 +131,11 @@ def run(
       compare run --backbone resnet50 --as keras-2.2.4
       compare run --backbone resnet50 --preset full --out runs/full
       compare run --backbone resnet50 --preset full --out runs/full --resume
+      compare run --backbone resnet50 --seeds 10 --engine ray --ray-address auto
     """
     from compare.cells.grid import check, grid
     from compare.cells.releases import choose_policies, matched
-    from compare.processes.environment import default_jobs
+    from compare.processes.engine import Engine
     from compare.run import run as run_grid
     from compare.weights.sources import SOURCES
 
@@ -159,7 +168,7 @@ def run(
         **{name: value for name, value in given.items() if value is not None},
     )
     cells = grid(backbone, framework, policy, numerics, seeds, settings.batch_size)
-    return run_grid(cells, settings, out, resume, jobs or default_jobs(), as_json)
+    return run_grid(cells, settings, out, resume, Engine(engine, ray_address, jobs), as_json)
 
 
 def _absolute(value: str, names: tuple[str, ...]) -> str:

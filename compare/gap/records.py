@@ -274,13 +274,24 @@ class EpochDone:
 
 
 @dataclass(frozen=True)
+class Retried:
+    """A cell's worker has died, and the cell begins again in another.
+
+    Attributes:
+        reason: how it died.
+    """
+
+    reason: str
+
+
+@dataclass(frozen=True)
 class Ended:
     """A cell has ended, well or not."""
 
     result: CellResult
 
 
-Event = Started | StepDone | EpochDone | Ended
+Event = Started | StepDone | EpochDone | Retried | Ended
 
 
 class RecordError(ValueError):

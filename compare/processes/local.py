@@ -7,6 +7,7 @@ from multiprocessing.connection import wait
 from typing import Any, Protocol, TypeVar
 
 from compare.frameworks import Framework
+from compare.processes.parcels import Movable
 from compare.processes.serve import Answer
 from compare.processes.worker import Worker
 
@@ -18,6 +19,9 @@ class Transport(Protocol[W]):
 
     def start(self, framework: Framework) -> W:
         """Start a worker."""
+
+    def share(self, value: Movable) -> Any:
+        """Return what stands for a value in the arguments of all tasks that are given it."""
 
     def send(self, worker: W, function: Callable, *arguments: Any) -> None:
         """Give a worker a task: a function of a module, called there."""
@@ -50,6 +54,10 @@ class Local:
         """Start a process."""
         self.workers.append(Worker(framework, self.threads, self.dtype, self.prepared))
         return self.workers[-1]
+
+    def share(self, value: Movable) -> Any:
+        """Return the value itself: workers here read its files where they are."""
+        return value
 
     def send(self, worker: Worker, function: Callable, *arguments: Any) -> None:
         """Have it call a function."""

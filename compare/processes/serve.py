@@ -33,11 +33,12 @@ class Answer:
     """What a worker has to say of a call.
 
     Attributes:
-        kind: ``said`` in between; ``returned`` or ``raised`` at its end; ``died`` when the process ended.
+        kind: ``said`` in between; ``returned`` or ``raised`` at its end; ``died`` when the process ended;
+            ``retried`` when the process ended and the call begins again in another.
         value: what it said or returned, or the error.
     """
 
-    kind: Literal["said", "returned", "raised", "died"]
+    kind: Literal["said", "returned", "raised", "died", "retried"]
     value: Any
 
 

@@ -1,8 +1,8 @@
 """Cells that need no framework and no time, for the tests of what runs, keeps and shows them.
 
 ``python -m tests.support.fake_cells run ...`` is the command with such cells. The environment says which misbehave:
-``FAKE_CELLS={"torch-frozen-native-seed0": "kill"}``; and ``FAKE_CELLS_LOG`` names a file that gets a line for
-every worker that loads a framework and every cell that starts.
+``FAKE_CELLS={"torch-frozen-native-seed0": "kill"}``, or ``kill once``; it may name a file that says so. And
+``FAKE_CELLS_LOG`` names a file that gets a line for every worker that loads a framework and every cell that starts.
 """
 
 import errno
@@ -13,10 +13,12 @@ import sys
 import time
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 from compare.cells import schedule
 from compare.cells.work import Trained
 from compare.gap.records import EpochDone, Status, StepDone
+from compare.processes import engine
 from compare.processes.local import Local
 from tests.support.synthetic_run import make_result
 
@@ -26,7 +28,9 @@ LOADED = set()
 def install(put=setattr):
     """Have the schedule run these cells, in processes that import no framework."""
     put(schedule, "run_cell", run_cell)
-    put(schedule, "Local", partial(Local, prepared=False))
+    for module in (schedule, engine):
+        put(module, "Local", partial(Local, prepared=False))
+    put(engine, "on_cluster", partial(engine.on_cluster, prepared=False))
 
 
 def run_cell(cell, task, report):
@@ -48,8 +52,15 @@ def run_cell(cell, task, report):
         place = (row.epoch, task.settings.epochs)
         report(StepDone(*place, step=1, steps=1, fit_loss=row.fit["loss"]))
         report(EpochDone(*place, *(row.part(part)["loss"] for part in ("fit", "evaluate", "val"))))
-    result = _misbehave(json.loads(os.environ.get("FAKE_CELLS", "{}")).get(cell.name), result)
+    how, _, once = _asked().get(cell.name, "").partition(" ")
+    if not (once and Path(os.environ["FAKE_CELLS_LOG"]).read_text().count(f"cell {cell.name}\n") > 1):
+        result = _misbehave(how, result)
     return Trained(result, b"best of " + cell.name.encode())
+
+
+def _asked():
+    asked = os.environ.get("FAKE_CELLS", "{}")
+    return json.loads(asked if asked.startswith("{") else Path(asked).read_text())
 
 
 def _misbehave(how, result):

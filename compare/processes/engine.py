@@ -1,0 +1,105 @@
+"""Where the workers of a run are: on this machine, or where Ray has a place for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Any
+
+from compare.frameworks import FRAMEWORKS
+from compare.processes.environment import cores, default_jobs, threads
+from compare.processes.local import Local, Transport
+from compare.spec import InputError, choose
+
+ENGINES = ("local", "ray")
+
+
+@dataclass(frozen=True)
+class Engine:
+    """What a person asked for.
+
+    Attributes:
+        name: one of `ENGINES`.
+        address: of a Ray cluster; None starts Ray on this machine.
+        jobs: workers at a time; None takes as many as there is room for.
+    """
+
+    name: str = "local"
+    address: str | None = None
+    jobs: int | None = None
+
+
+@dataclass(frozen=True)
+class Running:
+    """An engine that is there.
+
+    Attributes:
+        transport: takes tasks to its workers.
+        jobs: how many workers at a time.
+        cores: what those have in all.
+        threads: of each.
+        said: a line on it; empty for this machine's own.
+    """
+
+    transport: Transport[Any]
+    jobs: int
+    cores: int
+    threads: int
+    said: str = ""
+
+
+def check(engine: Engine) -> None:
+    """See that an engine is there, in less than 10 seconds.
+
+    Raises:
+        InputError: there is none of that name, Ray isn't installed, or its address doesn't answer.
+    """
+    choose("--engine", engine.name, ENGINES)
+    if engine.name != "ray":
+        if engine.address is not None:
+            raise InputError(f"--ray-address {engine.address}: it needs --engine ray")
+        return
+    if find_spec("ray") is None:
+        raise InputError("--engine ray: Ray isn't installed. Get it with: pip install 'compare-bn[ray]'")
+    if engine.address is not None:
+        from compare.processes.nodes import check_address
+
+        check_address(engine.address)
+
+
+@contextmanager
+def running(engine: Engine, frameworks: Sequence[str]) -> Iterator[Running]:
+    """Have an engine, until the end of the block.
+
+    Args:
+        engine: one that `check` found.
+        frameworks: that will compute.
+
+    Raises:
+        InputError: Ray can't be joined, or its nodes have other versions than this machine.
+    """
+    if engine.name == "local":
+        jobs = engine.jobs or default_jobs()
+        yield Running(Local(threads()), jobs, min(jobs, cores()), threads())
+        return
+    from compare.processes.nodes import check_versions, joined
+
+    here = max(cores(), (engine.jobs or 0) * threads())
+    with joined(engine.address, here) as nodes:
+        needs = [package for name in frameworks for package in FRAMEWORKS[name].needs]
+        count = min(threads(), max(nodes.cpus) or threads())
+        places = nodes.places(count)
+        jobs = engine.jobs or places
+        said = f"Ray: {len(nodes.cpus)} nodes with {sum(nodes.cpus)} CPUs, {jobs} cells at a time"
+        if count < threads():
+            said += f", of {count} threads: no node has this machine's {threads()}, so last digits may differ"
+        yield Running(on_cluster(count, check_versions(needs)), jobs, min(jobs, places) * count, count, said)
+
+
+def on_cluster(threads: int, expected: Mapping[str, str], prepared: bool = True) -> Transport[Any]:
+    """Make the way to the workers of the Ray cluster that this process has joined."""
+    from compare.processes.cluster import Cluster
+
+    return Cluster(threads, prepared=prepared, expected=expected)

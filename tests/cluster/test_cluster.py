@@ -1,0 +1,184 @@
+"""`compare run --engine ray`: the same run, wherever its cells are, and whatever dies under them."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from tests.support.command_line import options, photos_in
+from tests.support.ray_nodes import nodes, parent
+
+pytest.importorskip("ray", reason="Ray isn't installed: pip install 'compare-bn[ray]'")
+
+ROOT = Path(__file__).parents[2]
+TABLES = ("results.csv", "history.csv", "gap.csv", "layers.csv", "stages.csv")
+CELL = "keras-fine-tune-native-seed0"
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """A folder with images, in which the environment of fake cells is set and the local engine has run."""
+    folder = tmp_path_factory.mktemp("cluster")
+    photos_in(folder)
+    environment = {
+        "PYTHONPATH": str(ROOT),
+        "FAKE_CELLS": str(folder / "asked"),
+        "FAKE_CELLS_LOG": str(folder / "log"),
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        ask(folder)
+        code, _, stderr = finish(start(folder, *options("local")))
+        assert code == 0, stderr
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def cluster(home):
+    with nodes(2) as found:
+        yield found
+
+
+def ask(folder, **cells):
+    """Say which cells misbehave from now on, and how."""
+    (folder / "asked").write_text(json.dumps(cells))
+    (folder / "log").write_text("")
+
+
+def start(folder, *arguments):
+    """Start the command with fake cells, in a process group of its own, as a terminal does."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.support.fake_cells", *arguments],
+        cwd=folder,
+        start_new_session=True,
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def finish(process):
+    stdout, stderr = process.communicate(timeout=120)
+    return process.returncode, stdout, stderr
+
+
+def on_ray(cluster, out, *more):
+    return options(out, "--engine", "ray", "--ray-address", cluster.address, *more)
+
+
+def same_as_local(folder, out):
+    kept = [path.relative_to(folder / "local") for path in folder.glob("local/cells/*/*.json")]
+    files = [*TABLES, *(file for file in kept if file.name != "timing.json")]
+    files += [file.with_name("best.safetensors") for file in files[len(TABLES) :]]
+    assert len(files) == len(TABLES) + 8
+    return all((folder / "local" / f).read_bytes() == (folder / out / f).read_bytes() for f in files)
+
+
+def hanging(folder):
+    """Wait until a cell hangs; return its process."""
+    for _ in range(600):
+        lines = [line.split() for line in (folder / "log").read_text().splitlines()]
+        if hung := [int(line[0]) for line in lines if line[1] == "hang"]:
+            return hung[0]
+        time.sleep(0.1)
+    raise TimeoutError(lines)
+
+
+def test_a_run_on_two_nodes_is_the_local_one_byte_for_byte(home, cluster):
+    ask(home)
+    code, stdout, stderr = finish(start(home, *on_ray(cluster, "two")))
+    assert code == 0, stderr
+    assert "Ray: 3 nodes with 2 CPUs, 2 cells at a time" in stderr
+    assert "report: two/report.html" in stdout
+    assert "keras fine-tune: epoch 2/2" in stderr
+    assert same_as_local(home, "two")
+    assert "printed by" in (home / "two/cells" / CELL / "log.txt").read_text()
+    assert not list(Path("/tmp").glob(f"compare-cells-{os.getuid()}/*"))
+
+
+def test_a_worker_that_dies_costs_its_cell_a_second_try_and_nothing_else(home, cluster):
+    ask(home, **{CELL: "kill once"})
+    code, _, stderr = finish(start(home, *on_ray(cluster, "once")))
+    assert code == 0, stderr
+    died = "keras fine-tune: the keras worker died (signal 9, killed: perhaps out of memory)"
+    assert stderr.count(f"{died}; it begins again elsewhere") == 1
+    assert same_as_local(home, "once")
+
+
+def test_a_cell_whose_workers_keep_dying_is_tried_three_times_and_the_others_are_there(home, cluster):
+    ask(home, **{CELL: "kill"})
+    code, _, stderr = finish(start(home, *on_ray(cluster, "thrice")))
+    assert code == 1, stderr
+    assert stderr.count("it begins again elsewhere") == 2
+    assert (home / "log").read_text().count(f"cell {CELL}") == 3
+    rows = (home / "thrice/results.csv").read_text()
+    assert rows.count("finished") == 3
+    assert rows.count("failed: the keras worker died (signal 9, killed: perhaps out of memory), 3 times") == 1
+    assert "printed by" in (home / "thrice/cells" / CELL / "log.txt").read_text()
+
+
+def test_ctrl_c_ends_everything_and_resume_goes_on_elsewhere(home, cluster):
+    ask(home, **{CELL: "hang"})
+    process = start(home, *on_ray(cluster, "cut"))
+    worker = hanging(home)
+    for _ in range(600):
+        if len(list(home.glob("cut/cells/*/cell.json"))) == 3:
+            break
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGINT)
+    code, _, stderr = finish(process)
+    assert code == 130
+    assert "stopped: 3 of 4 cells are finished; to go on: compare run" in stderr
+    assert "Traceback" not in stderr
+    with pytest.raises(ProcessLookupError):
+        os.kill(worker, 0)
+    ask(home)
+    code, _, stderr = finish(start(home, *options("cut", "--resume")))  # on the local engine
+    assert code == 0, stderr
+    assert (home / "log").read_text().count(" cell ") == 1
+    assert same_as_local(home, "cut")
+
+
+def test_a_full_disk_is_one_line(home, cluster):
+    ask(home, **{CELL: "full"})
+    code, _, stderr = finish(start(home, *on_ray(cluster, "full")))
+    assert (code, stderr.splitlines()[-1]) == (2, "error: No space left on device: full")
+
+
+def test_a_node_that_is_killed_costs_the_cell_that_was_on_it(home, cluster):
+    """The last of this module: the cluster has one node less afterwards."""
+    ask(home, **{CELL: "hang once"})
+    process = start(home, *on_ray(cluster, "node"))
+    raylet = parent(parent(hanging(home)))
+    assert "raylet" in Path(f"/proc/{raylet}/cmdline").read_text()
+    os.kill(raylet, signal.SIGKILL)
+    code, stdout, stderr = finish(process)
+    assert code == 0, stderr
+    assert stderr.count("it begins again elsewhere") in (1, 2)
+    assert "raylet" not in stdout + stderr
+    assert same_as_local(home, "node")
+
+
+def test_without_an_address_ray_is_started_here_and_nothing_is_left_of_it(home):
+    ask(home, **{CELL: "hang"})
+    process = start(home, *options("here", "--engine", "ray"))
+    hanging(home)
+    assert "gcs_server" in _processes_of(process.pid)
+    os.killpg(process.pid, signal.SIGINT)
+    code, _, stderr = finish(process)
+    assert code == 130, stderr
+    assert _processes_of(process.pid) == ""
+    assert not list(Path("/tmp").glob("compare-ray-*"))
+
+
+def _processes_of(session):
+    found = subprocess.run(["ps", "-s", str(session), "-o", "args="], capture_output=True, text=True)
+    return found.stdout

@@ -1,0 +1,31 @@
+"""A Ray cluster whose nodes are processes of this machine, small, and nothing left of it afterwards."""
+
+import shutil
+import tempfile
+from contextlib import contextmanager
+
+STORE = 100 * 2**20  # bytes
+
+
+@contextmanager
+def nodes(count, cpus=1):
+    """A cluster of ``count`` nodes with ``cpus`` CPUs each, and one without any that is never killed."""
+    from ray.cluster_utils import Cluster
+
+    # a name of its own, and short: Ray's sockets lie below it
+    folder = tempfile.mkdtemp(prefix="ray-")
+    own = {"object_store_memory": STORE, "include_dashboard": False}
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "temp_dir": folder, **own})
+    try:
+        for _ in range(count):
+            cluster.add_node(num_cpus=cpus, **own)
+        yield cluster
+    finally:
+        cluster.shutdown()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def parent(pid):
+    """The process that started another."""
+    with open(f"/proc/{pid}/stat") as file:
+        return int(file.read().rpartition(")")[2].split()[1])
