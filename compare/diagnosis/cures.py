@@ -156,6 +156,14 @@ for layer in model._flatten_layers():
         variance.assign(keras.ops.ones_like(variance))
 {_REESTIMATE_KERAS}""",
 }
+_ALWAYS = (
+    "If it is meant to act in evaluation, give it a call of its own: in Keras 3.0 to 3.15 evaluate overrides what a"
+    " graph's call says."
+)
+_ALWAYS_KERAS = """\
+class Always(keras.layers.Dropout):  # in place of the layer; another kind of layer in the same way
+    def call(self, inputs, training=None):
+        return super().call(inputs, training=True)"""
 _FROZEN = "Freeze the layers by their own trainable flag: in Keras 3.0 to 3.15 fit overrides what a graph's call says."
 
 
@@ -171,6 +179,8 @@ def cure(framework: str, cause: str, layers: tuple[str, ...] = (), detail: str =
     code = (_TORCH if framework == "torch" else _KERAS).get(cause, "")
     if framework == "keras" and cause == "mode-override" and detail == "frozen":
         return Cure(_FROZEN, _KERAS["mode-override frozen"])
+    if framework == "keras" and cause == "mode-override" and detail == "always":
+        return Cure(_ALWAYS, _ALWAYS_KERAS)
     if cause == "input-scale" and detail:
         code = f"x = {detail}"
     if framework == "torch" and cause == "mode-override" and detail:

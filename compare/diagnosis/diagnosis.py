@@ -8,7 +8,7 @@ from dataclasses import replace
 from math import isfinite, isnan
 from typing import Any
 
-from compare.diagnosis import elsewhere, modes, reporting, stored, switching, terms
+from compare.diagnosis import elsewhere, modes, reporting, resolving, stored, switching, terms
 from compare.diagnosis.asked import asked
 from compare.diagnosis.case import Case
 from compare.diagnosis.cures import cure
@@ -120,7 +120,7 @@ def _judge(case: Case) -> None:
         case.add("samples", case.evaluated - case.said_in_fit - kept)
     elsewhere.judge(case)
     reporting.judge_evaluation(case)
-    reporting.judge_metrics(case)
+    resolving.judge(case)
     _close(case)
 
 

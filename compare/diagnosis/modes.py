@@ -18,6 +18,7 @@ def judge(case: Case) -> None:
     _changing(case)
     _overridden(case)
     _ignored(case)
+    _switched_off(case)
     _by_batch(case)
     _never_training(case)
     _numerics(case)
@@ -89,6 +90,23 @@ def _ignored(case: Case) -> None:
             find(
                 case, "mode-override", True, 0.0, (row.name,), f"{row.name}: {row.override}; {done}.", detail
             )
+
+
+def _switched_off(case: Case) -> None:
+    """Layers whose code asks to act in evaluation, too, and don't, where that changes something."""
+    changes = case.matters(case.evaluated - case.as_in_fit)
+    detail = "always" if case.framework == "keras" else ""
+    for row in case.measured.layers:
+        asked = row.flag_evaluate in ("on", "batch") and row.evaluate in ("off", "moving")
+        if row.override is None or not asked or row.fit != row.flag_evaluate or not changes:
+            continue
+        if row.role == "normalisation" and not case.costs(case.evaluated - case.as_in_fit):
+            continue
+        evidence = (
+            f"{row.name}: {row.override}; evaluation runs it {row.evaluate}, and its loss is"
+            f" {figure(case.evaluated)} instead of {figure(case.as_in_fit)}."
+        )
+        find(case, "mode-override", True, 0.0, (row.name,), evidence, detail)
 
 
 def _acts(row: Layer) -> bool:

@@ -11,10 +11,15 @@ from compare.diagnosis.case import Case, figure, names
 from compare.diagnosis.finding import find
 from compare.diagnosis.inputs import evaluated_as
 from compare.diagnosis.measuring import unmixed
+from compare.diagnosis.objectives import other_objective
 from compare.diagnosis.side import Pass
 
 # relative: a figure recomputed from the same numbers; one that weights moved a little under
 EXACT, NEAR = 1e-3, 0.03
+# of training's figure: what weights that are partly as an initialiser makes them are worse by if they weren't trained
+FAR = 2.0
+# batches of an epoch of which every end is tried; of more some end would fit by chance
+FEW = 40
 # micro-batches an update that people use
 FACTORS = range(2, 9)
 
@@ -41,6 +46,11 @@ def judge_fit(case: Case) -> None:
     if average is not None:
         case.add("aggregation", rest)
         _find_aggregation(case, rest, average, "training's")
+        return
+    other = other_objective(case, case.said_in_fit, evaluation=False) if case.matters(rest) else None
+    if other is not None:
+        case.add(other[0], rest)
+        find(case, other[0], False, rest, (), other[1])
         return
     rest -= _composition(case, rest)
     case.add("weights-moved", rest)
@@ -101,6 +111,10 @@ def _of_evaluation(case: Case, rest: float) -> str:
             change,
         )
         return "data-differ"
+    other = other_objective(case, said, evaluation=True)
+    if other is not None:
+        find(case, other[0], False, rest, (), other[1])
+        return other[0]
     evidence = (
         f"These weights evaluate to {figure(case.evaluated_elsewhere)} on these data, {figure(said)} was reported:"
         " it is of other weights or of other data."
@@ -140,9 +154,29 @@ def _averaged(case: Case, one: Pass | None, said: float) -> Average | None:
     for way in ways:
         if abs(way.value - said) <= EXACT * abs(said) and abs(way.value - true) > 3 * EXACT * abs(true):
             return way
+    if one is case.measured.fit and (reset := _reset(case, losses, sizes, said)) is not None:
+        return reset
     if case.framework == "keras" and known is None:
         return None  # its figures are the framework's own averages, which know no micro-batches
     return _factor(true, said, known)
+
+
+def _reset(case: Case, losses: np.ndarray, sizes: np.ndarray, said: float) -> Average | None:
+    """A mean over the last batches alone, or over them and an evaluation: it was reset in mid-epoch."""
+    if not case.fit.dealt or not 2 < len(losses) <= FEW:
+        return None
+    count = (case.elsewhere or case.fit).look.size
+    for first in range(1, len(losses)):
+        total, size = float((losses * sizes)[first:].sum()), float(sizes[first:].sum())
+        evaluated = total + count * case.evaluated_elsewhere
+        for value, also in (
+            (total / size, ""),
+            (evaluated / (size + count), " and an evaluation in mid-epoch"),
+        ):
+            if abs(value - said) <= EXACT / 4 * abs(said):
+                words = f"that of the last {len(losses) - first} of {len(losses)} batches{also}"
+                return Average(value, words)
+    return None
 
 
 def _factor(true: float, said: float, known: int | None) -> Average | None:
@@ -177,8 +211,10 @@ def _find_aggregation(case: Case, value: float, average: Average, whose: str) ->
 def _other_weights(case: Case, rest: float) -> bool:
     """Evidence that these aren't the weights that training's figure is of."""
     facts = case.measured.facts
+    # a network that knows its batches by heart is far worse in any others, if nobody knows which they were
+    far = FAR if case.fit.dealt or "normalisation" not in case.measured.switches else 5 * FAR
     fresh = len(facts.initial) >= max(1, 0.5 * facts.parameters) or (
-        facts.initial and rest > 10 * case.said_in_fit
+        facts.initial and rest > far * case.said_in_fit
     )
     if rest > 0 and case.costs(rest) and (fresh or facts.notes):
         evidence = " ".join(facts.notes)
@@ -226,114 +262,3 @@ def _moved(case: Case, rest: float) -> None:
             f" No batch gives as little now ({figure(min(losses))} at best): weights moved, or other weights."
         )
     find(case, "weights-moved", False, rest, (), evidence)
-
-
-def judge_metrics(case: Case) -> None:
-    """Find a metric that resolves otherwise in evaluation, or that is averaged over more than evaluation."""
-    measured = (case.measured.elsewhere or case.measured.evaluate).figures
-    _resolved(case)
-    for name, said in case.reported.evaluate.items():
-        if (
-            name == "loss"
-            or name not in measured
-            or abs(said - measured[name]) < 0.02 * max(1e-9, abs(measured[name]))
-        ):
-            continue
-        if case.has("metric") or "loss" not in case.reported.evaluate:
-            continue
-        if case.matters(case.said_in_evaluation - case.evaluated_elsewhere):
-            continue
-        shared = _shared(case, name, said, measured[name])
-        if shared is not None:
-            find(case, "aggregation", False, 0.0, (), shared)
-            continue
-        evidence = (
-            f"The losses agree ({figure(case.said_in_evaluation)} reported, {figure(case.evaluated_elsewhere)}"
-            f" measured), so that mode, weights and data are the same; {name} doesn't: {figure(said)} reported,"
-            f" {figure(measured[name])} recomputed from the outputs.{_resolution(case, said)}"
-        )
-        find(case, "metric", True, 0.0, (), evidence)
-
-
-def _shared(case: Case, name: str, said: float, evaluated: float) -> str | None:
-    """Whether a figure is that of training's and evaluation's samples together: one object for both phases."""
-    fit = case.reported.fit.get(name)
-    ours, theirs = case.fit.look.size, (case.elsewhere or case.fit).look.size
-    if fit is None or case.elsewhere is None:
-        return None
-    together = (fit * ours + evaluated * theirs) / (ours + theirs)
-    if abs(together - said) > 2 * EXACT * max(abs(said), 1e-9):
-        return None
-    return (
-        f"{name} reported for evaluation, {figure(said)}, is that of training's {ours} and evaluation's {theirs}"
-        " samples together: one metric object counts both phases."
-    )
-
-
-def _resolved(case: Case) -> None:
-    """A metric called accuracy that isn't the share of right classes."""
-    one = case.measured.sample or case.measured.evaluate
-    plain = _accuracies(one)
-    for name in one.figures:
-        if "acc" not in name.lower() or not plain or "auc" in name.lower():
-            continue
-        right = plain[next(iter(plain))]
-        if abs(one.figures[name] - right) > 0.02:
-            way = next((way for way, value in plain.items() if abs(value - one.figures[name]) < 0.005), None)
-            told = f" It is what one gets with {way}." if way else ""
-            evidence = (
-                f"{name} is {figure(one.figures[name])}; the share of right classes, by {next(iter(plain))}, is"
-                f" {figure(right)}.{told}"
-            )
-            find(case, "metric", True, 0.0, (), evidence)
-
-
-def _resolution(case: Case, said: float) -> str:
-    ways = _accuracies(case.measured.elsewhere or case.measured.evaluate)
-    way = next((way for way, value in ways.items() if abs(value - said) < 0.005), None)
-    return f" It is what one gets with {way}." if way else ""
-
-
-def _accuracies(one: Pass) -> dict[str, float]:
-    """Ways in which people resolve an accuracy -> its value; the first is the right one. Empty where unknown."""
-    parts = [(s.outputs, s.targets) for s in one.steps if isinstance(s.outputs, np.ndarray)]
-    parts = [(o, t) for o, t in parts if isinstance(t, np.ndarray)]
-    if not parts:
-        return {}
-    outputs, targets = (np.concatenate(values) for values in zip(*parts, strict=True))
-    if targets.ndim == outputs.ndim and targets.ndim > 1 and targets.shape[-1] == 1 and outputs.shape[-1] > 1:
-        targets = targets[..., 0]
-    if (
-        targets.dtype.kind in "iu"
-        and outputs.ndim == targets.ndim + 1
-        and outputs.shape[0] == targets.shape[0]
-    ):
-        return _of_classes(outputs, targets)
-    if outputs.size == targets.size and outputs.size and np.isin(targets, (0, 1)).all():
-        return _of_halves(outputs, targets)
-    return {}
-
-
-def _of_classes(outputs: np.ndarray, targets: np.ndarray) -> dict[str, float]:
-    axis = 1 if outputs.shape[2:] == targets.shape[1:] else -1
-    best = outputs.argmax(axis)
-    if best.shape != targets.shape:
-        return {}
-    ways = {"argmax": float((best == targets).mean())}
-    if targets.ndim == 1:
-        ways["labels taken for one-hot rows"] = float((best == 0).mean())
-    return ways
-
-
-def _of_halves(outputs: np.ndarray, targets: np.ndarray) -> dict[str, float]:
-    outputs, targets = outputs.reshape(len(outputs), -1), targets.reshape(len(targets), -1)
-    if outputs.shape[1] > 1 and (targets.sum(1) == 1).all():
-        right = float((outputs.argmax(1) == targets.argmax(1)).mean())
-        half = float(((outputs > 0.5) == (targets > 0.5)).mean())
-        return {"argmax": right, "a threshold of 0.5 on each": half}
-    logits = outputs.min() < 0 or outputs.max() > 1
-    ways = {
-        "a threshold of 0": float(((outputs > 0) == (targets > 0.5)).mean()),
-        "a threshold of 0.5": float(((outputs > 0.5) == (targets > 0.5)).mean()),
-    }
-    return ways if logits else dict(reversed(ways.items()))

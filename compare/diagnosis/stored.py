@@ -17,6 +17,8 @@ from compare.diagnosis.side import Layer
 LEFT = 0.05
 # batches that a moving average stands for, (1 + decay) / (1 - decay), below which it is a few batches' whim
 FEW_BATCHES = 3.1
+# logarithms of ratios of variances: one that no past batch can have given, one that data of a kind may have
+IMPOSSIBLE, USUAL = 7.0, 1.0
 
 
 @dataclass(frozen=True)
@@ -72,9 +74,11 @@ def judge(case: Case, value: float) -> None:
 def _causes(case: Case, rows: list[Layer], value: float) -> dict[str, list[Layer]]:
     groups: dict[str, list[Layer]] = defaultdict(list)
     copied = _is_copy(case, rows)
-    changed = case.costs(value) and changed_inputs(case)
+    corrupt = _corrupt(case, rows) if case.costs(value) else ""
+    changed = not corrupt and case.costs(value) and changed_inputs(case)
     for row in rows:
-        groups["input-scale" if changed and not row.faults else _cause(row, copied)].append(row)
+        cause = "numerics" if row.name == corrupt else _cause(row, copied)
+        groups["input-scale" if changed and not row.faults else cause].append(row)
     return groups or {"stale-statistics": []}
 
 
@@ -83,6 +87,15 @@ def _is_copy(case: Case, rows: list[Layer]) -> bool:
     virgin = [row for row in rows if row.virgin and row.moves and not row.steps]
     facts = case.measured.facts
     return len(virgin) == len(rows) and len(facts.initial) < 0.5 * facts.parameters
+
+
+def _corrupt(case: Case, rows: list[Layer]) -> str:
+    """The one layer, and not the first, whose variances no batch can have given while its neighbours' are right."""
+    far = {row.name: _drift(case, row).variance for row in rows if not row.faults and not row.virgin}
+    odd = [name for name, value in far.items() if value > IMPOSSIBLE]
+    others = [value for name, value in far.items() if name not in odd]
+    alone = len(odd) == 1 and len(others) >= 1 and max(others) < USUAL and odd[0] != rows[0].name
+    return odd[0] if alone else ""
 
 
 def _cause(row: Layer, copied: bool) -> str:
@@ -130,7 +143,7 @@ def _find(case: Case, cause: str, value: float, layers: tuple[str, ...], rows: l
     from compare.diagnosis.finding import find
 
     if cause == "numerics":
-        evidence = "; ".join(f"{row.name} holds {', '.join(row.faults)}" for row in rows[:3])
+        evidence = "; ".join(_broken(case, row) for row in rows[:3])
         find(case, cause, True, value, layers, f"The stored statistics are broken: {evidence}.")
         return
     if cause == "input-scale":
@@ -144,6 +157,16 @@ def _find(case: Case, cause: str, value: float, layers: tuple[str, ...], rows: l
             f" {figure(case.evaluated)}."
         )
         find(case, cause, True, value, layers, text)
+
+
+def _broken(case: Case, row: Layer) -> str:
+    if row.faults:
+        return f"{row.name} holds {', '.join(row.faults)}"
+    times = float(np.exp(_drift(case, row).variance))
+    return (
+        f"the variances of {row.name} are off by a factor of {times:.2g} while those of the layers around it aren't,"
+        " which no batch can have done"
+    )
 
 
 def _what(case: Case, cause: str, rows: list[Layer]) -> str:

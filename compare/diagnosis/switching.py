@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import isfinite
+
 from compare.diagnosis.case import Case, figure
 from compare.diagnosis.finding import find
 from compare.diagnosis.measuring import unmixed
@@ -24,7 +26,8 @@ def find_switch(case: Case, term: Term) -> None:
             " evaluation's objective than by training's."
         )
         find(case, "objective", False, term.value, (), evidence)
-    elif term.term == "other-layers" and case.costs(term.value):
+    # a loss that is no number is told as numerics, with the layer that it comes from
+    elif term.term == "other-layers" and isfinite(term.value) and case.costs(term.value):
         others = tuple(row.name for row in case.measured.layers if row.role == "other")
         find(
             case,

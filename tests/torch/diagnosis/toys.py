@@ -58,10 +58,10 @@ def evaluated(net, batches, loss=F.cross_entropy):
     return sum(value * size for value, size in parts) / sum(size for _, size in parts)
 
 
-def trained(net, batches, **options):
+def trained(net, batches, loss=F.cross_entropy, **options):
     """A network, trained, with the figures that a person would have seen."""
-    seen = {"loss": fit(net.train(), batches, **options)}
-    return net, seen | {"evaluate_loss": evaluated(net, batches)}
+    seen = {"loss": fit(net.train(), batches, loss=loss, **options)}
+    return net, seen | {"evaluate_loss": evaluated(net, batches, loss)}
 
 
 copied = copy.deepcopy

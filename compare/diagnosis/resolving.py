@@ -1,0 +1,123 @@
+"""Metrics beside what the outputs come to: resolved otherwise, or averaged over more than evaluation."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from compare.diagnosis.case import Case, figure
+from compare.diagnosis.finding import find
+from compare.diagnosis.side import Pass
+
+# relative: a figure recomputed from the same numbers
+EXACT = 1e-3
+
+
+def judge(case: Case) -> None:
+    """Find a metric that resolves otherwise in evaluation, or that is averaged over more than evaluation."""
+    measured = (case.measured.elsewhere or case.measured.evaluate).figures
+    _resolved(case)
+    for name, said in case.reported.evaluate.items():
+        if (
+            name == "loss"
+            or name not in measured
+            or abs(said - measured[name]) < 0.02 * max(1e-9, abs(measured[name]))
+        ):
+            continue
+        if case.has("metric") or "loss" not in case.reported.evaluate:
+            continue
+        if case.matters(case.said_in_evaluation - case.evaluated_elsewhere):
+            continue
+        shared = _shared(case, name, said, measured[name])
+        if shared is not None:
+            find(case, "aggregation", False, 0.0, (), shared)
+            continue
+        evidence = (
+            f"The losses agree ({figure(case.said_in_evaluation)} reported, {figure(case.evaluated_elsewhere)}"
+            f" measured), so that mode, weights and data are the same; {name} doesn't: {figure(said)} reported,"
+            f" {figure(measured[name])} recomputed from the outputs.{_resolution(case, said)}"
+        )
+        find(case, "metric", True, 0.0, (), evidence)
+
+
+def _shared(case: Case, name: str, said: float, evaluated: float) -> str | None:
+    """Whether a figure is that of training's and evaluation's samples together: one object for both phases."""
+    fit = case.reported.fit.get(name)
+    ours, theirs = case.fit.look.size, (case.elsewhere or case.fit).look.size
+    if fit is None or case.elsewhere is None:
+        return None
+    together = (fit * ours + evaluated * theirs) / (ours + theirs)
+    if abs(together - said) > 2 * EXACT * max(abs(said), 1e-9):
+        return None
+    return (
+        f"{name} reported for evaluation, {figure(said)}, is that of training's {ours} and evaluation's {theirs}"
+        " samples together: one metric object counts both phases."
+    )
+
+
+def _resolved(case: Case) -> None:
+    """A metric called accuracy that isn't the share of right classes."""
+    one = case.measured.sample or case.measured.evaluate
+    plain = _accuracies(one)
+    for name in one.figures:
+        if "acc" not in name.lower() or not plain or "auc" in name.lower():
+            continue
+        right = plain[next(iter(plain))]
+        if abs(one.figures[name] - right) > 0.02:
+            way = next((way for way, value in plain.items() if abs(value - one.figures[name]) < 0.005), None)
+            told = f" It is what one gets with {way}." if way else ""
+            evidence = (
+                f"{name} is {figure(one.figures[name])}; the share of right classes, by {next(iter(plain))}, is"
+                f" {figure(right)}.{told}"
+            )
+            find(case, "metric", True, 0.0, (), evidence)
+
+
+def _resolution(case: Case, said: float) -> str:
+    ways = _accuracies(case.measured.elsewhere or case.measured.evaluate)
+    way = next((way for way, value in ways.items() if abs(value - said) < 0.005), None)
+    return f" It is what one gets with {way}." if way else ""
+
+
+def _accuracies(one: Pass) -> dict[str, float]:
+    """Ways in which people resolve an accuracy -> its value; the first is the right one. Empty where unknown."""
+    parts = [(s.outputs, s.targets) for s in one.steps if isinstance(s.outputs, np.ndarray)]
+    parts = [(o, t) for o, t in parts if isinstance(t, np.ndarray)]
+    if not parts:
+        return {}
+    outputs, targets = (np.concatenate(values) for values in zip(*parts, strict=True))
+    if targets.ndim == outputs.ndim and targets.ndim > 1 and targets.shape[-1] == 1 and outputs.shape[-1] > 1:
+        targets = targets[..., 0]
+    if (
+        targets.dtype.kind in "iu"
+        and outputs.ndim == targets.ndim + 1
+        and outputs.shape[0] == targets.shape[0]
+    ):
+        return _of_classes(outputs, targets)
+    if outputs.size == targets.size and outputs.size and np.isin(targets, (0, 1)).all():
+        return _of_halves(outputs, targets)
+    return {}
+
+
+def _of_classes(outputs: np.ndarray, targets: np.ndarray) -> dict[str, float]:
+    axis = 1 if outputs.shape[2:] == targets.shape[1:] else -1
+    best = outputs.argmax(axis)
+    if best.shape != targets.shape:
+        return {}
+    ways = {"argmax": float((best == targets).mean())}
+    if targets.ndim == 1:
+        ways["labels taken for one-hot rows"] = float((best == 0).mean())
+    return ways
+
+
+def _of_halves(outputs: np.ndarray, targets: np.ndarray) -> dict[str, float]:
+    outputs, targets = outputs.reshape(len(outputs), -1), targets.reshape(len(targets), -1)
+    if outputs.shape[1] > 1 and (targets.sum(1) == 1).all():
+        right = float((outputs.argmax(1) == targets.argmax(1)).mean())
+        half = float(((outputs > 0.5) == (targets > 0.5)).mean())
+        return {"argmax": right, "a threshold of 0.5 on each": half}
+    logits = outputs.min() < 0 or outputs.max() > 1
+    ways = {
+        "a threshold of 0": float(((outputs > 0) == (targets > 0.5)).mean()),
+        "a threshold of 0.5": float(((outputs > 0.5) == (targets > 0.5)).mean()),
+    }
+    return ways if logits else dict(reversed(ways.items()))
