@@ -5,6 +5,7 @@ import importlib.util
 import sys
 from pathlib import Path
 
+import numpy as np
 import torch
 
 
@@ -72,6 +73,51 @@ def inputs(model):
 def loss(model):
     """What a model is compiled with: PyTorch's never are."""
     return
+
+
+def data(reference, most):
+    """Load data that a person names, as arrays.
+
+    Args:
+        reference: ``FILE.py:NAME``: ``(x, y)``, batches of such, or a function without arguments that returns either; x
+            and y are arrays or tensors, or several of them.
+        most: samples that are needed; no more batches are asked for.
+
+    Returns:
+        Inputs and targets, a list of numpy arrays each.
+
+    Raises:
+        ValueError: they can't be had, in one line.
+    """
+    try:
+        given = named(reference)
+        given = given() if callable(given) and not hasattr(given, "__iter__") else given
+        if isinstance(given, (tuple, list)) and len(given) == 2 and _leaves(given[0]):
+            return tuple([_array(part) for part in _leaves(side)] for side in given)
+        parts, count = [], 0
+        for x, y, *_ in given:
+            parts.append([[_array(part) for part in _leaves(side)] for side in (x, y)])
+            count += len(parts[-1][0][0])
+            if count >= most:
+                break
+        both = zip(*parts, strict=True)
+        return tuple([np.concatenate(arrays) for arrays in zip(*side, strict=True)] for side in both)
+    except Exception as error:
+        raise ValueError(f"{reference}: gives no data (x, y): {type(error).__name__}: {error}") from error
+
+
+def _leaves(value):
+    """The arrays of a nest, in order; none where there are no arrays in it."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, (tuple, list)):
+        found = [_leaves(part) for part in value]
+        return [leaf for part in found for leaf in part] if all(found) else []
+    return [value] if hasattr(value, "shape") and hasattr(value, "dtype") else []
+
+
+def _array(value):
+    return np.asarray(value.detach().cpu() if isinstance(value, torch.Tensor) else value)
 
 
 def save(model, path):

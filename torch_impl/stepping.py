@@ -121,9 +121,12 @@ def make(settings, parameters):
     Args:
         settings: ``kind``, ``learning_rate``, and of ``momentum``, ``nesterov``, ``decays``, ``epsilon``,
             ``weight_decay`` what it has; ``coupled`` (array -> twice the factor of its L2 penalty) is `Steps`'s.
+            ``own``: it computes as PyTorch's own does instead.
         parameters: name -> parameter.
     """
     kind, rate = settings["kind"], settings["learning_rate"]
+    if settings.get("own"):
+        return _own(kind, rate, settings, list(parameters.values()))
     if kind == "sgd":
         return optimizers.KerasSGD(list(parameters.values()), rate, settings.get("momentum", 0.0))
     if kind == "rmsprop":
@@ -132,6 +135,20 @@ def make(settings, parameters):
     betas, epsilon = tuple(settings.get("decays", (0.9, 0.999))), settings.get("epsilon", 1e-7)
     decay = settings.get("weight_decay", 0.0) if kind == "adamw" else 0.0
     return optimizers.KerasAdam(list(parameters.values()), rate, betas, epsilon, decay)
+
+
+def _own(kind, rate, settings, parameters):
+    """PyTorch's own optimizer with these settings."""
+    if kind == "sgd":
+        nesterov = bool(settings.get("nesterov") and settings.get("momentum"))
+        return torch.optim.SGD(parameters, rate, settings.get("momentum", 0.0), nesterov=nesterov)
+    if kind == "rmsprop":
+        kept = settings.get("decays", [0.9])[0]
+        return torch.optim.RMSprop(parameters, rate, kept, settings.get("epsilon", 1e-7))
+    given = {"betas": tuple(settings.get("decays", (0.9, 0.999))), "eps": settings.get("epsilon", 1e-7)}
+    if kind == "adamw":
+        return torch.optim.AdamW(parameters, rate, **given, weight_decay=settings.get("weight_decay", 0.0))
+    return torch.optim.Adam(parameters, rate, **given)
 
 
 def configuration(optimizer):

@@ -75,14 +75,16 @@ def parity(a: Path | None, b: Path | None, options: dict[str, Any], out: Path | 
     for name, allowed in (("loss", LOSSES), ("optimizer", OPTIMIZERS), ("dtype", ("float64", "float32"))):
         if options.get(name) is not None:
             choose(name, options[name], allowed)
+    from compare.pair.certificate import certificate
     from compare.pair.proof import prove
-    from compare.pair.verdict import as_json as verdict
 
     map_file, shape = options.pop("map"), options.pop("shape")
+    room(out)
     wanted = asked(str(a), str(b), map_file, shape, **options)
     outcome = _with_progress(prove, wanted)
+    content = certificate(wanted, outcome)
     if as_json:
-        print(json.dumps(verdict(outcome), indent=1))
+        print(json.dumps(content, indent=1))
     else:
         from rich.console import Console
 
@@ -90,8 +92,33 @@ def parity(a: Path | None, b: Path | None, options: dict[str, Any], out: Path | 
 
         print_outcome(outcome, Console())
     if out is not None:
-        _write(out, verdict(outcome))
+        _write(out, content)
     return {"same": 0, "differs": 1, "unmapped": 2}[outcome.verdict]
+
+
+def is_certificate(path: Path) -> bool:
+    """Whether a file is the certificate of a pair."""
+    from compare.pair.certificate import is_one
+
+    return is_one(path)
+
+
+def again(path: Path, as_json: bool) -> int:
+    """Do a certificate's check again: 0 reproduced, 1 not."""
+    from compare.pair import certificate
+    from compare.pair.proof import prove
+
+    old, wanted = certificate.read(path)
+    new = certificate.certificate(wanted, _with_progress(prove, wanted))
+    lines = [*certificate.written(path, old), *certificate.differences(old, new)]
+    if as_json:
+        print(json.dumps({"reproduced": not lines, "differences": lines, "certificate": new}, indent=1))
+        return 1 if lines else 0
+    for line in lines or [
+        f"reproduced: the same files, the same map, {old['verdict']} again, stage by stage"
+    ]:
+        print(line)
+    return 1 if lines else 0
 
 
 def port(a: Path, dest: Path, into: str, map_file: Path | None, force: bool, as_json: bool) -> int:
@@ -113,7 +140,7 @@ def port(a: Path, dest: Path, into: str, map_file: Path | None, force: bool, as_
 
 def asked(a: str, b: str, map_file: Path | None, shape: str | None, **options: Any) -> Any:
     """What is asked for, as a record."""
-    from compare.pair.proof import Asked
+    from compare.pair.asked import Asked
     from compare.pair.references import pair
 
     keras, torch = pair(a, b)
@@ -131,5 +158,21 @@ def _with_progress(prove: Any, asked: Any) -> Any:
 
 
 def _write(out: Path, content: dict) -> None:
-    out.mkdir(parents=True, exist_ok=True)
-    write(out / "certificate.json", json.dumps(content, indent=1) + "\n")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        write(out / "certificate.json", json.dumps(content, indent=1) + "\n")
+    except OSError as error:
+        raise InputError(f"--out {out} can't be written: {error.strerror}") from error
+
+
+def room(out: Path | None) -> None:
+    """Refuse a directory that holds something else before hours of work, not after.
+
+    Raises:
+        InputError: it does.
+    """
+    if out is None or not out.exists():
+        return
+    own = {"parity.html", "certificate.json"}
+    if not out.is_dir() or any(path.name not in own for path in out.iterdir()):
+        raise InputError(f"--out {out} holds something else; give a new directory")

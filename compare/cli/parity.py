@@ -71,6 +71,12 @@ def parity(
     loss: Annotated[
         str | None, Option(metavar="NAME", help="Of two models: crossentropy, binary, mse or mae.")
     ] = None,
+    data: Annotated[
+        str | None,
+        Option(
+            metavar="DATA", help="Of two models: a folder of images by class, an .npz (x, y) or FILE.py:NAME."
+        ),
+    ] = None,
     out: Annotated[
         Path | None, Option(metavar="DIR", help="Write parity.html and certificate.json there.")
     ] = None,
@@ -106,6 +112,7 @@ def parity(
             "optimizer": optimizer,
             "steps": steps,
         }
+        given |= {"data": data}
         given |= {"learning_rate": learning_rate, "dtype": dtype, "numerics": numerics, "seed": seed}
         return pairs.parity(a, b, given, out, as_json)
     if a is not None or b is not None:
@@ -116,6 +123,8 @@ def parity(
     from compare.parity.check import Check
 
     started = time.monotonic()
+    if check is not None and pairs.is_certificate(check):
+        return pairs.again(check, as_json)
     if check is not None:
         return _again(check, as_json)
     if backbone is None:
@@ -162,7 +171,7 @@ def parity(
         frameworks=frameworks,
     )
     policies = tuple(POLICIES) if "all" in policy else tuple(dict.fromkeys(policy))
-    _room(out)
+    pairs.room(out)
     result = _with_progress(asked, policies)
     if out is not None:
         _write(out, result)
@@ -232,15 +241,6 @@ def _print(result: Any, out: Path | None, seconds: float) -> None:
     console.print(f"took {seconds:.0f} s and at most {result.peak_memory / 2**30:.1f} GiB", highlight=False)
     if out is not None:
         console.print(f"report: {out / 'parity.html'}", highlight=False)
-
-
-def _room(out: Path | None) -> None:
-    """Refuse a directory that holds something else before hours of work, not after."""
-    if out is None or not out.exists():
-        return
-    own = {"parity.html", "certificate.json"}
-    if not out.is_dir() or any(path.name not in own for path in out.iterdir()):
-        raise InputError(f"--out {out} holds something else; give a new directory")
 
 
 def _write(out: Path, result: Any) -> None:

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from compare.pair import choosing, configuration, graph, mapping, records, training
+from compare.pair import arrays as moving
+from compare.pair import choosing, configuration, flattened, graph, mapping, native, records, training
+from compare.pair.arrays import Map
 from compare.pair.configuration import Fact
 from compare.pair.locate import Found, locate
-from compare.pair.mapping import Map, Rows
 from compare.pair.matching import Values, front
 from compare.pair.overruling import overrule
 from compare.pair.records import Arrays, Call, Seen
@@ -64,7 +65,7 @@ class Bench(Side):
 
     def for_keras(self, path: str) -> None:
         """Write this model's own arrays as Keras's."""
-        arrays = mapping.to_keras(self.map, self.own, self.keras_arrays)
+        arrays = moving.to_keras(self.map, self.own, self.keras_arrays)
         save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, path)
 
     def adopt(self, record: dict, values: str, arrays: str) -> None:
@@ -91,7 +92,7 @@ class Bench(Side):
 
     def put(self, found: Map) -> None:
         """Overwrite this model's arrays with Keras's, where the map has them."""
-        arrays = mapping.to_torch(found, self.keras_arrays, self.own)
+        arrays = moving.to_torch(found, self.keras_arrays, self.own)
         bound = {binding.torch for binding in found.bindings}
         # an array under its second name would put back what the first one's binding set
         again = [n for n in arrays if n not in bound and self.torch_held[n].alias is not None]
@@ -102,10 +103,10 @@ class Bench(Side):
         keras_ops = graph.ops(self.keras, self.keras_held, True)
         torch_ops = graph.ops(seen, self.torch_held, False)
         pairs = mapping.pair_up(keras_ops, torch_ops)
-        rows: Rows = mapping.flattened(pairs, self.keras, seen)
+        rows: flattened.Rows = flattened.flattened(pairs, self.keras, seen)
         held = (self.keras_held, self.torch_held)
 
-        def find(rows: Rows) -> Map:
+        def find(rows: flattened.Rows) -> Map:
             return mapping.find(keras_ops, torch_ops, held, pairs, rows)
 
         def reached() -> int:
@@ -118,11 +119,11 @@ class Bench(Side):
         found = find(rows)
         for _ in range(1 + len(rows)):
             found = find(rows)
-            if not mapping.may_flatten(found.pairs, self.keras):
+            if not flattened.may_flatten(found.pairs, self.keras):
                 break
             self.put(found)
             values = Values(self.look(inputs, arrangement), {}, ROUGH)
-            again = mapping.flattened(found.pairs, self.keras, seen, values)
+            again = flattened.flattened(found.pairs, self.keras, seen, values)
             if again == rows:
                 break
             rows = again
@@ -218,10 +219,21 @@ class Bench(Side):
         return {b.torch: penalties[b.keras] for b in self.map.bindings if penalties.get(b.keras)}
 
     def train(
-        self, plan: Plan, settings: dict, loss: dict, head: list[int], edits: list[dict], axes: list
+        self,
+        plan: Plan,
+        settings: dict,
+        loss: dict,
+        head: list[int],
+        edits: list[dict],
+        axes: list,
+        numerics: str,
     ) -> dict[str, Any]:
-        """Take the steps that Keras took, and again from weights one rounding away."""
-        held = self.keras_held
+        """Take the steps that Keras took, and again from weights one rounding away.
+
+        Args:
+            numerics: ``native`` takes PyTorch's own first step, too, and compares it with what its defaults predict.
+        """
+        held, rounded = self.keras_held, list(edits)
         inputs = [arrange(batch, self.arrangement) for batch in plan.inputs]
         plan = replace(plan, inputs=inputs)
         edits = [*edits, *self._as_keras(edits)]
@@ -231,8 +243,37 @@ class Bench(Side):
         twin = self._run(plan, settings, loss, head, edits, axes)
         self.stepping.assign(self.model, before)
         rows = training.rows(plan, own, twin, self.map, held, self.dtype)
-        frozen = training.frozen(self.map, held, self.torch_held)
-        return {"rows": rows, "extra": training.extra(self.map, own, before), "frozen": frozen}
+        lines: list[str] = []
+        if numerics == "native":
+            rows["native"], lines = self._native(plan, own, settings, loss, head, rounded, axes)
+            self.stepping.assign(self.model, before)
+        frozen = training.frozen(self.map, held, self.torch_held, plan, own)
+        return {
+            "rows": rows,
+            "extra": training.extra(self.map, own, before),
+            "frozen": frozen,
+            "native": lines,
+        }
+
+    def _native(
+        self,
+        plan: Plan,
+        own: training.Trained,
+        settings: dict,
+        loss: dict,
+        head: list,
+        edits: list,
+        axes: list,
+    ) -> tuple[list[Distance], list[str]]:
+        """PyTorch's own first step beside what its defaults make of Keras's, and those defaults in words."""
+        before = self.stepping.arrays(self.model)
+        calls = self.look(plan.inputs[0], ["last"] * len(plan.inputs[0]), True).calls
+        steps = self.stepping.Steps(self.model, {**settings, "own": True}, loss, head, edits, axes)
+        _, _, gradients = steps.step(plan.inputs[0], plan.targets[0])
+        moved = native.statistics(calls, before, own.first)
+        predicted = {**moved, **native.parameters(settings, before, gradients)}
+        rows = native.rows(predicted, steps.to_arrays(), own.first, self.dtype)
+        return rows, native.told(settings, moved)
 
     def _run(
         self, plan: Plan, settings: dict, loss: dict, head: list, edits: list, axes: list

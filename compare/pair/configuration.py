@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from compare.pair.arrays import Map
 from compare.pair.causes.trial import path
-from compare.pair.mapping import Map
 from compare.pair.partners import Partner
 from compare.pair.records import Call, Held, Seen
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from compare.pair.mapping import Map
-from compare.pair.proof import Asked, Pair, meet
+from compare.pair.arrays import Map
+from compare.pair.asked import Asked
+from compare.pair.ends import Pair
+from compare.pair.meeting import meet
 
 
 def find_map(asked: Asked) -> Map:

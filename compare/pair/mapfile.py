@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from compare.pair.mapping import Map
+from compare.pair.arrays import Map
 from compare.spec import InputError
 
 

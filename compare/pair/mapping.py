@@ -2,80 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from math import prod
 
 import numpy as np
 
 from compare.pair import layouts, parts
+from compare.pair.arrays import Binding, Left, Map
+from compare.pair.flattened import NORMS, Rows
 from compare.pair.graph import Op
 from compare.pair.layouts import Layout
-from compare.pair.matching import Values, distance
 from compare.pair.partners import Partner, partners
-from compare.pair.records import Arrays, Held, Seen, Slot
-
-NEUTRAL = {"gamma": 1.0, "variance": 1.0}  # what an array without a partner is set to; anything else to zero
-NORMS = ("batch norm", "norm")
-# what leaves every number of a flattened map in its place
-SAME_PLACES = ("dropout", "identity", "relu", "leaky_relu", "gelu", "silu", "tanh", "sigmoid", "elu", "other",
-               "batch_norm", "layer_norm")  # fmt: skip
-Rows = dict[int, tuple[int, ...]]
-
-
-@dataclass
-class Binding:
-    """An array of Keras's in one of PyTorch's.
-
-    Attributes:
-        part: where in PyTorch's array, flat; None for all of it.
-        keras_place, torch_place: the layer and the module that read it.
-    """
-
-    keras: str
-    torch: str
-    layout: Layout
-    why: str
-    role: str = ""
-    part: np.ndarray | None = None
-    keras_place: str = ""
-    torch_place: str = ""
-
-
-@dataclass
-class Left:
-    """An array without a partner.
-
-    Attributes:
-        side: ``keras`` or ``torch``.
-        reason: why it has none.
-        cause: what it makes different, in the verdict's words; empty where it is harmless.
-        candidates: what it might be, where that can't be decided.
-    """
-
-    side: str
-    name: str
-    reason: str
-    cause: str = ""
-    keras_place: str = ""
-    torch_place: str = ""
-    role: str = ""
-    candidates: list[str] = field(default_factory=list)
-
-
-@dataclass
-class Map:
-    """All arrays of both models, each with its partner or the reason why it has none."""
-
-    bindings: list[Binding]
-    left: list[Left]
-    pairs: list[Partner]
-    missing: list[Op] = field(default_factory=list)
-    extra: list[Op] = field(default_factory=list)
-
-    @property
-    def undecided(self) -> list[Left]:
-        """What can't be decided."""
-        return [one for one in self.left if one.candidates]
+from compare.pair.records import Held, Slot
 
 
 def pair_up(keras: list[Op], torch: list[Op]) -> list[Partner]:
@@ -278,127 +215,3 @@ def _candidates(op: Op, extra: list[Op]) -> list[str]:
     families = (op.family, "linear", "array") if op.family in ("lstm", "gru", "rnn") else (op.family,)
     alike = [other for other in extra if other.family in families and op.family != "array"]
     return [slot.name for other in alike for slot in other.slots.values()]
-
-
-def to_torch(found: Map, keras: Arrays, torch: Arrays) -> Arrays:
-    """Put Keras's arrays where the map has them; what has no partner there is set so that it does nothing.
-
-    Args:
-        torch: PyTorch's arrays, in the dtype that is wanted; they stay as they are.
-    """
-    made = {name: array.copy() for name, array in torch.items()}
-    for one in found.left:
-        if one.side == "torch" and one.cause in ("bias", "extra-parameter"):
-            made[one.name][...] = NEUTRAL.get(one.role, 0.0)
-    for binding in found.bindings:
-        target = made[binding.torch]
-        values = binding.layout.apply(keras[binding.keras])
-        if binding.part is None:
-            target[...] = values
-        else:
-            target.reshape(-1)[binding.part.reshape(-1)] = values.reshape(-1)
-    return made
-
-
-def to_keras(found: Map, torch: Arrays, keras: Arrays, total: bool = False) -> Arrays:
-    """Bring PyTorch's arrays (or their gradients, then ``total``) back into Keras's layout.
-
-    Args:
-        keras: arrays of Keras's shapes; they stay as they are.
-        total: several copies of one array are added up, as its gradient is the sum of theirs.
-    """
-    made = {name: array.copy() for name, array in keras.items()}
-    begun: set[str] = set()
-    for binding in found.bindings:
-        if binding.torch not in torch or binding.keras not in made:
-            continue
-        values = torch[binding.torch]
-        flat = values.reshape(-1) if binding.part is None else values.reshape(-1)[binding.part.reshape(-1)]
-        where = binding.layout.index(made[binding.keras].shape).reshape(-1)
-        target = made[binding.keras].reshape(-1)
-        if total and binding.keras not in begun:
-            target[...] = 0
-        begun.add(binding.keras)
-        if total:
-            np.add.at(target, where, flat)
-        else:
-            target[where] = flat
-    return made
-
-
-def may_flatten(pairs: list[Partner], keras: Seen) -> bool:
-    """Whether a dense layer is behind a flattened map."""
-    return any(_after_flatten(pair) and _map_before(keras, pair.keras) is not None for pair in pairs)
-
-
-def _after_flatten(pair: Partner) -> bool:
-    """Whether a flattened map's order shows in an operation's arrays."""
-    if pair.keras.family in NORMS:
-        return pair.torch.family == pair.keras.family
-    return pair.keras.kind == "dense" and pair.torch.kind in ("dense", "conv")
-
-
-def flattened(pairs: list[Partner], keras: Seen, torch: Seen, values: Values | None = None) -> Rows:
-    """Dense layers behind a flattened map, with its (H, W, C), where PyTorch's flattened one is in the order C, H, W.
-
-    Args:
-        values: of PyTorch's pass with Keras's arrays; they tell, and structure where they can't or aren't given.
-    """
-    rows = {}
-    for pair in pairs:
-        if not _after_flatten(pair):
-            continue
-        shape = _map_before(keras, pair.keras)
-        if shape is None:
-            continue
-        first = _told(pair, keras, values, shape) if values is not None else None
-        if first is None:
-            first = _channels_first(torch, pair.torch, shape)
-        if first:
-            rows[pair.keras.number] = shape
-    return rows
-
-
-def _told(pair: Partner, keras: Seen, values: Values, shape: tuple[int, ...]) -> bool | None:
-    """Whether the inputs of both are equal with the channels first (True), as they are (False), or neither (None)."""
-    ours, name = keras.values[pair.keras.calls[0].inputs[0]], pair.torch.calls[0].inputs[0]
-    theirs = values.run.values.get(name)
-    if theirs is None or theirs.size != ours.size:
-        return None
-    ours, theirs = ours.reshape(len(ours), -1), theirs.reshape(len(theirs), -1)
-    turned = np.moveaxis(ours.reshape(-1, *shape), -1, 1).reshape(ours.shape)
-    for answer, array in ((False, ours), (True, turned)):
-        if distance(theirs, array) <= values.floor:
-            return answer
-    return None
-
-
-def _map_before(run: Seen, op: Op) -> tuple[int, ...] | None:
-    """(H, W, C) of the map that an operation's input was flattened from."""
-    call = run.maker.get(op.calls[0].inputs[0])
-    while call is not None and (call.kind in SAME_PLACES or (not call.slots and call.facts.get("fused"))):
-        call = run.maker.get(call.inputs[0]) if call.inputs else None
-    if call is None or call.kind not in ("flatten", "reshape") or not call.inputs:
-        return None
-    shape = run.values[call.inputs[0]].shape[1:]
-    if len(shape) < 2 or prod(shape[:-1]) == 1 or shape[-1] == 1:
-        return None
-    if op.family in NORMS:
-        n_in = max(prod(slot.shape) for slot in op.slots.values())
-    else:
-        n_in = prod(op.slots["kernel"].shape[axis] for axis in op.facts["in_axes"])
-    return tuple(shape) if prod(shape) == n_in else None
-
-
-def _channels_first(run: Seen, op: Op, shape: tuple[int, ...]) -> bool:
-    """Whether PyTorch's input was flattened from (C, H, W)."""
-    call = run.maker.get(op.calls[0].inputs[0])
-    while call is not None:
-        if call.kind in ("flatten", "reshape") and call.inputs:
-            before = run.values[call.inputs[0]].shape[1:]
-            if len(before) == len(shape):
-                return tuple(before) == (shape[-1], *shape[:-1])
-        call = run.maker.get(call.inputs[0]) if call.inputs else None
-        if call is not None and call.kind in ("dense", "conv", "matmul", "lstm", "gru", "rnn"):
-            return False
-    return False

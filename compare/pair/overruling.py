@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from compare.pair import layouts
+from compare.pair.arrays import Binding, Left, Map
 from compare.pair.layouts import Layout
-from compare.pair.mapping import Binding, Left, Map
 from compare.pair.records import Held
 from compare.spec import InputError
 

@@ -11,8 +11,11 @@ from typing import Any
 from safetensors.numpy import load_file, save_file
 
 from compare.files import sha256, write
-from compare.pair.proof import Asked, End, Pair, Report, ask, check, meet
-from compare.pair.verdict import as_json
+from compare.pair.asked import Asked, Report
+from compare.pair.certificate import certificate
+from compare.pair.ends import End, Pair, ask
+from compare.pair.meeting import meet
+from compare.pair.proof import check
 from compare.spec import InputError
 
 SUFFIXES = {"torch": (".safetensors", ".pth", ".pt"), "keras": (".keras", ".weights.h5")}
@@ -55,10 +58,12 @@ def port(asked: Asked, dest: Path, force: bool, report: Report) -> dict[str, Any
         outcome.versions = {**ask(pair.keras, "versions"), **ask(pair.torch, "versions")}
         report("writing it")
         content = _file(asked, target, met.inputs, arrays, Path(folder) / f"written{suffix}")
-    certificate = {**as_json(outcome), "sha256": sha256(content), "into": _into(asked, target).text}
+    paper_ = certificate(
+        replace(asked, steps=STEPS), outcome, sha256=sha256(content), into=_into(asked, target).text
+    )
     write(dest, content)
-    write(paper, json.dumps(certificate, indent=1) + "\n")
-    return certificate
+    write(paper, json.dumps(paper_, indent=1) + "\n")
+    return paper_
 
 
 def _into(asked: Asked, target: str) -> Any:

@@ -1,184 +1,25 @@
-"""The check of a pair from start to end: both models in their own processes, stage after stage, to a verdict."""
+"""The check of a pair from start to end: stage after stage, to a verdict."""
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable
-from contextlib import ExitStack
-from dataclasses import dataclass, field
 from math import isfinite
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from compare.frameworks import FRAMEWORKS
-from compare.pair import inputs, mapfile, side
+from compare.pair import data, inputs
+from compare.pair.asked import STAGES, Asked, Outcome, Report
 from compare.pair.configuration import Fact
+from compare.pair.ends import Pair, ask
 from compare.pair.locate import Departure, Found
-from compare.pair.mapping import Map
-from compare.pair.references import Reference
+from compare.pair.meeting import Met, meet
 from compare.pair.training import Plan
 from compare.parity.figures import Distance, Stage, Verdict, judge, worst_by_name
-from compare.processes.worker import Kept, Worker
 
-Report = Callable[[str], None]
+MATCHED = (
+    "PyTorch computes as Keras does: the moving variance takes in the biased one, the optimizer is Keras's"
+)
 DEFAULT_OPTIMIZER = {"kind": "adam", "learning_rate": 1e-3}
-STAGES = {
-    "configuration": "configuration",
-    "forward": "forward, inference mode",
-    "forward-batch": "forward, training mode",
-    "loss": "loss",
-    "gradients": "gradients",
-    "statistics": "moving statistics after the step",
-    "parameters": "parameters after the step",
-    "evaluation": "evaluation after the step",
-    "free": "free-running, beside the twin",
-}
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What a person asks for.
-
-    Attributes:
-        source: whose weights both get, ``keras`` or ``torch``.
-        shape: ``--input``; None takes what the Keras model says.
-        loss, optimizer: names; None takes what the models have.
-    """
-
-    keras: Reference
-    torch: Reference
-    source: str = "keras"
-    map: Path | None = None
-    shape: str | None = None
-    loss: str | None = None
-    optimizer: str | None = None
-    learning_rate: float | None = None
-    steps: int = 10
-    dtype: str = "float64"
-    numerics: str = "native"
-    seed: int = 0
-
-
-@dataclass
-class Outcome:
-    """What the check came to.
-
-    Attributes:
-        verdict: ``same``, ``differs`` or ``unmapped``.
-        first: the first departure, as JSON has it.
-    """
-
-    verdict: str
-    map: Map
-    stages: list[Stage] = field(default_factory=list)
-    first: dict[str, Any] | None = None
-    notes: list[str] = field(default_factory=list)
-    native: list[str] = field(default_factory=list)
-    versions: dict[str, str] = field(default_factory=dict)
-    peak_memory: int = 0
-
-
-class End:
-    """A process with a side in it, which is asked one thing at a time."""
-
-    def __init__(self, framework: str, dtype: str, threads: int) -> None:
-        self.worker = Worker(FRAMEWORKS[framework], threads, dtype)
-        self.side: Kept | None = None
-        self.framework, self.dtype = framework, dtype
-
-    def send(self, request: str, *arguments: Any) -> None:
-        """Ask for something; `receive` waits for it."""
-        if self.side is None:
-            self.side = self.worker.keep(side.make, self.framework, self.dtype)
-        self.worker.send(side.call, self.side, request, arguments)
-
-    def receive(self) -> Any:
-        """Wait for the answer."""
-        return self.worker.receive()
-
-
-class Pair:
-    """Both models in their processes, with a folder for the files between them."""
-
-    def __init__(self, dtype: str, threads: int = 1) -> None:
-        self.dtype, self.threads = dtype, threads
-
-    def __enter__(self) -> Pair:
-        with ExitStack() as stack:
-            self.folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="compare-pair-")))
-            self.keras, self.torch = (End(name, self.dtype, self.threads) for name in ("keras", "torch"))
-            for end in (self.keras, self.torch):
-                stack.callback(end.worker.stop)
-            self.stack = stack.pop_all()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.stack.close()
-
-    def both(self, request: str, ours: tuple, theirs: tuple) -> tuple[Any, Any]:
-        """Ask both at the same time."""
-        self.keras.send(request, *ours)
-        self.torch.send(request, *theirs)
-        return self.keras.receive(), self.torch.receive()
-
-    def file(self, name: str) -> str:
-        """The path of a file between the two."""
-        return str(self.folder / f"{name}.safetensors")
-
-
-def ask(end: End, request: str, *arguments: Any) -> Any:
-    """Ask one of the two, and wait."""
-    end.send(request, *arguments)
-    return end.receive()
-
-
-@dataclass
-class Met:
-    """Both models loaded, and the map between them.
-
-    Attributes:
-        wanted: what an input is: shape, integers, below what.
-        facts: what the two say of themselves.
-    """
-
-    map: Map
-    inputs: list[np.ndarray]
-    wanted: list
-    facts: tuple[dict, dict]
-    arrangement: tuple[str, ...]
-
-
-def meet(pair: Pair, asked: Asked, report: Report) -> Met:
-    """Load both models and find the map.
-
-    Raises:
-        InputError: a model can't be had or run.
-    """
-    report("loading both models")
-    facts = pair.both("open", (asked.keras.text,), (asked.torch.text,))
-    wanted = inputs.shapes(asked.shape, facts[0]["inputs"])
-    batch = inputs.draw(wanted, asked.seed, 0, asked.dtype)
-    report("looking at the Keras model")
-    record = ask(pair.keras, "observe", batch, False, pair.file("values"))
-    whole = inputs.integers(wanted, record) if not facts[0]["inputs"] else wanted
-    if whole != wanted:
-        wanted, batch = whole, inputs.draw(whole, asked.seed, 0, asked.dtype)
-        record = ask(pair.keras, "observe", batch, False, pair.file("values"))
-    ask(pair.keras, "arrays", pair.file("arrays"))
-    held = ask(pair.keras, "held")
-    report("finding the map")
-    given = mapfile.read(asked.map) if asked.map is not None else {}
-    met = ask(pair.torch, "meet", record, pair.file("values"), pair.file("arrays"), held, batch, given)
-    if asked.source == "torch":
-        report("moving PyTorch's weights into the Keras model")
-        ask(pair.torch, "for_keras", pair.file("arrays"))
-        ask(pair.keras, "assign", pair.file("arrays"))
-        record = ask(pair.keras, "observe", batch, False, pair.file("values"))
-        ask(pair.keras, "arrays", pair.file("arrays"))
-        ask(pair.torch, "adopt", record, pair.file("values"), pair.file("arrays"))
-    return Met(met["map"], batch, wanted, facts, met["arrangement"])
 
 
 def prove(asked: Asked, report: Report = lambda line: None) -> Outcome:
@@ -334,8 +175,7 @@ def _train(
     """Take the steps in Keras, then in PyTorch, and compare."""
     loss = _loss(asked, met, ends, outcome)
     shapes = [found.outputs[name] for name in ends["targets"]]
-    batches = [inputs.draw(met.wanted, asked.seed, n, asked.dtype) for n in range(asked.steps + 1)]
-    goals = [inputs.targets(shapes, loss["kind"], asked.seed, n, asked.dtype) for n in range(asked.steps + 1)]
+    batches, goals = _batches(asked, met, shapes, loss["kind"])
     ask(pair.keras, "begin", settings, loss, ends["keras"])
     plan = Plan(batches, goals, [], [], pair.file("first"), pair.file("last"))
     for number in range(asked.steps):
@@ -351,34 +191,61 @@ def _train(
     ask(pair.keras, "put_back")
     report("the same steps in PyTorch, and in a twin")
     settings = {**settings, "coupled": ask(pair.torch, "coupled", ask(pair.keras, "penalties"))}
-    done = ask(pair.torch, "train", plan, settings, loss, ends["torch"], found.edits, found.axes)
+    told = (loss, ends["torch"], found.edits, found.axes, asked.numerics)
+    done = ask(pair.torch, "train", plan, settings, *told)
+    if asked.numerics == "matched":
+        outcome.notes.append(MATCHED)
     _stages(done, met, outcome)
+
+
+def _batches(asked: Asked, met: Met, shapes: list, kind: str) -> tuple[list, list]:
+    """A batch for each step and one to evaluate, with their targets: a person's own, or random ones."""
+    if met.batches:
+        return met.batches, [data.targets(given, shapes, kind, asked.dtype) for given in met.targets]
+    numbers = range(asked.steps + 1)
+    return (
+        [inputs.draw(met.wanted, asked.seed, n, asked.dtype) for n in numbers],
+        [inputs.targets(shapes, kind, asked.seed, n, asked.dtype) for n in numbers],
+    )
 
 
 def _stages(done: dict, met: Met, outcome: Outcome) -> None:
     places = {binding.keras: binding for binding in met.map.bindings}
     for name, rows in done["rows"].items():
         stage = judge(Stage(name, rows=worst_by_name(rows)), backwards=name == "gradients")
-        stage.verdict = Verdict.SAME if stage.verdict == Verdict.EXPLAINED else stage.verdict
-        if name == "parameters" and done["extra"]:
+        if stage.verdict == Verdict.EXPLAINED and name != "native":
+            stage.verdict = Verdict.SAME
+        if name == "parameters" and (done["extra"] or done["frozen"]):
+            _frozen(done["frozen"], places, outcome, stage)
             _extra(done["extra"], met, outcome, stage)
         elif stage.verdict == Verdict.DIFFERS and outcome.first is None:
             row = next(row for row in stage.rows if row.name == stage.place)
             binding = places.get(stage.place)
-            cause, text, code = done["frozen"].get(stage.place, ("unknown", "", ""))
             outcome.first = {
                 "stage": name,
                 "keras": binding.keras_place if binding else "",
                 "torch": binding.torch_place if binding else "",
-                "cause": cause, "figure": _finite(row.relative), "bar": row.bar, "tried": [],
-                "text": text or f"{stage.place} differs after the step", "code": code,
+                "cause": "unknown", "figure": _finite(row.relative), "bar": row.bar, "tried": [],
+                "text": f"{stage.place} differs after the step", "code": "",
             }  # fmt: skip
         elif stage.verdict == Verdict.DIFFERS:
             stage.verdict = Verdict.FOLLOWS
         outcome.stages.append(stage)
-    if any(binding.role == "variance" for binding in met.map.bindings):
-        outcome.native.append("PyTorch's moving variance takes in the batch's divided by n - 1, Keras's by n")
-    outcome.native.append("each framework's optimizer has its own formula; both steps are Keras's")
+    outcome.native = done["native"]
+
+
+def _frozen(alone: dict[str, tuple[str, str]], places: dict, outcome: Outcome, stage: Stage) -> None:
+    """Arrays of both models that learn in one alone."""
+    for name, (text, code) in alone.items():
+        row = next((row for row in stage.rows if row.name == name), None)
+        stage.verdict, stage.place = Verdict.DIFFERS, stage.place or name
+        if outcome.first is None:
+            outcome.first = {
+                "stage": "parameters",
+                "keras": places[name].keras_place, "torch": places[name].torch_place,
+                "cause": "extra-parameter", "figure": None if row is None else _finite(row.relative),
+                "bar": 0.0, "tried": ["extra-parameter"], "text": text, "code": code,
+            }  # fmt: skip
 
 
 def _extra(moved: dict[str, float], met: Met, outcome: Outcome, stage: Stage) -> None:

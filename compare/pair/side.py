@@ -100,6 +100,17 @@ class Side:
         """Set the arrays to what they were before the steps."""
         self.stepping.assign(self.model, self.state)
 
+    def data(self, reference: str, most: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """Load data that a person names.
+
+        Raises:
+            InputError: they can't be had.
+        """
+        try:
+            return self.persons.data(reference, most)
+        except ValueError as error:
+            raise InputError(f"--data {' '.join(str(error).split())[:300]}") from error
+
     def build(self, inputs: list[np.ndarray]) -> None:
         """Call the model once: one that is written as a class has its arrays from then on."""
         self.observing.observe(self.model, [np.asarray(x) for x in inputs])

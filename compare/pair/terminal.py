@@ -7,8 +7,8 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from compare.pair.mapping import Map
-from compare.pair.proof import STAGES, Outcome
+from compare.pair.arrays import Map
+from compare.pair.asked import STAGES, Outcome
 from compare.parity.terminal import STYLES, figure
 
 
@@ -47,6 +47,8 @@ def print_outcome(outcome: Outcome, console: Console) -> None:
     print_left(outcome.map, console)
     for note in outcome.notes:
         console.print(Text(note))
+    for line in outcome.native:
+        console.print(Text(f"predicted and taken out: {line}"))
     for line in sentences(outcome):
         console.print(Text(line, style="bold"))
 

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load_file
 
-from compare.pair import mapping
-from compare.pair.mapping import Map
+from compare.pair.arrays import Map, to_keras
 from compare.pair.records import Arrays, Held
 from compare.parity.figures import Distance, compare
 from compare.parity.tolerances import TOLERANCES, TWIN_FACTOR
@@ -89,8 +88,8 @@ def rows(
         ((first, own.first, twin.first), (last, own.last, twin.last)), 1
     ):
         number = 1 if step == 1 else len(plan.losses)
-        back = mapping.to_keras(found, ours, theirs)
-        away = mapping.to_keras(found, moved, theirs)
+        back = to_keras(found, ours, theirs)
+        away = to_keras(found, moved, theirs)
         for name, array in theirs.items():
             if name in bound:
                 stage = "parameters" if held[name].trains or not _moves(name) else "statistics"
@@ -115,8 +114,8 @@ def _moves(name: str) -> bool:
 def _gradients(
     theirs: Arrays, own: Trained, twin: Trained, found: Map, bound: set[str], dtype: str
 ) -> list[Distance]:
-    ours = mapping.to_keras(found, own.gradients, theirs, total=True)
-    away = mapping.to_keras(found, twin.gradients, theirs, total=True)
+    ours = to_keras(found, own.gradients, theirs, total=True)
+    away = to_keras(found, twin.gradients, theirs, total=True)
     largest = max((float(np.abs(a).max()) for a in theirs.values() if a.size), default=0.0)
     made = []
     for name, array in theirs.items():
@@ -159,27 +158,37 @@ def _evaluation(plan: Plan, own: Trained, twin: Trained, at: int, bar: float, st
     return made
 
 
-def frozen(found: Map, keras: dict[str, Held], torch: dict[str, Held]) -> dict[str, tuple[str, str, str]]:
-    """Arrays of both models that only one of them trains: Keras's name -> cause, words and code."""
+def frozen(
+    found: Map, keras: dict[str, Held], torch: dict[str, Held], plan: Plan, own: Trained
+) -> dict[str, tuple[str, str]]:
+    """Arrays of both models that learn in one of them alone: Keras's name -> words and code."""
+    theirs = {n.partition("/")[2]: a for n, a in load_file(plan.first).items() if n.startswith("gradients/")}
     told = {}
     for binding in found.bindings:
-        ours, theirs = keras[binding.keras].trains, torch[binding.torch].trains
-        if ours != theirs and not _moves(binding.keras):
-            text = f"{binding.keras} learns in {'Keras' if ours else 'PyTorch'} alone"
-            code = f'model.get_parameter("{binding.torch}").requires_grad_({ours})'
-            told[binding.keras] = ("extra-parameter", text, code)
+        ours, trains = keras[binding.keras].trains, torch[binding.torch].trains
+        one, all_ = (
+            (theirs.get(binding.keras), theirs) if ours else (own.gradients.get(binding.torch), own.gradients)
+        )
+        if ours == trains or one is None or not _counts(one, all_):
+            continue
+        text = f"{binding.keras} learns in {'Keras' if ours else 'PyTorch'} alone"
+        code = f'model.get_parameter("{binding.torch}").requires_grad_({ours})'
+        told[binding.keras] = (text, code)
     return told
+
+
+def _counts(gradient: np.ndarray, every: Arrays) -> bool:
+    """Whether a gradient is more than rounding."""
+    largest = max((float(np.abs(a).max()) for a in every.values() if a.size), default=0.0)
+    return bool(gradient.size) and float(np.abs(gradient).max()) > NOTHING * largest
 
 
 def extra(found: Map, own: Trained, before: Arrays) -> dict[str, float]:
     """Arrays of PyTorch's without a partner that a step moves: name -> by how much, relative to its size."""
-    largest = max((float(np.abs(a).max()) for a in own.gradients.values() if a.size), default=0.0)
     moved = {}
     for one in found.left:
         gradient = own.gradients.get(one.name)
-        if one.side != "torch" or gradient is None or not gradient.size:
-            continue
-        if float(np.abs(gradient).max()) > NOTHING * largest:
+        if one.side == "torch" and gradient is not None and _counts(gradient, own.gradients):
             change = float(np.abs(own.first[one.name] - before[one.name]).max())
             size = float(np.abs(own.first[one.name]).max())
             moved[one.name] = change / max(size, change, 1e-30)

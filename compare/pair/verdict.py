@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from compare.pair.mapping import Map
-from compare.pair.proof import Outcome
+from compare.pair.arrays import Map
+from compare.pair.asked import Outcome
 from compare.parity.certificate import number
 
 KEYS = ("stage", "keras", "torch", "cause", "figure", "bar", "tried", "code", "text")

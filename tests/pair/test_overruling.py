@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from compare.pair import mapfile, mapping
+from compare.pair import arrays, mapfile
+from compare.pair.arrays import Binding, Map
 from compare.pair.layouts import Layout
-from compare.pair.mapping import Binding, Map
 from compare.pair.overruling import overrule
 from compare.pair.records import Held
 from compare.spec import InputError
@@ -55,7 +55,7 @@ def test_one_array_into_several(value):
     result = overrule(found(), {"qkv/kernel": value}, KERAS, TORCH)
     kernel = np.arange(12.0).reshape(2, 6)
     empty = {name: np.zeros(one.shape) for name, one in TORCH.items()}
-    made = mapping.to_torch(
+    made = arrays.to_torch(
         result, {"a/kernel": np.ones((2, 3)), "b/kernel": np.ones((2, 3)), "qkv/kernel": kernel}, empty
     )
     for n, name in enumerate("qkv"):
@@ -67,11 +67,11 @@ def test_a_part_of_an_array():
     given = {"q/kernel": {"torch": "qkv.weight", "layout": "transposed", "part": [2, 4]}}
     result = overrule(Map([], [], []), given, keras, torch)
     kernel = np.arange(4.0).reshape(2, 2)
-    made = mapping.to_torch(result, {"q/kernel": kernel}, {"qkv.weight": np.zeros((6, 2))})["qkv.weight"]
+    made = arrays.to_torch(result, {"q/kernel": kernel}, {"qkv.weight": np.zeros((6, 2))})["qkv.weight"]
     np.testing.assert_array_equal(made[2:4], kernel.T)
     assert not made[:2].any()
     np.testing.assert_array_equal(
-        mapping.to_keras(result, {"qkv.weight": made}, {"q/kernel": np.zeros((2, 2))})["q/kernel"], kernel
+        arrays.to_keras(result, {"qkv.weight": made}, {"q/kernel": np.zeros((2, 2))})["q/kernel"], kernel
     )
 
 
