@@ -85,7 +85,7 @@ SAME = {
     "metrics": ("right",),
     "networks": ("ACTIVATIONS",),
     "optimizers": ("NAMES", "adam", "_check"),
-    "persons": ("named",),
+    "persons": ("named", "data", "_leaves"),
     "releases": ("EPSILON", "Release", "_OLDEST", "_CORRECTED_TWICE", "_FUSED", "RELEASES", "release_of"),
     "replay": ("replaying",),
     "resnet50": ("BLOCKS", "CHANNELS", "EPSILON", "UNPADDED"),
