@@ -105,7 +105,7 @@ def test_a_mean_of_small_batches_variances_is_not_the_populations():
     passes = Passes(subject, Data(data, "data", None, None), 320)
     subject.layers(list(passes)[:2])
     with subject.kept():
-        pooled = subject.population(list(passes))
+        pooled, _ = subject.population(list(passes))
         seen = subject.run(passes, frozenset({"normalisation"}), collect=True).seen
     first = next(iter(pooled))
     between = seen[first].between
