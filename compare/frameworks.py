@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Literal
 
-from compare.spec import InputError, choose
+from compare.spec import SIDES, InputError, choose
 from compare.wings import Implementation
 
 DTYPES = ("float64", "float32")
@@ -23,6 +24,7 @@ class Framework:
         backend: what computes: ``tensorflow``, ``torch`` or ``jax``.
         label: what a person calls it.
         needs: packages that must be installed; their versions are part of what is measured.
+        extra: what of this project's extras brings them; empty where they always come with it.
     """
 
     name: str
@@ -30,6 +32,7 @@ class Framework:
     backend: Literal["tensorflow", "torch", "jax"]
     label: str
     needs: tuple[str, ...]
+    extra: str = ""
 
     @property
     def missing(self) -> list[str]:
@@ -136,11 +139,12 @@ FRAMEWORKS = {
     framework.name: framework
     for framework in (
         Framework("keras", "keras", "tensorflow", "Keras on TensorFlow", ("keras", "tensorflow")),
+        Framework("keras-jax", "keras", "jax", "Keras on JAX", ("keras", "jax"), extra="jax"),
         Framework("keras-torch", "keras", "torch", "Keras on PyTorch", ("keras", "torch")),
-        Framework("keras-jax", "keras", "jax", "Keras on JAX", ("keras", "jax")),
         Framework("torch", "torch", "torch", "PyTorch", ("torch", "torchvision")),
     )
 }
+DEFAULT = ("keras", "torch")  # what is run unless somebody says otherwise
 
 
 def installed() -> list[str]:
@@ -148,12 +152,18 @@ def installed() -> list[str]:
     return [name for name, framework in FRAMEWORKS.items() if not framework.missing]
 
 
-def labels(names: tuple[str, str]) -> tuple[str, str]:
-    """What a person calls two frameworks: Keras and PyTorch, unless Keras's backend matters."""
-    plain = {"keras": "Keras", "torch": "PyTorch"}
-    usual = set(names) <= plain.keys()
-    one, other = (plain[name] if usual else FRAMEWORKS[name].label for name in names)
-    return one, other
+def labels(names: Iterable[str]) -> tuple[str, ...]:
+    """What a person calls frameworks side by side: Keras and PyTorch, unless Keras's backend matters."""
+    names = list(names)
+    usual = set(names) <= set(DEFAULT)
+    return tuple(SIDES[name] if usual else FRAMEWORKS[name].label for name in names)
+
+
+def called(names: Iterable[str]) -> dict[str, str]:
+    """Map frameworks that stand beside each other to their `labels`, in the order of `FRAMEWORKS`."""
+    names = set(names)
+    ordered = [name for name in FRAMEWORKS if name in names]
+    return dict(zip(ordered, labels(ordered), strict=True))
 
 
 def check(name: str) -> Framework:
@@ -165,8 +175,20 @@ def check(name: str) -> Framework:
     framework = FRAMEWORKS[choose("framework", name, tuple(FRAMEWORKS))]
     if framework.missing:
         there = ", ".join(installed()) or "none"
-        get = " ".join(framework.missing)
+        get = f"'compare-bn[{framework.extra}]'" if framework.extra else " ".join(framework.missing)
         raise InputError(
             f"framework {name!r} isn't installed; there are {there}. Get it with: pip install {get}"
         )
     return framework
+
+
+def check_all(names: Sequence[str]) -> None:
+    """Check frameworks that are to work beside each other.
+
+    Raises:
+        InputError: one is unknown, isn't installed or is named twice.
+    """
+    for name in names:
+        check(name)
+        if names.count(name) > 1:
+            raise InputError(f"framework {name!r} is named twice; name each once")

@@ -19,6 +19,7 @@ from compare.cells.progress import showing
 from compare.cells.releases import meanings
 from compare.cells.settings import Settings
 from compare.cells.work import Start, Task
+from compare.frameworks import FRAMEWORKS
 from compare.processes import engine as engines
 from compare.processes.environment import cores
 
@@ -178,9 +179,16 @@ def configuration(grid: Grid, settings: Settings, data: ImageData, threads: int)
             **({"notes": list(data.notes)} if data.notes else {}),
         },
         "cells": [cell.name for cell in grid.cells],
-        "versions": {"python": python_version(), **{name: _version(name) for name in PACKAGES}},
+        "versions": {"python": python_version(), **{name: _version(name) for name in _packages(grid)}},
         "machine": {"platform": platform(), "cores": cores(), "threads": threads},
     }
+
+
+def _packages(grid: Grid) -> list[str]:
+    """The packages whose versions matter: those that are always here, and what else the run's frameworks need."""
+    return list(
+        dict.fromkeys([*PACKAGES, *(need for name in grid.frameworks for need in FRAMEWORKS[name].needs)])
+    )
 
 
 def _counted(data: ImageData) -> dict:

@@ -34,15 +34,16 @@ BACKBONES = {
     backbone.name: backbone
     for backbone in (Backbone("resnet50", "ResNet50", True, 2048), Backbone("vgg16", "VGG16", False, 512))
 }
-FRAMEWORKS = ("keras", "torch")
 NUMERICS = ("native", "matched")
 # of the ResNet50, and what each adds to the variance: keras.applications', torchvision's, and those of Keras to 2.3.1
 EPSILONS = {"v1": 1.001e-5, "v1.5": 1e-5, "v1-old": 1e-3, "v1-old-unpadded": 1e-3, "v1-old-same": 1e-3}
 UNPADDED = ("v1-old-unpadded", "v1-old-same")  # their first pooling
+# the two sides: whose code it is. What computes on a side is one of `compare.frameworks.FRAMEWORKS`
+SIDES = {"keras": "Keras", "torch": "PyTorch"}
 # what people call them
-NAMES = {"keras": "Keras", "torch": "PyTorch", **{name: own.label for name, own in BACKBONES.items()}}
+NAMES = {**SIDES, **{name: own.label for name, own in BACKBONES.items()}}
 TRAINS = {"head": "head", "bn": "head, gamma, beta", "all": "everything", "all-but-bn": "all but gamma, beta"}
-# share of the old moving statistics that a step keeps
+# share of the old moving statistics that a step keeps, by side
 DECAY = {"native": {"keras": 0.99, "torch": 0.9}, "matched": {"keras": 0.99, "torch": 0.99}}
 
 

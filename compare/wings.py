@@ -41,6 +41,7 @@ class Optimizers(Protocol):
     def adam(self, model: Any, learning_rate: float, numerics: str, release: str | None) -> Any: ...
     def penalty(self, model: Any, optimizer: Any = None) -> float: ...
     def configuration(self, model: Any, optimizer: Any) -> dict: ...
+    def unrounded(self, model: Any, optimizer: Any) -> Any: ...
 
 
 class Replay(Protocol):
@@ -80,6 +81,12 @@ class Training(Protocol):
     def evaluate(self, model: Any, batches: Batches) -> dict[str, float]: ...
 
 
+class Tensors(Protocol):
+    """The module ``batches``: arrays to tensors, and back."""
+
+    def array(self, tensor: Any) -> np.ndarray: ...
+
+
 class Weights(Protocol):
     """The module ``weights``: a model's arrays by neutral names."""
 
@@ -104,6 +111,7 @@ class Implementation(Protocol):
     """The modules that train a model."""
 
     transfer: Transfer
+    batches: Tensors
     behaviour: Behaving
     bn_policy: BNPolicy
     optimizers: Optimizers

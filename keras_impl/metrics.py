@@ -4,6 +4,26 @@ Source: https://www.tensorflow.org/tutorials/structured_data/imbalanced_data
 """
 
 import keras
+from keras import ops
+
+
+def crossentropy(outputs):
+    """Choose the cross-entropy of probabilities ``(N, outputs)``: Keras's own by its name, as ``compile`` takes it.
+
+    DIFFERS: on PyTorch Keras's own of two classes ends the program where a probability isn't a number; on other
+    backends, and in `torch_impl`, the loss then isn't one either, which a training watches for.
+    """
+    if outputs > 1:
+        return "categorical_crossentropy"
+    return _binary_crossentropy if keras.backend.backend() == "torch" else "binary_crossentropy"
+
+
+def _binary_crossentropy(y_true, y_pred):
+    """Keras's own, and NaN where a probability or a label isn't a number."""
+    lost = ops.logical_or(ops.isnan(y_pred), ops.isnan(ops.cast(y_true, y_pred.dtype)))
+    labels, p = (ops.where(lost, ops.full_like(array, 0.5), array) for array in (y_true, y_pred))
+    losses = keras.losses.binary_crossentropy(labels, p)
+    return ops.where(ops.any(lost, -1), ops.full_like(losses, float("nan")), losses)
 
 
 def metrics(outputs=1):
@@ -19,8 +39,11 @@ def metrics(outputs=1):
             keras.metrics.AUC(multi_label=True, num_labels=outputs, name="auc"),
             keras.metrics.AUC(multi_label=True, num_labels=outputs, name="prc", curve="PR"),
         ]
+    own = crossentropy(outputs)
     return [
-        keras.metrics.BinaryCrossentropy(name="cross_entropy"),
+        keras.metrics.BinaryCrossentropy(name="cross_entropy")
+        if isinstance(own, str)
+        else keras.metrics.MeanMetricWrapper(own, name="cross_entropy"),
         keras.metrics.MeanSquaredError(name="brier_score"),
         keras.metrics.TruePositives(name="tp"),
         keras.metrics.FalsePositives(name="fp"),

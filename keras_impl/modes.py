@@ -3,9 +3,12 @@
 Each function is a context manager at whose end the model is as it was, bit by bit, whatever happens.
 """
 
-from contextlib import ExitStack, contextmanager
+import sys
+from contextlib import ExitStack, contextmanager, nullcontext
 from functools import partial
 from types import SimpleNamespace
+
+import keras
 
 from . import keeping, names
 from .bn_policy import BATCH_NORM
@@ -60,6 +63,14 @@ def stand(model, training):
 def keeps_statistics(layer):
     """Whether a layer has moving statistics, and so normalises otherwise in training than in evaluation."""
     return isinstance(layer, BATCH_NORM)
+
+
+def without_gradients():
+    """Keep a forward pass of this thread from holding on to what a backward pass would need.
+
+    DIFFERS: on PyTorch a Keras model that is called keeps all of it, as a module does; on other backends nothing.
+    """
+    return sys.modules["torch"].no_grad() if keras.backend.backend() == "torch" else nullcontext()
 
 
 def _call(call, as_in_fit, inputs, training=None, **options):

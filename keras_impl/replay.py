@@ -52,7 +52,7 @@ def measure(model, batches, *, dropout=False, normalise="evaluate"):
     """
     loss_of = model.compute_loss if model.compiled else partial(_loss, model)
     total, count, correct = 0.0, 0, 0.0
-    with modes.switched(model, dropout, normalise):
+    with modes.switched(model, dropout, normalise), modes.without_gradients():
         for step in range(len(batches)):
             x, y, *weights = batches[step]
             outputs = model(x, training=dropout)

@@ -76,7 +76,8 @@ def population(model, batches, weights=None, take=None):
     layers = batch_norms(model)
 
     def forward(i):
-        outputs = model(_inputs(batches[i]), training=False)
+        with modes.without_gradients():
+            outputs = model(_inputs(batches[i]), training=False)
         if take is not None:
             take(i, outputs)
 

@@ -8,9 +8,10 @@ import inspect
 import keras
 import numpy as np
 
-from . import bn_policy, modes, names, optimizers, training, transfer, weights
+from . import bn_policy, modes, names, optimizers, transfer, weights
 from .batches import array, tensor
 from .layers import CounterDropout
+from .metrics import crossentropy
 
 _STRUCTURE = (keras.layers.InputLayer, keras.layers.ZeroPadding2D)  # the padding counts as the next layer's
 
@@ -62,7 +63,7 @@ def forward(model, images, training=False, reference=None):
         return output if reference is None else tensor(reference[name], output)
 
     backbone, head = transfer.parts(model)
-    with modes.kept(model):
+    with modes.kept(model), modes.without_gradients():
         x = record("images", keras.ops.convert_to_tensor(images, keras.config.floatx()))
         x = _run(backbone, x, training, record)
         x = record("pool", model.get_layer("pool")(x))
@@ -83,7 +84,7 @@ class Training:
         self.optimizer = optimizer
         self.recorder = _Recorder(optimizer)
         self.outputs = _Outputs()
-        model.compile(self.recorder, loss=training.loss_name(model), metrics=[self.outputs])
+        model.compile(self.recorder, loss=crossentropy(model.output_shape[-1]), metrics=[self.outputs])
 
     def step(self, images, labels):
         """Take one step.

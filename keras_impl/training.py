@@ -9,7 +9,7 @@ import math
 import keras
 
 from .batches import Epochs
-from .metrics import metrics
+from .metrics import crossentropy, metrics
 
 
 class NonFiniteLossError(ArithmeticError):
@@ -61,12 +61,11 @@ def fit(model, optimizer, train, *, epochs, patience=5, reduce_lr=False, after_s
 
 def compile(model, optimizer=None):  # noqa: A001 - Keras's own word for it
     """Compile a model, or its head alone, with the project's loss and metrics."""
-    model.compile(optimizer or "adam", loss=loss_name(model), metrics=metrics(model.output_shape[-1]))
-
-
-def loss_name(model):
-    """Name the loss of a model's probabilities: of the positive class ``(N, 1)``, or of each ``(N, K)``."""
-    return "binary_crossentropy" if model.output_shape[-1] == 1 else "categorical_crossentropy"
+    model.compile(
+        optimizer or "adam",
+        loss=crossentropy(model.output_shape[-1]),
+        metrics=metrics(model.output_shape[-1]),
+    )
 
 
 class _Watch(keras.callbacks.Callback):

@@ -10,6 +10,8 @@ from compare.spec import POLICIES, Cell
 # Seconds a cell took, roughly, one thread a worker: `MEASURED_STEPS` steps, quarter width, 96 px, batches of 32.
 COSTS = {
     "keras": {"all": 150, "bn": 115, "batch": 75, "moving": 12},
+    "keras-jax": {"all": 150, "bn": 115, "batch": 75, "moving": 12},
+    "keras-torch": {"all": 95, "bn": 60, "batch": 35, "moving": 2},
     "torch": {"all": 95, "bn": 60, "batch": 35, "moving": 2},
 }
 MEASURED_STEPS = 224

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from compare.spec import BACKBONES, FRAMEWORKS, NUMERICS, POLICIES, Cell, InputError, Policy, choose
+from compare.frameworks import FRAMEWORKS
+from compare.spec import BACKBONES, NUMERICS, POLICIES, Cell, InputError, Policy, choose
 
 
 @dataclass(frozen=True)

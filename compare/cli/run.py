@@ -11,10 +11,10 @@ import typer
 from typer import Option
 
 from compare.cells.settings import EXPLAIN, PRESETS
+from compare.frameworks import DEFAULT, FRAMEWORKS, check_all
 from compare.spec import (
     BACKBONES,
     DEFAULT_POLICIES,
-    FRAMEWORKS,
     NUMERICS,
     POLICIES,
     InputError,
@@ -56,8 +56,12 @@ def run(
         list[str], Option(metavar="NAME", help=f"A BN policy, repeatable: {', '.join(POLICIES)} or all.")
     ] = list(DEFAULT_POLICIES),  # noqa: B006
     framework: Annotated[
-        list[str], Option(metavar="NAME", help=f"{' or '.join(FRAMEWORKS)}, repeatable.")
-    ] = list(FRAMEWORKS),  # noqa: B006
+        list[str],
+        Option(
+            metavar="NAME",
+            help=f"{', '.join(FRAMEWORKS)}, repeatable: Keras on TensorFlow, JAX or PyTorch, and PyTorch itself.",
+        ),
+    ] = list(DEFAULT),  # noqa: B006
     data: Annotated[
         str,
         Option(
@@ -127,6 +131,7 @@ def run(
     Examples:
       compare run --backbone resnet50
       compare run --backbone resnet50 --policy frozen --policy fine-tune --seeds 3
+      compare run --backbone resnet50 --framework keras-jax --framework torch
       compare run --backbone vgg16 --data my_photos --positive cracked
       compare run --backbone resnet50 --as keras-2.2.4
       compare run --backbone resnet50 --preset full --out runs/full
@@ -144,7 +149,7 @@ def run(
     check("policy", policy, (*POLICIES, "all"))
     if as_release is not None:
         policy, numerics = choose_policies(as_release, policy), matched(as_release, numerics)
-    check("framework", framework, FRAMEWORKS)
+    check_all(framework)
     check("numerics", numerics, NUMERICS)
     choose("--explain", explain, EXPLAIN)
     if resume and out is None:

@@ -162,10 +162,14 @@ class BodyAndHead(Whole):
     def _under_population(self) -> tuple[Moments, Sequence]:
         sample, counts = images_of(self.batches, self.bounds.explanation, self.bounds.step)
         rest, _ = self.batches.among(np.setdiff1d(self.batches.all_indices, sample.all_indices)).distinct()
-        outputs: dict[int, Any] = {}
+        outputs: dict[int, np.ndarray] = {}
+
+        def take(step: int, output: Any) -> None:
+            outputs[step] = self.side.batches.array(output)
+
         with large_blocks_given_back():
-            statistics = self.side.statistics.population(self.body, sample, counts, outputs.__setitem__)
-        measured = (np.asarray(outputs[step]) for step in range(len(sample)))
+            statistics = self.side.statistics.population(self.body, sample, counts, take)
+        measured = (outputs[step] for step in range(len(sample)))
         with self.side.statistics.substituted(self.model, statistics):
             rows = Rows(chain(measured, self._passes(rest, "evaluate")))
         found = places(np.concatenate([sample.all_indices, rest.all_indices]))

@@ -66,6 +66,14 @@ class Check:
         return inputs.labels(self.batch_size, self.classes)
 
     @property
+    def rounds(self) -> bool:
+        """Whether the optimizers round their constants to float32, as Keras does on TensorFlow alone.
+
+        PyTorch's side can take that over. Keras's other backends can't, so beside them TensorFlow's is told not to.
+        """
+        return set(self.frameworks) == {"keras", "torch"}
+
+    @property
     def facts(self) -> Policy:
         """The policy's record."""
         return POLICIES[self.policy]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load_file
 
-from compare.frameworks import FRAMEWORKS, Framework
+from compare.frameworks import Framework
 from compare.parity.check import EVALUATED, Check
 from compare.weights.head import head_arrays
 from compare.wings import Arrays
@@ -81,7 +81,9 @@ class Model:
             check.optimizer, self.model, check.learning_rate, check.numerics, **options
         )
         if self.framework.side == "torch" and check.numerics == "matched":
-            optimizer.rounds = FRAMEWORKS[check.frameworks[0]].backend == "tensorflow"
+            optimizer.rounds = check.rounds
+        if self.framework.backend == "tensorflow" and not check.rounds:
+            self.parts.optimizers.unrounded(self.model, optimizer)
         return optimizer
 
     def set_state(self, arrays: Arrays) -> None:

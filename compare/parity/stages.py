@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -143,7 +143,7 @@ def follow(stages: list[Stage]) -> list[Stage]:
 
 
 def configuration(
-    reference: dict, other: dict, native: bool = False, called: tuple[str, str] = ("Keras", "PyTorch")
+    reference: dict, other: dict, native: bool = False, called: Sequence[str] = ("Keras", "PyTorch")
 ) -> Stage:
     """Compare constants, layer by layer, in the reference's order.
 

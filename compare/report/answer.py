@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from compare.frameworks import FRAMEWORKS
 from compare.gap.records import Metric, Part
-from compare.report.rows import Entry, Table, names
+from compare.report.rows import Entry, Table
 from compare.spec import DECAY, NAMES, POLICIES
 from compare.verdict.cures import HARMLESS, Cure
 from compare.verdict.figures import label, worse
@@ -43,7 +45,11 @@ def headlines(table: Table) -> list[Headline]:
     row = table.rows[policy]
     order = (first, *(name for name in table.frameworks if name != first and name in row))
     last = worst.metric in worst.figures.parts_at_last
-    return [_headline(policy, name, row[name], worst.metric, last) for name in order if row[name].finished]
+    return [
+        _headline(policy, table.labels[name], row[name], worst.metric, last)
+        for name in order
+        if row[name].finished
+    ]
 
 
 def cures(table: Table) -> list[tuple[Cure, dict[str, list[str]]]]:
@@ -73,12 +79,12 @@ def _size(judgement: Judgement) -> tuple[bool, bool, bool, float]:
     return judgement.finding == "gap", not harmless, judgement.metric == "loss", size
 
 
-def _headline(policy: str, framework: str, entry: Entry, metric: Metric, last: bool) -> Headline:
+def _headline(policy: str, called: str, entry: Entry, metric: Metric, last: bool) -> Headline:
     fit, evaluate = _level(entry, "fit", metric, last), _level(entry, "evaluate", metric, last)
     judgement = entry.judgement
     has_gap = judgement is not None and judgement.finding == "gap"
     says = (
-        Span(f"{NAMES[framework]}, {policy}: "),
+        Span(f"{called}, {policy}: "),
         Span(f"fit says {fit}, evaluate says {evaluate}", "worse" if has_gap else ""),
         Span(f" on the same images ({metric}{'' if last else ', averaged over the epochs'})."),
     )
@@ -101,24 +107,25 @@ def answer(table: Table) -> list[str]:
             found.setdefault(policy, {})[framework] = entry.judgement
     if not found:
         return [NOTHING]
-    return [_parting(found), _closing(table, found), _differing(table, found), *_failing(table)]
+    return [_parting(found, table.labels), _closing(table, found), _differing(table, found), *_failing(table)]
 
 
 def _having(row: Judgements, finding: str) -> Judgements:
     return {framework: own for framework, own in row.items() if own.finding == finding}
 
 
-def _parting(found: dict[str, Judgements]) -> str:
+def _parting(found: dict[str, Judgements], labels: Mapping[str, str]) -> str:
     parts = {name: own for name, row in found.items() if (own := _having(row, "gap"))}
     if parts:
         what = "evaluates worse than it fits" if len(parts) == 1 else "evaluate worse than they fit"
-        listed = join(f"{name} ({_gaps(own)})" for name, own in parts.items())
+        listed = join(f"{name} ({_gaps(own, labels)})" for name, own in parts.items())
         text = f"{listed} {what} on the same samples (evaluate minus fit, averaged over the epochs)."
     else:
         text = "No policy evaluates worse than it fits on the same samples."
     hidden = {name: own for name, row in found.items() if (own := _having(row, "hidden"))}
     hiding = [
-        name if len(own) == len(found[name]) else f"{name} in {names(own)}" for name, own in hidden.items()
+        name if len(own) == len(found[name]) else f"{name} in {join(labels[key] for key in own)}"
+        for name, own in hidden.items()
     ]
     if hiding:
         text = f"{text[:-1]}; other effects hide a gap under {join(hiding)}."
@@ -131,10 +138,10 @@ def _parting(found: dict[str, Judgements]) -> str:
     return text
 
 
-def _gaps(row: Judgements) -> str:
+def _gaps(row: Judgements, labels: Mapping[str, str]) -> str:
     """The gaps that there are, each in the metric that it is one in."""
     return ", ".join(
-        f"{NAMES[name]} {_in(own.gap, own.metric)}{' in the last epoch' if own.late else ''}"
+        f"{labels[name]} {_in(own.gap, own.metric)}{' in the last epoch' if own.late else ''}"
         for name, own in row.items()
     )
 
@@ -171,12 +178,12 @@ def _closing(table: Table, found: dict[str, Judgements]) -> str:
     }
     best = max((pair for pair in accuracy if pair[0] in closed), key=accuracy.__getitem__)
     text = f"{join(closed)} {'show' if len(closed) > 1 else 'shows'} no gap"
-    text += f"; {_at(best)} validates best of them, at {accuracy[best]:.1f} %"
+    text += f"; {_at(table, *best)} validates best of them, at {accuracy[best]:.1f} %"
     parting = [(name, key) for name, key in accuracy if key not in _having(found[name], "none")]
     if not parting:
         return f"{text}."
     other = max(parting, key=accuracy.__getitem__)
-    return f"{text}, {_apart(accuracy[best] - accuracy[other])} the best with a gap ({_at(other)})."
+    return f"{text}, {_apart(accuracy[best] - accuracy[other])} the best with a gap ({_at(table, *other)})."
 
 
 def _apart(by: float) -> str:
@@ -184,26 +191,26 @@ def _apart(by: float) -> str:
     return "level with" if text == "0.0" else f"{text} points {'above' if by > 0 else 'below'}"
 
 
-def _at(pair: tuple[str, str]) -> str:
-    return f"{pair[0]} in {NAMES[pair[1]]}"
+def _at(table: Table, policy: str, framework: str) -> str:
+    return f"{policy} in {table.labels[framework]}"
 
 
 def _differing(table: Table, found: dict[str, Judgements]) -> str:
+    whom = join(table.labels.values())
     if len(table.frameworks) == 1:
-        return f"Only {NAMES[table.frameworks[0]]} was run, so frameworks can't be compared."
+        return f"Only {whom} was run, so frameworks can't be compared."
     both = {name: row for name, row in found.items() if len(row) == len(table.frameworks)}
     apart = {name: metric for name, row in both.items() if (metric := _differs_in(row))}
     if not apart:
-        return (
-            "Keras and PyTorch agree on every policy." if both else "No policy finished in both frameworks."
-        )
-    tests = _tests(table, {name: metric for name, metric in apart.items() if not _late(both[name])})
-    told = {name: _told(name, both[name], metric, tests.get(name)) for name, metric in apart.items()}
+        every = "both frameworks" if len(table.frameworks) == 2 else "all frameworks"
+        return f"{whom} agree on every policy." if both else f"No policy finished in {every}."
+    tests = _tests(table, both, {name: metric for name, metric in apart.items() if not _late(both[name])})
+    told = {name: _told(table, name, both[name], metric, tests.get(name)) for name, metric in apart.items()}
     unsure = [name for name in apart if name in tests and tests[name].p >= 0.05]
     sure = {name: both[name] for name in apart if name not in unsure}
     if not sure:
-        return f"Keras and PyTorch differ in {join(told[name] for name in unsure)}, but that may be chance."
-    text = f"Keras and PyTorch differ in {join(told[name] for name in sure)}{_why(table, sure)}"
+        return f"{whom} differ in {join(told[name] for name in unsure)}, but that may be chance."
+    text = f"{whom} differ in {join(told[name] for name in sure)}{_why(table, sure)}"
     if unsure:
         text += f"; in {join(told[name] for name in unsure)} it may be chance"
     if not tests:
@@ -211,18 +218,20 @@ def _differing(table: Table, found: dict[str, Judgements]) -> str:
     return text + "."
 
 
-def _tests(table: Table, policies: dict[str, Metric]) -> dict[str, Difference]:
-    """The tests of the frameworks against each other, of each policy in its metric; none where there is one seed."""
-    return {
-        test.within: test
-        for metric in dict.fromkeys(policies.values())
-        for test in table.tests(metric)[0]
-        if policies.get(test.within) == metric
-    }
+def _tests(table: Table, rows: dict[str, Judgements], policies: dict[str, Metric]) -> dict[str, Difference]:
+    """The test of the two frameworks that are furthest apart, of each policy in its metric; none of one seed."""
+    found = {}
+    for name, metric in policies.items():
+        gaps = _same_kind(rows[name], metric)
+        furthest = {min(gaps, key=gaps.__getitem__), max(gaps, key=gaps.__getitem__)}
+        for test in table.tests(metric)[0]:
+            if test.within == name and {test.a, test.b} == furthest:
+                found[name] = test
+    return found
 
 
 def _differs_in(row: Judgements) -> Metric | None:
-    """The metric in which one framework has a gap and the other hasn't, and not by a hair."""
+    """The metric in which one framework has a gap and another hasn't, and not by a hair."""
     if len({judgement.finding for judgement in row.values()}) == 1:
         return None
     metric = next(judgement.metric for judgement in row.values() if judgement.finding != "none")
@@ -243,9 +252,9 @@ def _late(row: Judgements) -> bool:
     return any(judgement.late for judgement in row.values())
 
 
-def _told(name: str, row: Judgements, metric: Metric, test: Difference | None) -> str:
-    """Name a policy with its gaps in both frameworks, and with the p-value where there is a test."""
-    told = [f"{NAMES[key]} {_in(gap, metric)}" for key, gap in _same_kind(row, metric).items()]
+def _told(table: Table, name: str, row: Judgements, metric: Metric, test: Difference | None) -> str:
+    """Name a policy with its gaps in the frameworks, and with the p-value where there is a test."""
+    told = [f"{table.labels[key]} {_in(gap, metric)}" for key, gap in _same_kind(row, metric).items()]
     if _late(row):
         told.append("in the last epoch")
     elif test:
@@ -259,7 +268,8 @@ def _why(table: Table, rows: dict[str, Judgements]) -> str:
     if table.numerics == "matched" and any(POLICIES[name].behaviour.body_trains for name in rows):
         return ": where the backbone trains, one rounding in float32 is enough for that"
     lags = any(own.source == "lagging" for row in rows.values() for own in row.values())
-    if not lags or decays["keras"] == decays["torch"]:
+    sides = {FRAMEWORKS[name].side for name in table.frameworks}
+    if not lags or len({decays[side] for side in sides}) == 1:
         return ""
     return ": a step keeps {keras} of the old moving statistics in Keras and {torch} in PyTorch".format(
         **decays

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from compare.frameworks import FRAMEWORKS
 from compare.gap.records import METRICS, PARTS
 from compare.report.answer import answer, headlines
 from compare.report.rows import Entry, Table
@@ -79,7 +80,9 @@ def _judgement(judgement: Judgement, framework: str) -> dict:
         "measured": judgement.measured,
         "sentence": plain(judgement.sentence),
         "more": list(judgement.more),
-        "cures": [{"what": cure.what, "code": cure.code[framework]} for cure in judgement.cures],
+        "cures": [
+            {"what": cure.what, "code": cure.code[FRAMEWORKS[framework].side]} for cure in judgement.cures
+        ],
     }
 
 

@@ -14,7 +14,7 @@ from textwrap import dedent
 from markupsafe import Markup
 
 from compare.pages.code import coloured
-from compare.spec import FRAMEWORKS, Policy
+from compare.spec import SIDES, Policy
 
 # the functions of each implementation that set a policy
 SETTERS = {"keras": ("apply",), "torch": ("apply", "hold")}
@@ -27,12 +27,12 @@ FORWARD = {
 
 def policy_code(policy: Policy) -> dict[str, Markup]:
     """What each implementation does to set a policy: its own functions with the policy's facts put in."""
-    return {framework: coloured(with_facts(policy, framework)) for framework in FRAMEWORKS}
+    return {side: coloured(with_facts(policy, side)) for side in SIDES}
 
 
 def spelling(policy: Policy) -> dict[str, Markup]:
     """What a user writes in each framework."""
-    return {framework: coloured(getattr(policy, framework).replace("; ", "\n")) for framework in FRAMEWORKS}
+    return {side: coloured(getattr(policy, side).replace("; ", "\n")) for side in SIDES}
 
 
 def forward_code() -> dict[str, tuple[str, Markup]]:

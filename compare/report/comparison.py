@@ -8,10 +8,11 @@ from pathlib import Path
 
 from compare.cells.grid import distinct_policies
 from compare.cells.store import Change, differences
+from compare.frameworks import FRAMEWORKS, called
 from compare.gap.records import METRICS, Metric
 from compare.report.load import Run, load_run
 from compare.report.rows import Entry, Table
-from compare.spec import FRAMEWORKS, NAMES, NUMERICS, POLICIES
+from compare.spec import NUMERICS, POLICIES
 from compare.verdict.finding import Finding
 from compare.verdict.seeds import Estimate
 from compare.words import difference, join
@@ -53,6 +54,11 @@ class Comparison:
     runs: list[Run]
     names: list[str]
     lines: list[Line]
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """What people call the frameworks, by name."""
+        return called(line.framework for line in self.lines)
 
 
 def compare_runs(folders: Sequence[Path]) -> Comparison:
@@ -106,9 +112,9 @@ def answer(comparison: Comparison) -> list[str]:
         (opened, f"{b} has a gap that {a} hasn't"),
     ):
         if lines:
-            sentences.append(f"{text} under {_listed(lines, last)}.")
+            sentences.append(f"{text} under {_listed(comparison, lines, last)}.")
     if shared:
-        sentences.append(f"Both have one under {_listed(shared, last)}.")
+        sentences.append(f"Both have one under {_listed(comparison, shared, last)}.")
     if not sentences:
         none = f"Neither {a} nor {b} has a gap under a policy that finished in both."
         sentences = [none if both else f"No policy finished in both {a} and {b}."]
@@ -161,8 +167,9 @@ def policy_of(comparison: Comparison, line: Line) -> str:
     return f"{line.policy}, {line.numerics}" if several else line.policy
 
 
-def _listed(lines: list[Line], last: int) -> str:
-    return join(f"{line.policy} in {NAMES[line.framework]} ({_gaps(line, last)})" for line in lines)
+def _listed(comparison: Comparison, lines: list[Line], last: int) -> str:
+    labels = comparison.labels
+    return join(f"{line.policy} in {labels[line.framework]} ({_gaps(line, last)})" for line in lines)
 
 
 def _gaps(line: Line, last: int) -> str:

@@ -8,7 +8,6 @@ from compare.pages.figures.bars import Bar, bars
 from compare.report import comparison, sections
 from compare.report.comparison import Comparison, Line
 from compare.report.page import picture, write_page
-from compare.spec import FRAMEWORKS, NAMES
 
 
 def write_comparison(compared: Comparison, folder: Path) -> Path:
@@ -23,8 +22,7 @@ def write_comparison(compared: Comparison, folder: Path) -> Path:
         for name, entry in zip(compared.names, line.entries, strict=True):
             if entry:
                 row = shown.setdefault(f"{comparison.policy_of(compared, line)}\n{name}", {})
-                row[NAMES[line.framework]] = sections.bar(entry)
-    columns = [NAMES[name] for name in FRAMEWORKS if any(line.framework == name for line in compared.lines)]
+                row[compared.labels[line.framework]] = sections.bar(entry)
     labels = sections.labels([entry for line in compared.lines for entry in line.entries if entry])
     alt = "The gap in loss and its terms: a bar for each policy, run and framework. The figures are in the table."
     context = {
@@ -33,8 +31,9 @@ def write_comparison(compared: Comparison, folder: Path) -> Path:
         "warnings": comparison.warnings(compared),
         "answer": comparison.answer(compared),
         "runs": compared.names,
+        "labels": compared.labels,
         "lines": [{**_row(line), "policy": comparison.policy_of(compared, line)} for line in compared.lines],
-        "bars": picture(bars(shown, columns, labels), "terms", alt, folder),
+        "bars": picture(bars(shown, list(compared.labels.values()), labels), "terms", alt, folder),
         "changes": list(map(str, comparison.changes(compared))),
         "facts": [
             (name, sections.settings(run.config))

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from compare.cells.store import CONFIG, LOCK
+from compare.frameworks import FRAMEWORKS
 from compare.gap.records import CellResult, NotJSONError, RecordError, read_result
 from compare.report.rows import Table, tabulate
-from compare.spec import BACKBONES, FRAMEWORKS, NUMERICS, POLICIES, InputError
+from compare.spec import BACKBONES, NUMERICS, POLICIES, InputError
 
 KNOWN = {"framework": FRAMEWORKS, "backbone": BACKBONES, "policy": POLICIES, "numerics": NUMERICS}
 

@@ -12,6 +12,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from compare.files import write
+from compare.frameworks import FRAMEWORKS
 from compare.pages.code import coloured
 from compare.pages.figures import drawing
 from compare.pages.figures.bars import bars
@@ -21,8 +22,8 @@ from compare.pages.render import render
 from compare.report import code, sections
 from compare.report.answer import Headline, answer, cures, headlines
 from compare.report.load import Run
-from compare.report.rows import Table, names
-from compare.spec import FRAMEWORKS, NAMES, POLICIES
+from compare.report.rows import Table
+from compare.spec import POLICIES, SIDES
 from compare.verdict.cures import Cure
 from compare.verdict.figures import GAP
 from compare.words import join, plain
@@ -53,7 +54,7 @@ def write_report(run: Run, out: Path | None = None) -> Path:
 def write_page(template: str, context: dict, folder: Path) -> Path:
     """Render a template as the folder's ``report.html``."""
     path = folder / PAGE
-    write(path, render(template, {"names": NAMES, "gap": GAP, **context}))
+    write(path, render(template, {"gap": GAP, **context}))
     return path
 
 
@@ -79,7 +80,7 @@ def _context(run: Run, folder: Path) -> dict:
         "explained": any(table["terms"] for table in tables),
         "drifting": any(table["drift"] for table in tables),
         "codes": [_code(name) for name in policies],
-        "forward": [(f"{NAMES[name]}: {where}", text) for name, (where, text) in code.forward_code().items()],
+        "forward": [(f"{SIDES[side]}: {where}", text) for side, (where, text) in code.forward_code().items()],
         "facts": sections.settings(run.config),
         "rounding": any(_parts_by_rounding(table) for table in run.tables),
         "seeds": max(table.seeds for table in run.tables),
@@ -99,15 +100,16 @@ def _title(tables: list[Table]) -> str:
 
 def _table(table: Table, folder: Path) -> dict[str, Any]:
     """Make what the sections show of one backbone and numerics."""
-    terms, lines, columns = sections.terms(table), answer(table), [NAMES[name] for name in table.frameworks]
+    terms, lines, columns = sections.terms(table), answer(table), list(table.labels.values())
     alt = f"Loss over epochs, {table.heading}: fit, evaluate and validation. {lines[0]}"
     shown = {
         "name": table.name,
         "heading": table.heading,
         "headlines": headlines(table),
         "answer": lines,
-        "cures": [_cure(cure, policies) for cure, policies in cures(table)],
+        "cures": [_cure(table, cure, policies) for cure, policies in cures(table)],
         "frameworks": table.frameworks,
+        "labels": table.labels,
         "rows": sections.results(table),
         "tests": sections.tests(table),
         "curves": picture(curves(sections.panels(table), columns), f"curves-{table.name}", alt, folder),
@@ -122,7 +124,7 @@ def _table(table: Table, folder: Path) -> dict[str, Any]:
 def _explained(table: Table, columns: list[str], folder: Path) -> dict[str, Any]:
     """The figures of what explanations say."""
     rows = {
-        policy: {NAMES[name]: sections.bar(row.get(name)) for name in table.frameworks}
+        policy: {label: sections.bar(row.get(name)) for name, label in table.labels.items()}
         for policy, row in table.rows.items()
     }
     labels = sections.labels([entry for _, _, entry in table.entries])
@@ -134,13 +136,13 @@ def _explained(table: Table, columns: list[str], folder: Path) -> dict[str, Any]
     return found
 
 
-def _cure(cure: Cure, policies: dict[str, list[str]]) -> dict:
-    frameworks = [name for name in FRAMEWORKS if any(name in own for own in policies.values())]
-    whom = join(f"{policy} ({names(own)})" for policy, own in policies.items())
+def _cure(table: Table, cure: Cure, policies: dict[str, list[str]]) -> dict:
+    sides = {FRAMEWORKS[name].side for own in policies.values() for name in own}
+    whom = join(f"{policy} ({join(table.labels[name] for name in own)})" for policy, own in policies.items())
     return {
         "what": cure.what,
         "whom": f"for {whom}",
-        "codes": [(NAMES[name], coloured(cure.code[name])) for name in frameworks],
+        "codes": [(called, coloured(cure.code[side])) for side, called in SIDES.items() if side in sides],
     }
 
 
@@ -150,6 +152,6 @@ def _code(name: str) -> dict:
     return {
         "policy": name,
         "who": policy.who,
-        "spelling": [(f"{NAMES[key]}: to write", text) for key, text in spelling.items()],
+        "spelling": [(f"{SIDES[key]}: to write", text) for key, text in spelling.items()],
         "setting": [(f"{key}_impl/bn_policy.py", text) for key, text in setting.items()],
     }

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 
+from compare.frameworks import FRAMEWORKS, called
 from compare.gap.records import METRICS, CellResult, Epoch, Metric, Part
-from compare.spec import BACKBONES, DECAY, FRAMEWORKS, NAMES, NUMERICS, POLICIES, Behaviour, Policy
+from compare.spec import BACKBONES, DECAY, NAMES, NUMERICS, POLICIES, Behaviour, Policy
 from compare.verdict.figures import Beside, Explained, Figures
 from compare.verdict.judge import NOTHING, Judgement, judge
 from compare.verdict.seeds import Difference, Estimate, estimate, side_by_side
@@ -81,6 +82,11 @@ class Table:
         return f"{NAMES[self.backbone]}, {how}"
 
     @property
+    def labels(self) -> dict[str, str]:
+        """What people call the frameworks, by name."""
+        return called(self.frameworks)
+
+    @property
     def has_bn(self) -> bool:
         """Whether there is any batch normalisation."""
         return BACKBONES[self.backbone].has_bn
@@ -135,21 +141,23 @@ def tabulate(config: dict, cells: Iterable[CellResult]) -> list[Table]:
     return tables
 
 
-def sentences(row: Mapping[str, Entry]) -> list[tuple[Span, ...]]:
-    """A row's judgements, a sentence each; what holds for all frameworks is said once, without their names."""
+def sentences(row: Mapping[str, Entry], labels: Mapping[str, str] | None = None) -> list[tuple[Span, ...]]:
+    """A row's judgements, a sentence each; what holds for all frameworks is said once, without their names.
+
+    Args:
+        labels: what people call the frameworks; None calls them as if there were no others.
+    """
+    labels = called(row) if labels is None else labels
     said: dict[tuple[Span, ...], list[str]] = {}
     for framework, entry in row.items():
         text = entry.judgement.sentence if entry.judgement else (Span("failed"),)
         said.setdefault(text, []).append(framework)
     return [
-        text if set(own) == set(row) and row[own[0]].judgement else (Span(f"{names(own)}: "), *text)
+        text
+        if set(own) == set(row) and row[own[0]].judgement
+        else (Span(f"{join(labels[name] for name in own)}: "), *text)
         for text, own in said.items()
     ]
-
-
-def names(frameworks: Iterable[str]) -> str:
-    """List frameworks by what people call them."""
-    return join(NAMES[framework] for framework in frameworks)
 
 
 def _rows(cells: Sequence[CellResult]) -> dict[str, dict[str, Entry]]:
@@ -207,7 +215,7 @@ def _judged(
         own = figures[name].get(framework)
         if own is None:
             return entry
-        behaviour = _behaviour(POLICIES[name], backbone, DECAY[numerics][framework])
+        behaviour = _behaviour(POLICIES[name], backbone, DECAY[numerics][FRAMEWORKS[framework].side])
         beside = _beside(figures, POLICIES[name], framework)
         return replace(entry, judgement=judge(behaviour, own, entry.last, entry.best, beside, whose))
 

@@ -13,7 +13,7 @@ from compare.pages.figures.curves import Course, Panel
 from compare.pages.figures.drift import Strip
 from compare.pages.render import CLASSES
 from compare.report.rows import Entry, Table, sentences
-from compare.spec import NAMES, POLICIES, TRAINS
+from compare.spec import POLICIES, TRAINS
 from compare.verdict.figures import Explained, label
 from compare.verdict.seeds import Difference, estimate
 from compare.words import plain
@@ -31,9 +31,9 @@ def results(table: Table) -> list[dict]:
             "policy": name,
             "does": _does(name, table),
             "cells": [_result(row.get(framework), scale) for framework in table.frameworks],
-            "words": sentences(row),
+            "words": sentences(row, table.labels),
             "failures": [
-                f"{NAMES[framework]}: {entry.failure}"
+                f"{table.labels[framework]}: {entry.failure}"
                 for framework, entry in row.items()
                 if entry.finished and entry.failure
             ],
@@ -77,7 +77,7 @@ def tests(table: Table) -> list[list[Difference]]:
 def panels(table: Table) -> dict[str, dict[str, Panel]]:
     """The curves: policy -> framework -> its trainings."""
     return {
-        policy: {NAMES[name]: _panel(entry) for name, entry in row.items()}
+        policy: {table.labels[name]: _panel(entry) for name, entry in row.items()}
         for policy, row in table.rows.items()
     }
 
@@ -120,7 +120,7 @@ def strips(table: Table) -> list[Strip]:
     for policy, framework, entry in table.entries:
         for explained in (entry.first, entry.last) if entry.first != entry.last else (entry.last,):
             if explained and explained.layers:
-                name = f"{policy} · {NAMES[framework]} · {_epochs(explained)}"
+                name = f"{policy} · {table.labels[framework]} · {_epochs(explained)}"
                 found.append(Strip(policy, name, explained.layers))
     return found
 

@@ -7,19 +7,22 @@ from rich.console import Group as Lines
 from rich.table import Table as Grid
 from rich.text import Text
 
+from compare.frameworks import FRAMEWORKS
 from compare.gap.records import METRICS, Metric
 from compare.pages.console import STYLES, coloured
 from compare.report import comparison
 from compare.report.answer import answer, cures, headlines
 from compare.report.comparison import Comparison, Line
 from compare.report.rows import Entry, Table, sentences
-from compare.spec import FRAMEWORKS, NAMES
+from compare.spec import SIDES
 from compare.verdict.cures import Cure
 from compare.verdict.figures import Figures
 from compare.words import points, signed
 
 # Below this width (a policy's name, two frameworks, some 20 columns of words) the sentences stand under the table.
 WIDE = 100
+WORDS = 18  # columns that the sentences need at least to stand in the table
+FRAME = 3  # of a column: its border and a space on either side
 GAP_IS = "gap: evaluate minus fit on the same samples, last epoch"
 
 
@@ -38,8 +41,9 @@ def print_results(tables: list[Table], console: Console) -> None:
             if line.why:
                 console.print(Text(f"  {line.why}"))
         console.print()
-        console.print(_grid(table, console))
-        if console.width < WIDE:
+        for frameworks in _beside(table, console):
+            console.print(_grid(table, frameworks, console))
+        if not _has_room(table, console):
             console.print(_sentences(table))
         console.print()
         for sentence in answer(table):
@@ -62,7 +66,8 @@ def print_comparison(compared: Comparison, console: Console) -> None:
         table.add_column(Text(name, overflow="fold"))
     for line in compared.lines:
         cells = [_change(line, place) for place in range(len(compared.runs))]
-        table.add_row(Text(comparison.policy_of(compared, line)), NAMES[line.framework], *cells)
+        framework = compared.labels[line.framework]
+        table.add_row(Text(comparison.policy_of(compared, line)), framework, *cells)
     console.print(table)
     for sentence in comparison.answer(compared):
         console.print(Text(sentence))
@@ -85,15 +90,50 @@ def _change(line: Line, run: int) -> Text:
 
 
 def _cure(cure: Cure, policies: dict[str, list[str]]) -> Lines:
-    """What to do, for which policies, and what to write in each framework that has the gap."""
-    frameworks = sorted({name for own in policies.values() for name in own}, key=FRAMEWORKS.index)
+    """What to do, for which policies, and what to write on each side that has the gap."""
+    sides = {FRAMEWORKS[name].side for own in policies.values() for name in own}
     head = Text(f"To {cure.what} ({', '.join(policies)}):", style="bold")
-    return Lines(head, *(Text(f"  {NAMES[name]}: {cure.line[name]}") for name in frameworks))
+    return Lines(head, *(Text(f"  {SIDES[side]}: {cure.line[side]}") for side in SIDES if side in sides))
 
 
-def _grid(table: Table, console: Console) -> Grid:
+def _arrow(console: Console) -> str:
+    return "→" if console.encoding.startswith("utf") else "->"
+
+
+def _width(table: Table, framework: str, arrow: str) -> int:
+    """How wide a framework's figures are."""
+    own = [row[framework] for row in table.rows.values() if framework in row]
+    return max(line.cell_len for entry in own for line in [_head(arrow), *_lines(entry, arrow)])
+
+
+def _left(table: Table, console: Console) -> int:
+    """How many columns are left beside the policies' names."""
+    return console.width - 1 - max(map(len, table.rows)) - FRAME
+
+
+def _beside(table: Table, console: Console) -> list[list[str]]:
+    """Deal the frameworks to as many tables as it takes for none to be cut off."""
+    tables: list[list[str]] = [[]]
+    left = _left(table, console)
+    for framework in table.frameworks:
+        width = _width(table, framework, _arrow(console)) + FRAME
+        if tables[-1] and width > left:
+            tables.append([])
+            left = _left(table, console)
+        tables[-1].append(framework)
+        left -= width
+    return tables
+
+
+def _has_room(table: Table, console: Console) -> bool:
+    """Whether the sentences have room in the table."""
+    widths = sum(_width(table, framework, _arrow(console)) + FRAME for framework in table.frameworks)
+    return console.width >= WIDE and _left(table, console) - widths - FRAME >= WORDS
+
+
+def _grid(table: Table, frameworks: list[str], console: Console) -> Grid:
     """Build the table; in a framework's column: loss, then accuracy in percent, then a failure."""
-    arrow = "→" if console.encoding.startswith("utf") else "->"
+    arrow = _arrow(console)
     grid = Grid(
         title=Text(f"{table.heading}: loss, and accuracy in percent"),
         caption=_caption(table),
@@ -101,15 +141,15 @@ def _grid(table: Table, console: Console) -> Grid:
         caption_justify="left",
     )
     grid.add_column("policy", no_wrap=True)
-    for framework in table.frameworks:
-        own = [row[framework] for row in table.rows.values() if framework in row]
-        width = max(line.cell_len for entry in own for line in [_head(arrow), *_lines(entry, arrow)])
-        grid.add_column(Text(f"{NAMES[framework]}\n").append_text(_head(arrow)), width=width)
-    if console.width >= WIDE:
+    for framework in frameworks:
+        width = _width(table, framework, arrow)
+        grid.add_column(Text(f"{table.labels[framework]}\n").append_text(_head(arrow)), width=width)
+    wide = _has_room(table, console)
+    if wide:
         grid.add_column("in words", ratio=1)
     for name, row in table.rows.items():
-        line = [Text(name), *(_figures(row.get(framework), arrow) for framework in table.frameworks)]
-        if console.width >= WIDE:
+        line = [Text(name), *(_figures(row.get(framework), arrow) for framework in frameworks)]
+        if wide:
             line.append(_words(table, name))
         grid.add_row(*line, end_section=True)
     return grid
@@ -152,7 +192,7 @@ def _line(
 
 
 def _words(table: Table, policy: str) -> Text:
-    return Text("\n").join(coloured(sentence) for sentence in sentences(table.rows[policy]))
+    return Text("\n").join(coloured(sentence) for sentence in sentences(table.rows[policy], table.labels))
 
 
 def _sentences(table: Table) -> Grid:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import typer
 
+from compare import frameworks
 from compare.cli import app as cli
 from compare.spec import POLICIES
 from tests.support.command_line import options, photos_in, refused
@@ -82,6 +83,7 @@ def test_a_batch_larger_than_the_data_is_refused(photos, capsys):
 def test_help_has_examples_and_imports_nothing_heavy(command):
     script = """
 import sys
+from compare import frameworks
 from compare.cli import app as cli
 code = cli.main(sys.argv[1:])
 heavy = {"tensorflow", "keras", "torch", "numpy", "matplotlib", "PIL", "h5py"} & set(sys.modules)
@@ -141,3 +143,23 @@ def test_a_repeated_parity_check_as_json(capsys, monkeypatch, lines):
     assert cli.main(["parity", "--check", "certificate.json", "--json"]) == len(lines)
     found = json.loads(capsys.readouterr().out)
     assert found == {"reproduced": not lines, "differences": lines, "certificate": {"policies": {}}}
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (("torch", "torch"), "framework 'torch' is named twice"),
+        (("keras-jacks",), "unknown framework 'keras-jacks': did you mean 'keras-jax'"),
+        (
+            ("keras-jax",),
+            "framework 'keras-jax' isn't installed; there are keras, keras-torch, torch. Get it with",
+        ),
+    ],
+)
+def test_a_framework_that_cannot_be_had_is_one_line(monkeypatch, capsys, names, words):
+    monkeypatch.setattr(frameworks, "find_spec", lambda name: None if name == "jax" else name)
+    options = [part for name in names for part in ("--framework", name)]
+    assert cli.main(["run", "--backbone", "resnet50", *options]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert words in said

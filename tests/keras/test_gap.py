@@ -17,6 +17,8 @@ from tests.support.gap_tests import (
 )
 from tests.support.keras_gap import SIDE, build
 
+pytestmark = pytest.mark.backend
+
 
 @pytest.fixture
 def wing():

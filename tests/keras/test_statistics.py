@@ -8,24 +8,14 @@ import keras
 import numpy as np
 import pytest
 
-from compare.frameworks import FRAMEWORKS
 from keras_impl import lockstep, names, statistics, transfer, weights
 from tests.support.arrays import random_arrays
+from tests.support.backends import SIDE, double, numpy
 from tests.support.population_tests import *  # noqa: F403
 from tests.support.population_tests import Wing, images, split
 
+pytestmark = pytest.mark.backend
 BN = keras.layers.BatchNormalization
-
-
-@contextmanager
-def double():
-    keras.config.set_floatx("float64")
-    keras.config.set_dtype_policy("float64")
-    try:
-        yield
-    finally:
-        keras.config.set_floatx("float32")
-        keras.config.set_dtype_policy("float32")
 
 
 class Block(keras.layers.Layer):
@@ -119,7 +109,7 @@ def brute_force(model, x):
         layer.momentum = kept[name]
     for layer, rate in zip(dropouts, rates, strict=True):
         layer.rate = rate
-    return expected, keras.tree.flatten(output)[0]
+    return expected, numpy(keras.tree.flatten(output)[0])
 
 
 def snapshot(model):
@@ -180,7 +170,7 @@ def wayward(way):
 @pytest.fixture
 def wing():
     return Wing(
-        FRAMEWORKS["keras"].implementation,
+        SIDE,
         {"branches": branches, "nested": nested, "sequential": sequential},
         branches,
         wayward,
@@ -200,7 +190,7 @@ def test_population_of_vectors():
         )
         x = images()[:, 0, 0]
         ((mean, variance),) = statistics.population(model, split(x, [5, 5, 2])).values()
-        rows = model.layers[0](x).numpy()
+        rows = numpy(model.layers[0](x))
     np.testing.assert_allclose(mean, rows.mean(0), rtol=1e-12)
     np.testing.assert_allclose(variance, rows.var(0), rtol=1e-12)
 
@@ -259,9 +249,9 @@ def test_a_layer_without_weights_is_named():
 
 def test_evaluation_after_a_population_is_as_before():
     model, x = nested(), images()
-    expected = keras.tree.flatten(model(x, training=False))[0].numpy()
+    expected = numpy(keras.tree.flatten(model(x, training=False))[0])
     statistics.population(model, split(x, [5, 5, 2]))
-    np.testing.assert_array_equal(keras.tree.flatten(model(x, training=False))[0].numpy(), expected)
+    np.testing.assert_array_equal(numpy(keras.tree.flatten(model(x, training=False))[0]), expected)
 
 
 def test_recalibrate_leaves_dtypes():

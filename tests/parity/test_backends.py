@@ -65,6 +65,7 @@ def test_every_optimizer_is_the_same_function(name, settings):
 
 def test_what_a_person_calls_two_frameworks():
     assert labels(("keras", "torch")) == ("Keras", "PyTorch")
+    assert labels(["keras-jax"]) == ("Keras on JAX",)
     assert labels(("keras", "keras-jax")) == ("Keras on TensorFlow", "Keras on JAX")
 
 

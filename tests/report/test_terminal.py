@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from compare.frameworks import FRAMEWORKS
 from compare.gap.records import read_result
 from compare.report.rows import tabulate
 from compare.report.terminal import print_results
@@ -24,6 +25,21 @@ def test_the_table_fits_and_cuts_nothing_off(width, encoding):
     assert "…" not in text
     assert all(policy in text for policy in POLICIES)
     assert text.count("gap") > len(POLICIES)
+
+
+@pytest.mark.parametrize("width", [80, 120, 160])
+def test_four_frameworks_have_their_own_labels_and_nothing_is_cut_off(width):
+    text = printed(make_cells(("frozen-batch-stats", "fine-tune"), tuple(FRAMEWORKS)), width)
+    assert max(map(len, text.splitlines())) <= width
+    assert "…" not in text
+    flat = " ".join(text.split())
+    for label in ("Keras on TensorFlow", "Keras on JAX", "Keras on PyTorch"):
+        assert label in flat
+    assert (
+        " Keras on TensorFlow, Keras on JAX, Keras on PyTorch and PyTorch agree" in flat
+        or "differ in" in flat
+    )
+    assert "Keras: bn.trainable = False for every BN layer" in flat
 
 
 def test_losses_of_two_digits_are_not_cut():

@@ -90,7 +90,7 @@ def test_backends_that_do_the_same_are_said_once(fake, capsys):
     ("arguments", "words"),
     [
         (["--release", "keras-2.2.0"], ["'keras-2.2.0' isn't recorded", "keras-2.2.4", "tools/legacy_keras"]),
-        (["--framework", "keras-jax"], ["isn't installed", "there are keras, keras-torch, torch", "pip install jax"]),
+        (["--framework", "keras-jax"], ["isn't installed", "there are keras, keras-torch, torch", "compare-bn[jax]"]),
         (["--framework", "caffe"], ["unknown framework 'caffe'", "keras-torch"]),
         (["--explain", "layer.trainable = Flase"], ["did you mean 'layer.trainable = False'"]),
         (["--explain", "layer.trainable = False", "--out", "x"], ["--out x", "no file"]),

@@ -4,6 +4,7 @@ import json
 import math
 import random
 
+from compare.frameworks import FRAMEWORKS
 from compare.gap.records import read_result
 from compare.spec import DECAY, POLICIES
 
@@ -56,7 +57,7 @@ def make_cell(
             }
         )
     best = max(1, epochs - 3)
-    explain = {"policy": policy, "backbone": backbone, "decay": DECAY[numerics][framework]}
+    explain = {"policy": policy, "backbone": backbone, "decay": DECAY[numerics][FRAMEWORKS[framework].side]}
     entries = [
         make_explanation(history[epoch - 1], reason, **explain)
         for epoch, reason in ([(best, "best"), (epochs, "last")] if best < epochs else [(1, "best and last")])
