@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test test-keras test-torch test-others test-slow lint docs bench
+.PHONY: run test test-keras test-torch test-others test-slow lint docs bench bench-backends
 
 run: .venv/installed
 	$(BIN)/compare run --backbone resnet50
@@ -11,8 +11,21 @@ run: .venv/installed
 test: .venv/installed
 	$(MAKE) --jobs=2 test-others test-keras test-torch docs lint
 
-test-keras test-torch: test-%: .venv/installed
-	$(BIN)/python -m pytest tests/$*
+test-torch: .venv/installed
+	$(BIN)/python -m pytest tests/torch
+
+# the backends of Keras beside TensorFlow run what is marked for them: BACKENDS=jax takes one of them
+BACKENDS ?= torch jax
+test-keras: .venv/installed
+	$(BIN)/python -m pytest tests/keras
+	for backend in $(BACKENDS); do \
+		KERAS_BACKEND=$$backend CUDA_VISIBLE_DEVICES=-1 JAX_PLATFORMS=cpu \
+		$(BIN)/python -m pytest tests/keras -m "backend and not slow" || exit; done
+
+# what needs an accelerator; it says why it skips where there is none
+.PHONY: test-gpu
+test-gpu: .venv/installed
+	$(BIN)/python -m pytest -m gpu -rs tests/gpu
 
 test-others: .venv/installed browser
 	NEEDS_BROWSER=1 $(BIN)/python -m pytest tests --ignore=tests/torch --ignore=tests/keras
@@ -39,6 +52,9 @@ docs: .venv/installed
 
 bench: .venv/installed
 	$(BIN)/python -m benchmarks.against_baselines
+
+bench-backends: .venv/installed
+	$(BIN)/python -m benchmarks.backends
 
 .venv/installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv

@@ -36,6 +36,7 @@ DOORS = {"", "__main__"}  # `import compare` and `python -m compare`, which lead
 EXCEPTED = {
     ("port", "parity"): "a moved network is proven by parity's own comparison",
     ("pair", "parity"): "as port",
+    ("report", "semantics"): "where a run's backends part was measured, and the records of that are there",
     (
         "cells",
         "semantics",

@@ -21,6 +21,7 @@ from compare.pages.figures.drift import drift
 from compare.pages.render import render
 from compare.report import code, sections
 from compare.report.answer import Headline, answer, cures, headlines
+from compare.report.backends import backends
 from compare.report.load import Run
 from compare.report.rows import Table
 from compare.spec import POLICIES, SIDES
@@ -81,6 +82,7 @@ def _context(run: Run, folder: Path) -> dict:
         "drifting": any(table["drift"] for table in tables),
         "codes": [_code(name) for name in policies],
         "forward": [(f"{SIDES[side]}: {where}", text) for side, (where, text) in code.forward_code().items()],
+        "backends": backends([name for table in run.tables for name in table.frameworks]),
         "facts": sections.settings(run.config),
         "rounding": any(_parts_by_rounding(table) for table in run.tables),
         "seeds": max(table.seeds for table in run.tables),
