@@ -1,5 +1,6 @@
 """A file as its owner runs it: by Keras's own loading, for a proof that doesn't rest on anybody's reading of it."""
 
+import re
 import tempfile
 import warnings
 from pathlib import Path
@@ -39,11 +40,26 @@ def original(paths, form, network, layout, keys, where):
         path.symlink_to(Path(paths[0]).resolve())
         try:
             whole = form in ("keras", "h5")
-            model = keras.models.load_model(path, compile=False) if whole else _loaded(path, network, keys)
+            model = (
+                _in_full(keras.models.load_model(path, compile=False))
+                if whole
+                else _loaded(path, network, keys)
+            )
         except Exception as error:
             # whatever a library raises: that it can't be loaded is all there is to say
             raise ValueError(f"Keras can't load it: {' '.join(str(error).split())[:150]}") from None
     return lambda images: np.array(keras.ops.convert_to_numpy(model(images, training=False)))
+
+
+def _in_full(model):
+    """The same model in float32 where it computes in half precision, with the weights that it has."""
+    text = model.to_json()
+    full = re.sub(r'"(mixed_)?b?float16"', '"float32"', text)
+    if full == text:
+        return model
+    again = keras.models.model_from_json(full)
+    again.set_weights(model.get_weights())
+    return again
 
 
 def _loaded(path, network, names):

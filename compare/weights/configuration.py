@@ -10,7 +10,7 @@ from typing import Any
 
 from compare.spec import EPSILONS
 from compare.weights.errors import UnreadableError
-from compare.weights.network import ACTIVATIONS, Dense, Told
+from compare.weights.network import ACTIVATIONS, Dense, Told, listed
 from compare.weights.spellings import OLD_LAYERS
 
 OLD_EPSILON = EPSILONS["v1-old"]  # of Keras's ResNet50 as long as it had the old names
@@ -24,6 +24,7 @@ _POOLINGS = {
 _STRUCTURE = (
     *("InputLayer", "ZeroPadding2D", "Conv2D", "MaxPooling2D", "Add"),
     *("Convolution2D", "Merge"),  # of Keras 1
+    "Identity",
 )
 _ACTIVATION_LAYERS = ("Activation", "ReLU", "Softmax")
 _BATCH_NORM = ("BatchNormalization", "BatchNorm")
@@ -60,6 +61,7 @@ class Configured:
         idle: layers that do nothing when the model is evaluated, as ``name (class)``.
         obstacles: what of the function can't be moved, a line each that names the layer.
         front: the layers in front of the backbone that change what it sees, as ``name (class)``.
+        precision: what it computes in where that is half of float32's, as ``mixed_float16``.
     """
 
     told: Told
@@ -67,6 +69,7 @@ class Configured:
     idle: tuple[str, ...] = ()
     obstacles: tuple[str, ...] = ()
     front: tuple[str, ...] = ()
+    precision: str = ""
 
 
 def configured(config: Any) -> Configured:
@@ -76,6 +79,13 @@ def configured(config: Any) -> Configured:
         UnreadableError: it holds code, or its backbone's BN layers differ.
     """
     code = sorted(set(CODE) & _class_names(config))
+    own = config.get("registered_name") if isinstance(config, dict) else None
+    inner = config.get("config") if isinstance(config, dict) else None
+    if isinstance(inner, dict) and "layers" not in inner and own:
+        raise UnreadableError(
+            f"holds a model of somebody's own class, {config.get('class_name')}, which is code; save the weights"
+            " alone with save_weights"
+        )
     if code:
         raise UnreadableError(
             f"holds a {code[0]} layer, which is code; save the weights alone with save_weights"
@@ -91,6 +101,12 @@ def configured(config: Any) -> Configured:
         tuple(reader.idle),
         tuple(reader.obstacles),
         tuple(reader.front),
+        next(
+            filter(
+                None, (_half(layer.arguments.get("dtype")) for layer in layers if layer.kind != "InputLayer")
+            ),
+            "",
+        ),
     )
 
 
@@ -104,7 +120,7 @@ class _Reader:
     idle: list[str] = field(default_factory=list)
     obstacles: list[str] = field(default_factory=list)
     front: list[str] = field(default_factory=list)
-    epsilons: set[tuple[float, float]] = field(default_factory=set)
+    epsilons: dict[tuple[float, float], str] = field(default_factory=dict)
     dropout: float = 0.0
     begun: bool = False
     ended: bool = False
@@ -124,7 +140,7 @@ class _Reader:
             self.refuse(layer, "is called several times")
         if kind in _BATCH_NORM and not self.ended:
             decay = arguments["decay"] if "decay" in arguments else arguments["momentum"]
-            self.epsilons.add((float(arguments["epsilon"]), float(decay)))
+            self.epsilons.setdefault((float(arguments["epsilon"]), float(decay)), layer.name)
         elif kind in _POOLINGS:
             self.pool(layer)
         elif kind == "Dense":
@@ -229,9 +245,9 @@ class _Reader:
         """What all layers together say."""
         told = replace(self.told, top=tuple(self.top))
         if len(self.epsilons) > 1:
-            found = ", ".join(f"{epsilon:g} and {decay:g}" for epsilon, decay in sorted(self.epsilons))
+            found = [f"{name} {epsilon:g} and {decay:g}" for (epsilon, decay), name in self.epsilons.items()]
             raise UnreadableError(
-                f"can't be read: its BN layers have several epsilons and momentums: {found}"
+                f"can't be read: its BN layers have several epsilons and momentums: {listed(found)}"
             )
         for epsilon, decay in self.epsilons:
             told = replace(told, epsilon=epsilon, decay=decay)
@@ -256,6 +272,12 @@ def _activation_name(activation: Any) -> str:
         inner = activation.get("config")
         activation = inner if isinstance(inner, str) else activation.get("class_name")
     return str(activation or "linear").lower()
+
+
+def _half(policy: Any) -> str:
+    """The name of a layer's policy of numbers, where it computes in half precision."""
+    name = policy.get("config", {}).get("name") if isinstance(policy, dict) else policy
+    return str(name) if str(name).endswith("float16") else ""
 
 
 def _class_names(config: Any) -> set[str]:

@@ -68,6 +68,7 @@ def _keras(path: Path, form: Format, held: hdf5.Hdf5, config: Configured | None,
     told = config.told if config else _old(held) if old else Told()
     beside = [(f"layer {name}", Beside.IDLE) for name in config.idle] if config else []
     beside += [("optimizer", Beside.OPTIMIZER)] if held.optimizer else []
+    beside += [(config.precision, Beside.PRECISION)] if config and config.precision else []
     return completed(
         Source(
             path,

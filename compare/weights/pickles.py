@@ -47,22 +47,25 @@ HARMFUL = {
 HARMFUL_BUILTINS = {"eval", "exec", "compile", "open", "__import__", "input", "breakpoint"}
 
 
-class Inert:
-    """Stands for an object of a checkpoint that is no tensor; does nothing with what it is given."""
+class Inert(dict):
+    """Stands for an object of a checkpoint that is no tensor; does nothing with what it is given.
+
+    It keeps what it is given as a mapping, since a state dict may lie in a kind of dictionary that isn't known here.
+    """
 
     path = ""
+    # as an object that may itself be a key, which a dictionary may not
+    __hash__ = object.__hash__
+    __eq__ = object.__eq__
 
     def __new__(cls, *_: Any, **__: Any) -> Inert:
         """Take any arguments and leave them."""
         return super().__new__(cls)
 
     def __init__(self, *_: Any, **__: Any) -> None:
-        pass
+        super().__init__()
 
     def __setstate__(self, state: Any) -> None:
-        pass
-
-    def __setitem__(self, key: Any, value: Any) -> None:
         pass
 
     def __call__(self, *_: Any, **__: Any) -> Inert:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from compare.spec import InputError
 from compare.weights import guard, keras_files, torch_files
 from compare.weights.errors import UnreadableError
 from compare.weights.formats import Container, sniff
 from compare.weights.network import Arrays, check, listed
-from compare.weights.source import Source
+from compare.weights.source import MOVED, Source
 
 
 def read(path: Path) -> Source:
@@ -44,6 +46,14 @@ def known(source: Source) -> Source:
     Raises:
         InputError: it is another network, or arrays are missing; one line.
     """
+    strange = next((name for name, array in source.arrays.items() if np.iscomplexobj(array)), None)
+    if strange:
+        raise InputError(f"{source.path}: {strange} holds complex numbers, which no layer of a backbone has")
+    if source.other in MOVED:
+        raise InputError(
+            f"{source.path} is {source.other}, but its arrays have names that aren't known:"
+            f" {_summary(source.arrays)}; compare port --into goes by what the arrays are"
+        )
     if not source.backbone:
         what = f"is {source.other}" if source.other else f"holds {_summary(source.arrays)}"
         raise InputError(

@@ -12,10 +12,20 @@ Arrays = dict[str, np.ndarray]
 _DEPTHS = {(3, 4, 6, 3): "50", (3, 4, 23, 3): "101", (3, 8, 36, 3): "152"}
 _BASIC = {(2, 2, 2, 2): "18", (3, 4, 6, 3): "34"}
 _DENSENETS = {(6, 12, 24, 16): "121", (6, 12, 32, 32): "169", (6, 12, 48, 32): "201", (6, 12, 36, 24): "161"}
+# what the blocks of a ResNet's relatives have besides
+_RESNETS = (
+    (r"layer\d\.\d+\.convs\.\d", "a Res2Net"),
+    (r"layer\d\.\d+\.conv\d\.(paths|attn)\.", "an SK-ResNet"),
+    (r"layer\d\.\d+\.conv2\.fc1", "a ResNeSt"),
+    (r"layer\d\.\d+\.(se|se_module)\.", "an SE-ResNet"),
+)
 _VGGS = {8: "11", 10: "13", 13: "16", 16: "19"}
 # words in the names of arrays that are one architecture's own, the special before the general
 _WORDS = (
     ("sepconv", "an Xception"),
+    ("normal_conv_|normal_add|reduction_conv_|nasnet|comb_iter", "a NASNet"),
+    (r"token_mixer", "an InceptionNeXt"),
+    (r"stages\.\d\.blocks\.\d+\.conv_(mid|concat)", "a VoVNet"),
     ("convnext", "a ConvNeXt"),
     ("stem_conv|block1a_|_conv_stem", "an EfficientNet"),
     (r"layer_scale|stages\.\d\.blocks\.\d+\.gamma", "a ConvNeXt"),
@@ -29,11 +39,11 @@ _WORDS = (
     (r"conv_dw_\d+|conv_pw_\d+", "a MobileNet"),
     ("inception_resnet|block35_|mixed_5b", "an InceptionResNet"),
     (r"Mixed_\d|mixed\d|inception\d[ab]", "an Inception network"),
-    (r"fire\d|squeeze", "a SqueezeNet"),
-    ("relative_position_bias_table", "a Swin Transformer"),
+    (r"fire\d|expand3x3", "a SqueezeNet"),
+    (r"blocks\.\d+\.layers\.\d+\.layers\.window_attention", "a MaxViT"),
+    (r"relative_position_bias_table|cpb_mlp", "a Swin Transformer"),
     (r"patch_embed|encoder_layer_\d|cls_token|blocks\.\d+\.attn", "a Vision Transformer"),
-    (r"word_embeddings|self_attn|\.attention\.", "a transformer for text"),
-    (r"nasnet|normal_conv_\d|reduction_conv", "a NASNet"),
+    (r"word_embeddings|(layers?|h)\.\d+\.(self_attn|attention|attn)\.", "a transformer for text"),
     (r"s\d+\.b\d+\.conv|trunk_output", "a RegNet"),
     (r"down\d\.|up\d\.|inc\.double_conv", "a U-Net"),
     (r"model\.\d+\.(cv\d|m\.\d)", "a YOLO network"),
@@ -43,7 +53,7 @@ _WORDS = (
 def recognise(arrays: Arrays) -> str:
     """Name the architecture of arrays under whatever names they have, with its article; empty if it isn't known."""
     names = list(arrays)
-    if any(re.search("sepconv|convnext", name) for name in names):
+    if any(re.search("sepconv|convnext|token_mixer|normal_conv_", name) for name in names):
         return _by_words(names)
     for found in (_densenet(names), _resnet(arrays), _vgg(arrays)):
         if found:
@@ -93,6 +103,9 @@ def _resnet(arrays: Arrays) -> str:
     if any("preact" in name or name.startswith("post_bn") for name in names):
         return f"a ResNet{_DEPTHS.get(depth, '')}V2"
     bottleneck = any(re.search(r"conv3\.|layer\.2\.|_3_conv|branch2c|\.conv3", name) for name in names)
+    for word, kind in _RESNETS:
+        if any(re.search(word, name) for name in names):
+            return f"{kind}{(_DEPTHS if bottleneck else _BASIC).get(depth, '')}"
     if not bottleneck:
         return f"a ResNet{_BASIC.get(depth, '')}"
     kernels = [
@@ -113,8 +126,6 @@ def _resnet(arrays: Arrays) -> str:
             return f"a ResNeXt{number}"
         if (outer[0].shape[0] if torch else outer[0].shape[-1]) < 4 * inner:
             return f"a Wide ResNet{number}"
-    if any(re.search(r"\.se\.|se_module", name) for name in names):
-        return f"an SE-ResNet{number}"
     if any(name.endswith("conv1.0.weight") for name in names):
         return f"a ResNet{number}-D or another with a deep stem"
     return f"a ResNet{number}" if number else f"a ResNet with {', '.join(map(str, depth))} blocks"

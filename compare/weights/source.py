@@ -41,6 +41,8 @@ class Beside(Enum):
 
     OPTIMIZER = "state of an optimizer; training goes on from a fresh one"
     IDLE = "does nothing when the model is evaluated"
+    LOSS = "of a loss or a metric, which is no part of the network"
+    PRECISION = "what it computed in; what is moved computes in float32"
     OTHER = "which is no weight"
 
 

@@ -6,6 +6,7 @@ Neutral names and layouts are Keras's: ``conv1_conv/kernel`` is ``(height, width
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import Enum
 
@@ -177,6 +178,34 @@ def _spellings() -> tuple[Spelling, ...]:
 
 
 SPELLINGS = _spellings()
+
+
+# modules that hold another and are no part of a network: DataParallel, torch.compile, FSDP, activation checkpointing
+_AROUND = ("module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module")
+# what a training module keeps beside its network
+_BESIDE = re.compile(r"(^|[._])(loss|losses|criterion|criteria|metrics?)([._]|$)")
+
+
+def plain_keys(state: Arrays) -> tuple[dict[str, str], list[str]]:
+    """Take out of a file's keys what was put around modules, and what belongs to no network.
+
+    Returns:
+        key -> key in the file, and those of losses and metrics.
+    """
+    if any("/" in key for key in state):
+        # Keras's names, behind which TensorFlow puts the number of an operation's output
+        return {key.removesuffix(":0"): key for key in state}, []
+    losses = [key for key in state if _BESIDE.search(key.rpartition(".")[0]) and _is_loose(state, key)]
+    kept = [key for key in state if key not in losses]
+    found = {".".join(part for part in key.split(".") if part not in _AROUND): key for key in kept}
+    # two that would have one name are somebody's own names
+    return (found, losses) if len(found) == len(kept) else ({key: key for key in kept}, losses)
+
+
+def _is_loose(state: Arrays, key: str) -> bool:
+    """Whether the module of an array is no layer: it has neither a kernel nor moving statistics."""
+    module = key.rpartition(".")[0]
+    return f"{module}.running_mean" not in state and state.get(f"{module}.weight", state[key]).ndim < 2
 
 
 @dataclass(frozen=True)

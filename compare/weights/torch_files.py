@@ -15,7 +15,7 @@ from compare.weights.hdf5 import natural
 from compare.weights.network import Arrays, Told
 from compare.weights.recognise import recognise
 from compare.weights.source import MOVED, Beside, Format, Source, completed
-from compare.weights.spellings import Names, Spelled, spelled, to_neutral
+from compare.weights.spellings import Names, Spelled, plain_keys, spelled, to_neutral
 
 # where what names and arrays don't say is kept in a file that this project writes
 FACTS = "facts"
@@ -38,7 +38,7 @@ def read_pickle(path: Path) -> Source:
 
 def _checkpoint(path: Path, content: Any, numbers: Any) -> Source:
     """Find the state dict in what was pickled."""
-    if isinstance(content, pickles.Inert):
+    if isinstance(content, pickles.Inert) and not content:
         raise UnreadableError(
             f"holds a whole pickled {content.path}, which is code; save model.state_dict() of it"
         )
@@ -128,6 +128,9 @@ def _from_state(
     """Name the arrays of a state dict, or of a file of named arrays, and bring them to Keras's layout."""
     if not ordered:
         state = dict(sorted(state.items(), key=lambda item: natural(item[0])))
+    keys, losses = plain_keys(state)
+    state = {key: state[of_file] for key, of_file in keys.items()}
+    beside = (*beside, *((key, Beside.LOSS) for key in losses))
     neutral = any(name.endswith("/kernel") for name in state)
     found = [] if neutral else spelled(state, tuple(layer.name for layer in told.top or ()))
     if len(found) > 1:
@@ -149,7 +152,7 @@ def _from_state(
         told,
         beside=beside,
         where=where,
-        keys=one.keys,
+        keys={name: keys[key] for name, key in one.keys.items()},
         prefix=one.prefix,
     )
     return completed(source, ordered)

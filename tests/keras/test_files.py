@@ -8,6 +8,7 @@ from compare.weights import hdf5
 from compare.weights.original import original as owners
 from compare.weights.reading import read
 from compare.weights.settle import settle
+from compare.weights.source import Beside
 from keras_impl import files, networks, weights
 from tests.support.arrays import random_arrays
 from tests.support.weight_files import arrays_of, write_legacy
@@ -112,3 +113,15 @@ def test_what_keras_cannot_load_is_said(tmp_path):
     (tmp_path / "a.keras").write_bytes((tmp_path / "a.keras").read_bytes()[:-500])
     with pytest.raises(ValueError, match="Keras can't load it: "):
         files.original(own.paths, own.form, network, own.layout, own.keys, own.where)
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+def test_a_model_in_half_precision_is_run_in_float32(tmp_path, suffix):
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        model = filled(sequential(8))
+    finally:
+        keras.config.set_dtype_policy("float32")
+    model.save(tmp_path / f"a{suffix}")
+    assert ("mixed_float16", Beside.PRECISION) in read(tmp_path / f"a{suffix}").beside
+    assert alike(tmp_path / f"a{suffix}")

@@ -2,7 +2,7 @@
 
 import argparse
 import pathlib
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
@@ -75,6 +75,18 @@ def test_what_lies_beside_the_weights_is_left_and_named(tmp_path, model, name, z
 def test_a_state_dict_is_found_whatever_it_is_wrapped_in(tmp_path, model, where):
     torch.save({where: model.state_dict(), "epoch": 3}, tmp_path / "a.pth")
     assert held(tmp_path / "a.pth", model).where == (where,)
+
+
+class Attributes(dict):
+    """A dictionary of a training script's own."""
+
+    __getattr__ = dict.__getitem__
+
+
+@pytest.mark.parametrize("kind", [lambda state: defaultdict(int, state), Attributes])
+def test_a_state_dict_may_lie_in_any_kind_of_dictionary(tmp_path, model, kind):
+    torch.save(Attributes(model=kind(model.state_dict()), epoch=3), tmp_path / "a.pth")
+    assert held(tmp_path / "a.pth", model).where == ("model",)
 
 
 def test_wrappers_in_wrappers(tmp_path, model):

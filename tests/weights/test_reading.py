@@ -71,7 +71,9 @@ def test_names_of_others_mean_the_same_arrays(tmp_path, names, backbone, prefix)
     source = read(saved(tmp_path / "a", state))
     found = source.backbone_arrays()
     assert_equal(found, arrays)
-    assert (source.names, source.prefix, source.backbone) == (names, prefix, backbone)
+    plain = prefix.removeprefix("_orig_mod.module.")
+    assert (source.names, source.prefix, source.backbone) == (names, plain, backbone)
+    assert all(key in state for key in source.keys.values())
 
 
 def test_a_head_beside_a_prefixed_backbone_is_named_by_its_modules(tmp_path):
