@@ -94,6 +94,8 @@ def describe(layer, shapes, output):
     if kind is None and any(word in type(layer).__name__.lower() for word in _PATHS):
         share = max(rate(layer, key) for key in ("drop_path_rate", "drop_prob", "drop_rate", "rate"))
         return "dropout", {**facts, "rate": share, "drops": "samples"}
+    if kind is None and "dropout" in type(layer).__name__.lower() and not getattr(layer, "_layers", None):
+        return "dropout", {**facts, "rate": rate(layer, "rate"), "drops": "values"}
     if kind is None:
         return ("custom" if layer.weights else "other"), {**facts, **_constants(layer)}
     return kind, {**facts, **_plain_facts(kind, layer, shape)}

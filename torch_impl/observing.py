@@ -107,7 +107,7 @@ class Watch(TorchFunctionMode):
         for edit in edits:
             self.edits.setdefault(edit["call"], []).append(edit)
         self.calls, self.values, self.held, self.names = [], {}, [], {}
-        self.count, self.stack, self.until = 0, [""], None
+        self.count, self.stack, self.until, self.begun = 0, [""], None, []
         self.modules = dict(model.named_modules())
         self.weights = {}
         for name, value in state(model).items():
@@ -119,16 +119,41 @@ class Watch(TorchFunctionMode):
         """Follow which module is at work."""
         handles = []
         for path, module in self.modules.items():
-            handles.append(module.register_forward_pre_hook(lambda m, x, path=path: self.stack.append(path)))
-            handles.append(module.register_forward_hook(lambda m, x, y: self._left()))
+            handles.append(module.register_forward_pre_hook(lambda m, x, path=path: self._entered(path)))
+            handles.append(module.register_forward_hook(lambda m, x, y: self._left(m, y)))
         try:
             yield self
         finally:
             for handle in handles:
                 handle.remove()
 
-    def _left(self):
+    def _entered(self, path):
+        self.stack.append(path)
+        self.begun.append(self.count)
+
+    def _left(self, module, output):
+        quiet = self.begun.pop() == self.count
+        if quiet and _is_noise(module) and not any(module.children()) and id(output) in self.names:
+            self._dropped(module, output)
         self.stack.pop()
+
+    def _dropped(self, module, output):
+        """Write down a module of a person's own that drops: while it is off it hands on what it is given."""
+        incoming = [self.names[id(output)]]
+        keys = ("p", "drop_prob", "drop_path_rate", "rate")
+        rate = next(
+            (float(getattr(module, key)) for key in keys if getattr(module, key, None) is not None), 0.0
+        )
+        drops = "values" if "dropout" in type(module).__name__.lower() else "samples"
+        facts = {"p": rate, "drops": drops, "function": type(module).__name__, "shape": list(output.shape)}
+        number, place, kind = self.count, self.stack[-1], type(module).__name__
+        self.count += 1
+        self.calls.append(
+            {
+                "index": number, "kind": "dropout", "place": place, "type": kind, "inputs": incoming,
+                "outputs": [self.live(output)], "arrays": [], "facts": facts,
+            }
+        )  # fmt: skip
 
     def live(self, value):
         """Give what comes from the data a name, and keep a copy."""

@@ -1,0 +1,1 @@
+"""Public networks in both frameworks, and what makes them equal."""
