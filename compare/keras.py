@@ -110,23 +110,31 @@ class Diagnose(keras.callbacks.Callback):
 class _Recording:
     """A train function that keeps a copy of every batch that passes; past `HELD` bytes it keeps none.
 
-    It hands the batches on in an iterator of the same kind, so that the same graph runs on the same values.
+    Each backend hands its train function the batches in its own way: TensorFlow in an iterator of its own kind, JAX
+    in any iterator, behind the state; PyTorch in a list. They are handed on in the same way, so that the same
+    compiled function runs on the same values.
     """
 
     def __init__(self, function: Any, kept: list[Any]) -> None:
         self.function, self.kept, self.bytes = function, kept, 0
         self.known: tuple[Any, Any] | None = None
 
-    def __call__(self, iterator: Any) -> Any:
+    def __call__(self, *given: Any) -> Any:
+        *state, data = given
+        if isinstance(data, list):
+            for batch in data:
+                self._keep(batch)
+            return self.function(*given)
+        if self.known is None or self.known[0] is not data:
+            self.known = (data, self._passing(data))
+        return self.function(*state, self.known[1])
+
+    def _passing(self, iterator: Any) -> Any:
         spec = getattr(iterator, "element_spec", None)
-        if spec is None or keras.backend.backend() != "tensorflow":
-            self.kept[:] = [None]
-            return self.function(iterator)
-        if self.known is None or self.known[0] is not iterator:
-            dataset = sys.modules["tensorflow"].data.Dataset
-            passed = dataset.from_generator(lambda: self._pass(iterator), output_signature=spec)
-            self.known = (iterator, iter(passed))
-        return self.function(self.known[1])
+        if spec is None:
+            return self._pass(iterator)
+        dataset = sys.modules["tensorflow"].data.Dataset
+        return iter(dataset.from_generator(lambda: self._pass(iterator), output_signature=spec))
 
     def _pass(self, iterator: Any) -> Iterator[Any]:
         for batch in iterator:
@@ -134,12 +142,16 @@ class _Recording:
             yield batch
 
     def _keep(self, batch: Any) -> None:
-        arrays = keras.tree.map_structure(keras.ops.convert_to_numpy, batch)
-        self.bytes += sum(leaf.nbytes for leaf in keras.tree.flatten(arrays))
+        arrays = keras.tree.map_structure(_array, batch)
+        self.bytes += sum(leaf.nbytes for leaf in keras.tree.flatten(arrays) if leaf is not None)
         if self.bytes > HELD:
             self.kept[:] = [None]
         elif None not in self.kept:
             self.kept.append(arrays)
+
+
+def _array(leaf: Any) -> Any:
+    return None if leaf is None else keras.ops.convert_to_numpy(leaf)
 
 
 def _has_no_weights(data: Any) -> bool:

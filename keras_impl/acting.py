@@ -77,7 +77,7 @@ def _follow(switches, objective, batch, place, training):
         for site in switches.sites:
             stack.enter_context(_asked(site, training))
         stack.enter_context(switches.between(record))
-        objective.measure(batch, training)
+        objective.watched(batch, training)
     changed = [(v, values) for v, values in before if value(v).tobytes() != values.tobytes()]
     owner = {id(v): site for site in switches.sites for v in _own(site.layer)}
     for variable, values in changed:
@@ -147,7 +147,7 @@ def _try(switches, objective, batch, sites, fit):
         return
     switches.begin(0, 0)
     with switches.between(attempt):
-        objective.measure(batch, training=True)
+        objective.watched(batch, training=True)
     switches.put_back()
     for site in sites:
         if site not in tried:  # it has passed in a graph alone, such as JAX's loops: its flags must do
@@ -174,7 +174,8 @@ def _compare(site, as_in, x):
         if seeds:
             set_random_state(drawn)
         for key, variable in variables.items():
-            if seeds or "float" in variable.dtype:
+            # on PyTorch's backend what is assigned anew can't be differentiated any more
+            if (seeds or "float" in variable.dtype) and value(variable).tobytes() != before[key].tobytes():
                 variable.assign(before[key])
 
     first = as_in(True)
@@ -276,7 +277,7 @@ class _OutputsAlone:
     def __init__(self, model):
         self.model = model
 
-    def measure(self, batch, training):
+    def watched(self, batch, training):
         if self.model._call_has_training_arg:
             return self.model(batch, training=training)
         return self.model(batch)

@@ -40,10 +40,8 @@ class Objective:
         if not (model.compiled or loss or step):
             raise ValueError("the model isn't compiled: compile it with the loss that it was trained with")
         alone = loss is None and step is None
-        # a step of JAX is a function of all variables, which nobody can stand between
-        own = alone and keras.backend.backend() != "jax"
-        self.trains_itself = own and _overridden(model, "train_step")
-        self.tests_itself = own and _overridden(model, "test_step")
+        self.trains_itself = alone and _overridden(model, "train_step")
+        self.tests_itself = alone and _overridden(model, "test_step")
         self.two = alone and (self.trains_itself or self.tests_itself or _overridden(model, "compute_loss"))
         self.compiled = alone and model.compiled
 
@@ -84,6 +82,17 @@ class Objective:
         step = self._finished(step, tensors, outputs, training, keep)
         _put(kept)
         return step
+
+    def traces(self, training):
+        """Whether the model's own step is traced, so that no values pass its layers: on JAX."""
+        return keras.backend.backend() == "jax" and (self.trains_itself if training else self.tests_itself)
+
+    def watched(self, batch, training):
+        """Pass a batch so that values pass every layer, whatever the loss comes to."""
+        if self.traces(training):
+            self._forward(_tensors(batch.inputs), training)
+        else:
+            self.measure(batch, training)
 
     def outputs(self, batch):
         """What the model makes of a batch in evaluation; None where only the person's step knows how to call it."""
@@ -197,11 +206,16 @@ class Objective:
         for metric in model.metrics:
             metric.reset_state()
         data = keras.utils.pack_x_y_sample_weight(*tensors)
-        with ExitStack() as stack:
-            for optimizer in _optimizers(model):
-                stack.enter_context(_idle(optimizer))
-            stack.enter_context(_overheard(model, seen))
-            said = model.train_step(data) if training else model.test_step(data)
+        if self.traces(training):
+            said = _functional(model, data, training)
+        else:
+            with ExitStack() as stack:
+                for optimizer in _optimizers(model):
+                    stack.enter_context(_idle(optimizer))
+                stack.enter_context(_overheard(model, seen))
+                said = model.train_step(data) if training else model.test_step(data)
+        if keep and not seen:
+            seen.append(self._forward(tensors[0], training))
         said = {name: _number(figure) for name, figure in _flat(said).items()}
         # what a metric counts is a sum, so that what was there before comes on top
         _put([(v, value(v) + before[id(v)]) for v in _states(model) if id(v) in before])
@@ -230,6 +244,22 @@ def _idle(optimizer):
         return None
 
     return replaced(optimizer, apply=nothing, apply_gradients=nothing, stateless_apply=nothing)
+
+
+def _functional(model, data, training):
+    """Call a step of JAX's kind, a function of all variables, and take over what an evaluation changes."""
+    if training and not model.optimizer.built:
+        model.optimizer.build(model.trainable_variables)
+    parts = [model.trainable_variables, model.non_trainable_variables]
+    parts += [model.optimizer.variables] if training else []
+    parts.append(model.metrics_variables)
+    state = tuple([variable.value for variable in part] for part in parts)
+    said, state = model.train_step(state, data) if training else model.test_step(state, data)
+    kept = parts[-1:] if training else parts[1:]
+    for variables, values in zip(kept, state[-len(kept) :], strict=True):
+        for variable, held in zip(variables, values, strict=True):
+            variable.assign(held)
+    return said
 
 
 def _overheard(model, seen):

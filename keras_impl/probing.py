@@ -142,11 +142,20 @@ class Subject:
         """Pass over batches with some switches as in training, see `Switches.standing`; nothing is updated."""
         gathering = Gathering() if collect else None
         steps, training, whole = [], "objective" in fit, collect or keep
-        with self._unmoved(), self.objective.tallying(), self.switches.standing(fit, statistics, gathering):
-            for i, batch in enumerate(batches):
-                self.switches.begin(seed, i)
-                steps.append(self.objective.measure(batch, training, keep, i, whole))
-                self.switches.put_back()
+        # where the model's own step is traced, what reaches the layers is gathered in a pass of its own
+        apart = collect and self.objective.traces(training)
+        with self._unmoved(), self.objective.tallying():
+            if apart:
+                with self.switches.standing(fit, statistics, gathering):
+                    for i, batch in enumerate(batches):
+                        self.switches.begin(seed, i)
+                        self.objective.watched(batch, training)
+                        self.switches.put_back()
+            with self.switches.standing(fit, statistics, None if apart else gathering):
+                for i, batch in enumerate(batches):
+                    self.switches.begin(seed, i)
+                    steps.append(self.objective.measure(batch, training, keep, i, whole))
+                    self.switches.put_back()
             return Pass(steps, self.objective.figures(steps, whole), gathering.seen() if collect else {})
 
     def nonfinite(self, batches):
