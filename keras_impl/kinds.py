@@ -3,6 +3,8 @@
 import keras
 from keras import layers as L
 
+from . import spatial
+
 _SAME_KIND = {
     L.Dense: "dense",
     L.EinsumDense: "dense",
@@ -79,10 +81,9 @@ def describe(layer, shapes, output):
     kind = kind or next((name for cls, name in _SAME_KIND.items() if isinstance(layer, cls)), None)
     shape = shapes[0] if shapes else []
     facts = {"shape": list(output), "type": type(layer).__name__}
-    for special in (_convolution, _pooling, _recurrent, _padding, _resizing):
-        found = special(layer, shape, output) if special is _convolution else special(layer, shape)
-        if found is not None:
-            return found[0], {**facts, **found[1]}
+    found = spatial.describe(layer, shape, output) or _recurrent(layer)
+    if found is not None:
+        return found[0], {**facts, **found[1]}
     if isinstance(layer, L.Activation):
         name, options = activation(layer.activation)
         return name, {**facts, **options}
@@ -162,86 +163,9 @@ def own_weights(layer):
     return [weight for weight in weights if id(weight) not in theirs]
 
 
-def _convolution(layer, shape, output):
-    from keras.src.layers.convolutional.base_conv import BaseConv
-    from keras.src.layers.convolutional.base_conv_transpose import BaseConvTranspose
-    from keras.src.layers.convolutional.base_depthwise_conv import BaseDepthwiseConv
-    from keras.src.layers.convolutional.base_separable_conv import BaseSeparableConv
-
-    kinds = {
-        BaseConvTranspose: "conv_transpose",
-        BaseSeparableConv: "separable_conv",
-        BaseDepthwiseConv: "depthwise_conv",
-        BaseConv: "conv",
-    }
-    kind = next((name for cls, name in kinds.items() if isinstance(layer, cls)), None)
-    if kind is None:
-        return None
-    facts = {
-        "rank": layer.rank,
-        "kernel": list(layer.kernel_size),
-        "stride": list(layer.strides),
-        "dilation": list(layer.dilation_rate),
-        "groups": getattr(layer, "groups", 1),
-        "padding": layer.padding,
-        "bias": bool(layer.use_bias),
-        "multiplier": getattr(layer, "depth_multiplier", 1),
-        "output_padding": getattr(layer, "output_padding", None),
-    }
-    if kind == "depthwise_conv" and shape:
-        facts["groups"] = shape[-1]
-    if shape:
-        sizes = shape[1:-1]
-        facts["pads"] = [
-            _zeros(*values, layer.padding)
-            for values in zip(sizes, layer.kernel_size, layer.strides, layer.dilation_rate, strict=True)
-        ]
-        if kind == "conv_transpose":
-            reach = [(k - 1) * d + 1 for k, d in zip(layer.kernel_size, layer.dilation_rate, strict=True)]
-            measures = zip(sizes, reach, layer.strides, output[1:-1], strict=True)
-            facts["crops"] = [_crop(*values, layer.padding) for values in measures]
-    return kind, facts
-
-
-def _zeros(size, kernel, stride, dilation, padding):
-    """What is put before and after an axis."""
-    reach = (kernel - 1) * dilation + 1
-    if padding == "causal":
-        return [reach - 1, 0]
-    if padding != "same":
-        return [0, 0]
-    total = max((-(-size // stride) - 1) * stride + reach - size, 0)
-    return [total // 2, total - total // 2]
-
-
-def _crop(size, reach, stride, length, padding):
-    """Where the result starts in the whole transposed convolution, and how long it is."""
-    total = max((size - 1) * stride + reach - length, 0)
-    return [total // 2 if padding == "same" else 0, length]
-
-
-def _pooling(layer, shape):
-    from keras.src.layers.pooling.base_global_pooling import BaseGlobalPooling
-    from keras.src.layers.pooling.base_pooling import BasePooling
-
-    if isinstance(layer, BaseGlobalPooling):
-        axes = list(range(1, len(shape) - 1))
-        kind = "mean" if "Average" in type(layer).__name__ else "amax"
-        return kind, {"axes": axes, "keepdims": layer.keepdims, "global": True}
-    if isinstance(layer, BasePooling):
-        facts = {"rank": len(layer.pool_size), "window": list(layer.pool_size), "stride": list(layer.strides)}
-        sides = [
-            _zeros(size, window, stride, 1, layer.padding)
-            for size, window, stride in zip(shape[1:-1], layer.pool_size, layer.strides, strict=False)
-        ]
-        kind = "max_pool" if layer.pool_mode == "max" else "mean_pool"
-        return kind, {**facts, "padding": layer.padding, "pads": sides}
-    return None
-
-
-def _recurrent(layer, shape):
+def _recurrent(layer):
     if isinstance(layer, L.Bidirectional):
-        found = _recurrent(layer.forward_layer, shape)
+        found = _recurrent(layer.forward_layer)
         return None if found is None else (found[0], {**found[1], "directions": 2, "merge": layer.merge_mode})
     if not isinstance(layer, L.RNN):
         return None
@@ -261,26 +185,6 @@ def _recurrent(layer, shape):
         "rate": max(rate(cell, "dropout"), rate(cell, "recurrent_dropout")),
         "directions": 1,
     }
-
-
-def _padding(layer, shape):
-    name = type(layer).__name__
-    if not name.startswith(("ZeroPadding", "Cropping")):
-        return None
-    key = "padding" if name.startswith("Zero") else "cropping"
-    sides = getattr(layer, key)
-    sides = [list(sides)] if isinstance(sides[0], int) else [list(pair) for pair in sides]
-    return ("pad" if key == "padding" else "crop"), {"pads": sides}
-
-
-def _resizing(layer, shape):
-    if isinstance(layer, L.Resizing):
-        return "resize", {"size": [layer.height, layer.width], "mode": layer.interpolation}
-    if isinstance(layer, (L.UpSampling1D, L.UpSampling2D, L.UpSampling3D)):
-        factor = [layer.size] if isinstance(layer.size, int) else list(layer.size)
-        size = [int(s * f) for s, f in zip(shape[1:-1], factor, strict=False)]
-        return "resize", {"size": size, "mode": getattr(layer, "interpolation", "nearest"), "factor": factor}
-    return None
 
 
 def _plain_facts(kind, layer, shape):
