@@ -39,6 +39,6 @@ def load(data: str, positive: str | None = None, skip_unreadable: bool = False) 
     """
     if data == "elpv":
         return load_elpv(positive, skip_unreadable)
-    if Path(data).suffix.lower() in (".csv", ".tsv") and not Path(data).is_dir():
+    if Path(data).suffix.lower() in (".csv", ".tsv", ".txt") and not Path(data).is_dir():
         return load_listing(data, positive, skip_unreadable)
     return load_folder(data, positive, skip_unreadable)

@@ -30,6 +30,7 @@ class Contents(NamedTuple):
     images: list[Path_]
     others: list[Path_]
     folders: list[Path_]
+    bare: list[Path_]
 
 
 def load_folder(folder: str, positive: str | None = None, skip_unreadable: bool = False) -> ImageData:
@@ -71,9 +72,10 @@ def load_folder(folder: str, positive: str | None = None, skip_unreadable: bool 
 
 def contents(root: Path) -> Contents:
     """List a folder and what is below it, sorted; links are followed, but not round in circles."""
-    found = Contents([], [], [])
+    found = Contents([], [], [], [])
+    kinds = {"image": found.images, "other": found.others, "folder": found.folders, "bare": found.bare}
     for path, kind in _walk(root, (), ()):
-        {"image": found.images, "other": found.others, "folder": found.folders}[kind].append(path)
+        kinds[kind].append(path)
     return Contents(*(sorted(paths) for paths in found))
 
 
@@ -129,6 +131,9 @@ def _notes(found: Contents, outside: Sequence[Path_], aside: Sequence[Path_]) ->
         folders = [f"{len(found.folders)} folders of a machine's"] if found.folders else []
         named = some(["/".join(path) for path in (*found.others, *found.folders)])
         notes.append(f"ignored {' and '.join(files + folders)}: {named}")
+    if found.bare:
+        named = some(["/".join(path) for path in found.bare])
+        notes.append(f"no images in {len(found.bare)} folders, which are no classes: {named}")
     if outside:
         named = some(["/".join(path) for path in outside])
         notes.append(f"ignored {len(outside)} images outside a class's folder: {named}")
@@ -163,8 +168,14 @@ def _walk(folder: Path, above: Path_, circle: tuple[tuple[int, int], ...]) -> It
                     continue
                 inner = entry.stat()
                 if (inner.st_dev, inner.st_ino) not in circle:
-                    yield from _walk(Path(entry.path), path, circle)
+                    below = list(_walk(Path(entry.path), path, circle))
+                    if not below:
+                        yield path, "bare"
+                    yield from below
             elif entry.name.startswith(".") or not entry.name.lower().endswith(SUFFIXES):
+                yield path, "other"
+            elif not (entry.is_file() or entry.is_symlink()):
+                # a pipe or a socket, which would never be read to its end
                 yield path, "other"
             else:
                 yield path, "image"

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-SUFFIXES = (".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff")
-FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF", "TIFF")
+SUFFIXES = (".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
+FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF", "TIFF", "PPM")
 
 
 def read_image(path: Path, size: int) -> np.ndarray:
@@ -33,18 +33,23 @@ def read_image(path: Path, size: int) -> np.ndarray:
 
 def _check_depth(image: Image.Image) -> None:
     """Refuse pixels of 32 bits."""
-    if image.mode in ("I", "F"):
+    if image.mode in ("I", "F") and not _is_16_bits(image):
         raise ValueError("pixels of 32 bits, whose white nobody knows; it must be 8 or 16")
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
     """Convert an image of any mode to 8-bit RGB, transparency on white."""
-    if image.mode.startswith("I;16"):
+    if _is_16_bits(image):
         image = to_8_bits(image)
     if not image.has_transparency_data:
         return image.convert("RGB")
     white = Image.new("RGBA", image.size, "white")
     return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
+
+
+def _is_16_bits(image: Image.Image) -> bool:
+    """Whether pixels are grey of 16 bits; those of a .pgm Pillow scales to 0..65535 and calls ``I``."""
+    return image.mode.startswith("I;16") or (image.format == "PPM" and image.mode == "I")
 
 
 def to_8_bits(image: Image.Image) -> Image.Image:
@@ -71,7 +76,7 @@ def check_image(content: bytes) -> None:
 def reason(error: Exception) -> str:
     """Say in a few words, the same every time, why a file can't be read."""
     if isinstance(error, UnidentifiedImageError):
-        return "not a JPEG, PNG, BMP, WebP, GIF or TIFF image"
+        return "not a JPEG, PNG, BMP, WebP, GIF, TIFF or PPM image"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return " ".join(str(error).split()) or type(error).__name__

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Sequence
 from pathlib import Path, PureWindowsPath
 from unicodedata import normalize
 
 from compare.data.dataset import File, ImageData, assemble
 from compare.data.folder import PARTS
+from compare.data.image import SUFFIXES
 from compare.spec import InputError, some
 
-# What the columns are called, in small letters; without a line of names the first two are path and label.
-PATHS = ("path", "file", "filename", "file_name", "filepath", "image", "image_path", "img", "name", "id")
-LABELS = ("label", "class", "class_name", "category", "target", "y", "diagnosis")
+# What the columns are called, as `_plain` has it; without a line of names the first two are path and label.
+PATHS = (
+    *("path", "file", "filename", "filepath", "image", "imagepath", "imagefile", "imagename", "imageid"),
+    *("imageindex", "img", "imgpath", "imgname", "photo", "picture", "fname", "name", "id", "idcode"),
+)
+LABELS = (
+    *("label", "class", "classname", "classid", "category", "target", "y", "diagnosis", "findinglabel"),
+    *("labelname", "groundtruth"),
+)
 SPLITS = ("split", "part", "set", "subset", "partition")
 
 
@@ -21,7 +29,8 @@ def load_listing(listing: str, positive: str | None = None, skip_unreadable: boo
     """Load the images that a .csv lists, in its order.
 
     A row is a path, relative to the file's own folder or absolute, a label (text or a number) and perhaps a part
-    (train, val or test). Commas, semicolons and tabs are told apart; text is UTF-8, else Windows's code page.
+    (train, val or test). Commas, semicolons, tabs and bars are told apart; text is UTF-8 or UTF-16, else Windows's
+    code page. A path may lack its suffix; a row that is there again is left out and counted (``ImageData.notes``).
 
     Args:
         listing: the file.
@@ -32,7 +41,7 @@ def load_listing(listing: str, positive: str | None = None, skip_unreadable: boo
     """
     path = Path(listing).expanduser()
     table = _rows(listing, path)
-    header = [name.strip().lower() for name in table[0]] if table else []
+    header = [_plain(name) for name in table[0]] if table else []
     columns = [
         next((header.index(n) for n in names if n in header), None) for names in (PATHS, LABELS, SPLITS)
     ]
@@ -40,7 +49,7 @@ def load_listing(listing: str, positive: str | None = None, skip_unreadable: boo
         if any(column is not None for column in columns[:2]) or not _is_row(table, path.parent):
             raise InputError(
                 f"--data {listing}: no columns of paths and labels; it must have {PATHS[0]} and {LABELS[0]}, "
-                f"not {some(header) or 'nothing'}"
+                f"not {some(table[0] if table else []) or 'nothing'}"
             )
         columns = [0, 1, None]
     else:
@@ -54,9 +63,14 @@ def load_listing(listing: str, positive: str | None = None, skip_unreadable: boo
         if part == "test":
             aside += 1
         else:
-            files.append(File(_portable(name), normalize("NFC", label), part))
-    _check(listing, path.parent, files)
+            files.append(File(_found(path.parent, _portable(name)), normalize("NFC", label), part))
+    once = list(dict.fromkeys(files))
     notes = [f"left aside {aside} images of the test part"] if aside else []
+    notes += (
+        [f"left out {len(files) - len(once)} rows that are there already"] if len(once) < len(files) else []
+    )
+    files = once
+    _check(listing, path.parent, files)
     return assemble(listing, path.parent, files, positive, skip_unreadable, decode=True, notes=notes)
 
 
@@ -66,16 +80,35 @@ def _rows(listing: str, path: Path) -> list[list[str]]:
         content = path.read_bytes()
     except OSError as error:
         raise InputError(f"--data {listing}: {error.strerror}") from error
-    try:
-        text = content.decode("utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
-    except UnicodeDecodeError:
-        text = content.decode("cp1252", errors="replace")
-    first = text.partition("\n")[0]
-    separator = max(",;\t", key=first.count)
+    text = _text(content)
+    first, _, rest = text.partition("\n")
+    # Excel's own line, which says what separates the cells
+    told = re.fullmatch(r"sep=(.)\s*", first)
+    separator, text = (told[1], rest) if told else (max(",;\t|", key=first.count), text)
     try:
         return [row for row in csv.reader(text.splitlines(), delimiter=separator) if any(map(str.strip, row))]
     except csv.Error as error:
         raise InputError(f"--data {listing}: not a table of text ({error})") from error
+
+
+def _text(content: bytes) -> str:
+    """Decode what a spreadsheet wrote; a zero byte among the first two means UTF-16, with its mark or without."""
+    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        encoding = "utf-16"
+    elif b"\0" in content[:2]:
+        encoding = "utf-16-be" if content[:1] == b"\0" else "utf-16-le"
+    else:
+        encoding = "utf-8-sig"
+    try:
+        return content.decode(encoding)
+    except UnicodeDecodeError:
+        return content.decode("cp1252", errors="replace")
+
+
+def _plain(name: str) -> str:
+    """A column's name in small letters without spaces and such, in the singular."""
+    plain = re.sub(r"[\W_]", "", name.lower())
+    return plain.removesuffix("s") if plain not in ("class", "diagnosis") else plain
 
 
 def _is_row(table: Sequence[Sequence[str]], folder: Path) -> bool:
@@ -86,6 +119,13 @@ def _is_row(table: Sequence[Sequence[str]], folder: Path) -> bool:
 def _portable(name: str) -> str:
     """A path with forward slashes, whoever wrote it."""
     return PureWindowsPath(name).as_posix() if "\\" in name else name
+
+
+def _found(folder: Path, name: str) -> str:
+    """A path with the suffix that it lacks, if there is such a file."""
+    if (folder / name).is_file():
+        return name
+    return next((name + suffix for suffix in SUFFIXES if (folder / (name + suffix)).is_file()), name)
 
 
 def _part(listing: str, word: str) -> str:
@@ -111,6 +151,3 @@ def _check(listing: str, folder: Path, files: Sequence[File]) -> None:
         raise InputError(
             f"--data {listing}: {len(missing)} of {len(files)} files aren't there: {some(missing)}"
         )
-    twice = len(files) - len({file.name for file in files})
-    if twice:
-        raise InputError(f"--data {listing}: {twice} images are listed more than once")

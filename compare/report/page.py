@@ -22,6 +22,7 @@ from compare.pages.render import render
 from compare.report import code, sections
 from compare.report.answer import Headline, answer, cures, headlines
 from compare.report.backends import backends
+from compare.report.by_class import by_class
 from compare.report.load import Run
 from compare.report.rows import Table
 from compare.spec import POLICIES, SIDES
@@ -65,7 +66,7 @@ def picture(figure: Figure, name: str, alt: str, folder: Path) -> dict:
 
 
 def _context(run: Run, folder: Path) -> dict:
-    tables = [_table(table, folder) for table in run.tables]
+    tables = [_table(table, folder) | {"by_class": by_class(table, run.config)} for table in run.tables]
     policies = [name for name in POLICIES if any(name in table.rows for table in run.tables)]
     return {
         "title": _title(run.tables),

@@ -82,6 +82,13 @@ def test_16_bit_grey_is_scaled_not_clipped(tmp_path):
     np.testing.assert_array_equal(read[:, :, 0].ravel(), np.arange(256))
 
 
+def test_16_bit_grey_of_a_pgm_is_scaled_as_well(tmp_path):
+    grey = np.array([[0, 257 * 7], [65535, 257 * 200]], np.int32)
+    Image.fromarray(grey).save(tmp_path / "a.pgm")
+    check_image((tmp_path / "a.pgm").read_bytes())
+    np.testing.assert_array_equal(read_image(tmp_path / "a.pgm", 2)[..., 0], [[0, 7], [255, 200]])
+
+
 def test_16_bit_grey_with_a_transparent_value_lies_on_white(tmp_path):
     values = np.full((8, 8), 1000, np.uint16)
     values[:4] = 300
@@ -160,7 +167,7 @@ def test_truncated_files_fail_the_check(kind, options, share):
 
 def test_another_format_under_an_image_suffix_is_named_without_an_address():
     buffer = BytesIO()
-    pattern(5).save(buffer, "PPM")
+    pattern(5).save(buffer, "TGA")
     with pytest.raises(OSError, match="cannot identify") as caught:
         check_image(buffer.getvalue())
-    assert reason(caught.value) == "not a JPEG, PNG, BMP, WebP, GIF or TIFF image"
+    assert reason(caught.value) == "not a JPEG, PNG, BMP, WebP, GIF, TIFF or PPM image"

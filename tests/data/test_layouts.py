@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import unicodedata
 
@@ -82,6 +83,20 @@ def test_what_machines_leave_behind_is_ignored_and_counted(tmp_path):
     ignored, outside = data.notes
     assert ignored.startswith("ignored 5 files that are no images and 3 folders of a machine's: .DS_Store, ")
     assert outside == "ignored 1 images outside a class's folder: preview.jpg"
+
+
+def test_a_folder_without_images_is_no_class_and_said(tmp_path):
+    two_classes(tmp_path, 3, 2)
+    (tmp_path / "birds").mkdir()
+    data = load(str(tmp_path))
+    assert data.classes == ("cats", "dogs")
+    assert data.notes == ("no images in 1 folders, which are no classes: birds",)
+
+
+def test_a_pipe_is_no_image_and_is_not_waited_for(tmp_path):
+    two_classes(tmp_path, 3, 2)
+    os.mkfifo(tmp_path / "cats" / "000.png")
+    assert load(str(tmp_path)).notes == ("ignored 1 files that are no images: cats/000.png",)
 
 
 def test_a_folder_too_high_is_refused_with_the_one_that_is_meant(tmp_path):
