@@ -216,6 +216,8 @@ def _uses(site, as_in, training, put_back):
 def _settle(site):
     """Say which switch a layer belongs to, by what was seen."""
     layer = site.layer
+    if owned.is_normalisation(layer) and layer.built and not (site.fit or site.evaluate):
+        site.owned = owned.find(layer, None, {}, {})  # no data reach it
     if site.owned:
         site.role = "normalisation"
         site.switch = "unreached" not in site.uses and site.uses[0] != site.uses[1]
