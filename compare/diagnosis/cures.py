@@ -61,7 +61,8 @@ _TORCH = {
     "numerics": _AGAIN,
     "batch-noise": """\
 dataset = loader.dataset
-loader = DataLoader(dataset, batch_size=64, shuffle=True, drop_last=True)""",
+size = min(64, len(dataset))
+loader = DataLoader(dataset, batch_size=size, shuffle=True, drop_last=True)""",
     "unmixed-batches": "loader = DataLoader(loader.dataset, batch_size=32, shuffle=True)",
     "shared-layer": _NORMS
     + "own = nn.ModuleList(copy.deepcopy(norms[0]) for _ in range(2))  # call one for each input",
@@ -79,8 +80,11 @@ for module in model.modules():
     module.training = False""",
     "random-evaluation": "x = F.dropout(x, 0.5, training=model.training)  # nn.Dropout does that by itself",
     "evaluation-changes-state": """\
-if model.training:  # in forward: self.training
-    pass  # the update belongs here""",
+kept = copy.deepcopy(model.state_dict())
+model.eval()
+with torch.no_grad():
+    values = [loss(model(x), y).item() for x, y in loader]
+model.load_state_dict(kept)  # until the update in forward stands behind `if self.training:`""",
     "aggregation": """\
 total = count = 0
 with torch.no_grad():

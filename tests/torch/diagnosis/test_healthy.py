@@ -12,9 +12,8 @@ MODELS = ("resnet18", "efficientnet_b0", "regnet_y_400mf", "convnext_tiny", "vit
 
 def build(name):
     torch.manual_seed(0)
-    model = getattr(torchvision.models, name)(
-        num_classes=10, **({"image_size": 32} if name == "vit_b_16" else {})
-    )
+    small = {"image_size": 32, "dropout": 0.1, "attention_dropout": 0.1} if name == "vit_b_16" else {}
+    model = getattr(torchvision.models, name)(num_classes=10, **small)
     data = [(torch.randn(16, 3, 32, 32), torch.randint(0, 10, (16,))) for _ in range(3)]
     norms = [module for module in model.train().modules() if hasattr(module, "running_mean")]
     for norm in norms:
@@ -36,4 +35,4 @@ def test_a_healthy_model_raises_no_alarm(name):
     assert found.probes.restored == "same"
     assert found.findings[0].cause in ("none", "dropout")
     terms = {term.term for term in found.terms}
-    assert ("dropout" in terms) == (name in ("efficientnet_b0", "convnext_tiny"))
+    assert ("dropout" in terms) == (name in ("efficientnet_b0", "convnext_tiny", "vit_b_16"))
