@@ -57,22 +57,23 @@ class _Schedule:
     """The cells that wait, longest first, and the cell that each worker is at."""
 
     def __init__(self, store: Store, task: Task, on_event: OnEvent, transport: Transport) -> None:
-        self.store, self.settings, self.on_event, self.transport = store, task.settings, on_event, transport
+        self.store, self.on_event, self.transport = store, on_event, transport
         self.task = transport.share(task)
+        self.course = {cell: course(cell) for cell in store.unfinished}
+        # the cells that can go by what another one's `fit` did, in the same worker
+        self.following = {cell for cell in self.course if can_follow(cell, task.settings)}
         # of cells that one training serves, one that can't follow another comes first
-        self.waiting = sorted(store.unfinished, key=lambda cell: (-cost(cell), self.follows(cell)))
+        self.waiting = sorted(self.course, key=lambda cell: (-cost(cell), cell in self.following))
         self.at: dict[Any, Cell] = {}
         self.trained: dict[Any, set] = {}
-
-    def follows(self, cell: Cell) -> bool:
-        """Whether a cell can go by what another one's `fit` did, in the same worker."""
-        return can_follow(cell, self.settings)
 
     @property
     def ready(self) -> list[Cell]:
         """The cells that wait for a worker, but for those that will follow one that is training now."""
-        under_way = {course(cell) for cell in self.at.values()}
-        return [cell for cell in self.waiting if not (self.follows(cell) and course(cell) in under_way)]
+        under_way = {self.course[cell] for cell in self.at.values()}
+        return [
+            cell for cell in self.waiting if cell not in self.following or self.course[cell] not in under_way
+        ]
 
     def start_worker(self) -> None:
         """Start a worker for the framework that has the most left to do for each worker it would have."""
@@ -91,13 +92,13 @@ class _Schedule:
         """
         trained = self.trained.setdefault(worker, set())
         own = [cell for cell in self.ready if cell.framework == framework]
-        own.sort(key=lambda cell: not (self.follows(cell) and course(cell) in trained))
-        cell = next(iter(own), None)
+        follower = (cell for cell in own if cell in self.following and self.course[cell] in trained)
+        cell = next(follower, next(iter(own), None))
         if cell is None:
             self.transport.stop(worker)
             return
         self.at[worker] = cell
-        trained.add(course(cell))
+        trained.add(self.course[cell])
         self.waiting.remove(cell)
         self.store.start(cell)
         self.on_event(cell, Started())
@@ -105,6 +106,7 @@ class _Schedule:
 
     def listen(self, worker: Any, answer: Answer) -> None:
         """Take what a worker has to say: an event, its cell's end, or nothing more, for it is dead."""
+        self.store.refresh()
         if answer.kind == "said":
             self.on_event(self.at[worker], answer.value)
             return

@@ -7,8 +7,9 @@ import json
 import os
 import re
 import shutil
+import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from compare.spec import Cell, InputError
 
 CONFIG, WEIGHTS, LOCK = "config.json", "weights.safetensors", ".lock"
 NOT_COMPARED = ("command", "cells", "weights.", "machine.platform", "machine.cores")
+# The tables are made anew from all cells, which takes the longer the more there are: at most this share of the time.
+TABLES_SHARE = 0.05
 
 
 class Store:
@@ -39,14 +42,25 @@ class Store:
         self.cells, self._lock = cells, lock
         self.results: dict[str, CellResult] = self._kept("cell.json", lambda text: read_result(text)[0])
         self._timings: dict[str, Timing] = self._kept("timing.json", _read_timing)
+        self._behind, self._due = (
+            False,
+            0.0,
+        )  # whether the tables lack a cell, and when they may be made again
 
     def __enter__(self) -> Store:
         """Return itself: the lock is held since the run was opened."""
         return self
 
-    def __exit__(self, *_: object) -> None:
-        """Let go of the lock."""
-        os.close(self._lock)
+    def __exit__(self, kind: type[BaseException] | None = None, *_: object) -> None:
+        """Bring the tables up to date, and let go of the lock."""
+        try:
+            if self._behind:
+                with (
+                    suppress(OSError) if kind else nullcontext()
+                ):  # it may be what ends the block: a full disk
+                    self.write_tables()
+        finally:
+            os.close(self._lock)
 
     @property
     def unfinished(self) -> list[Cell]:
@@ -78,7 +92,7 @@ class Store:
         checkpoint: bytes | None = None,
         log: bytes = b"",
     ) -> None:
-        """Keep what a cell ended with, and make the tables again.
+        """Keep what a cell ended with; the tables follow at once, or soon where there are many cells.
 
         Args:
             checkpoint: the best epoch's weights, a safetensors file.
@@ -95,7 +109,15 @@ class Store:
         write(folder / "cell.json", text)
         # as it will be read again, so that a run in one go and a resumed one have the same tables
         self.results[cell.name], _ = read_result(text)
-        self.write_tables()
+        self._behind = True
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Make the tables again if they lack a cell, and if it isn't too soon after the last time."""
+        if self._behind and time.monotonic() >= self._due:
+            began = time.monotonic()
+            self.write_tables()
+            self._due = time.monotonic() + (time.monotonic() - began) / TABLES_SHARE
 
     def write_tables(self) -> None:
         """Make the CSV files from the cells' results."""
@@ -107,6 +129,7 @@ class Store:
         for table in (tables.results, tables.history, tables.gap, tables.layers, tables.stages):
             write(self.path / f"{table.__name__}.csv", table(self.ended))
         write(self.path / "timing.csv", tables.timing(timings))
+        self._behind = False
 
     def _kept(self, file: str, read: Callable[[str], Any]) -> dict[str, Any]:
         """What the cells of the run have in a file, of those where it is there and whole."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -91,11 +92,23 @@ class Place:
         if not isinstance(argument, Shared):
             return argument
         if argument.run not in self.kept:
-            folder = Folder(argument.run, lambda: map(ray.get, argument.pieces))
-            self.folders[argument.run] = folder
+            folder = self.folders[argument.run] = _unpacked(argument)
             value = ray.get(argument.value).moved(folder.path)
             self.kept[argument.run] = self.worker.keep(itself, value)
         return self.kept[argument.run]
+
+
+def _unpacked(shared: Shared) -> Folder:
+    """Unpack the files of a shared value on this node.
+
+    Raises:
+        OSError: its disk is full; the words name the node, which is another machine than the one that shows them.
+    """
+    try:
+        return Folder(shared.run, lambda: map(ray.get, shared.pieces))
+    except OSError as error:
+        node = f"{tempfile.gettempdir()} of {socket.gethostname()}"
+        raise OSError(error.errno, f"{error.strerror} in {node}") from error
 
 
 def itself(value: Any) -> Any:

@@ -34,6 +34,7 @@ def packed(files: Iterable[Path]) -> Iterator[list[Piece]]:
     pieces: list[Piece] = []
     size = 0
     for number, path in enumerate(files):
+        pieces.append((str(number), b""))  # an empty file is one, too
         with path.open("rb") as file:
             while piece := file.read(CHUNK - size):
                 pieces.append((str(number), piece))
@@ -69,8 +70,12 @@ class Folder:
         if not self.path.exists():
             os.close(self._held)
             self._held = _hold(self._lock, fcntl.LOCK_EX)
-            if not self.path.exists():
-                _unpack(bring(), self.path)
+            try:
+                if not self.path.exists():
+                    _unpack(bring(), self.path)
+            except BaseException:
+                self.close()
+                raise
             fcntl.lockf(self._held, fcntl.LOCK_SH)
 
     def close(self) -> None:

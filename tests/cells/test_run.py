@@ -11,6 +11,8 @@ from PIL import Image
 
 SMALL = ["--weights", "pretext", "--images", "16", "--image-size", "32", "--batch-size", "8", "--epochs", "2"]
 
+POLICIES = ["--backbone", "resnet50", "--policy", "frozen-batch-stats", "--policy", "frozen"]
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
@@ -52,8 +54,7 @@ def _run(folder, out, *options):
 def twice(folder, tmp_path_factory):
     """The same command, twice."""
     outs = [tmp_path_factory.mktemp("runs") / "run" for _ in range(2)]
-    options = ["--backbone", "resnet50", "--policy", "frozen-batch-stats", "--policy", "frozen"]
-    return [(out, _run(folder, out, *options)) for out in outs]
+    return [(out, _run(folder, out, *POLICIES)) for out in outs]
 
 
 def test_ends_in_a_table_and_a_report(twice):
@@ -75,6 +76,17 @@ def test_ends_in_a_table_and_a_report(twice):
 def test_the_same_command_gives_the_same_bytes(twice, table):
     first, second = ((out / table).read_bytes() for out, _ in twice)
     assert first == second
+
+
+def test_on_ray_it_gives_the_same_bytes(twice, folder, tmp_path):
+    pytest.importorskip("ray", reason="Ray isn't installed: pip install 'compare-bn[ray]'")
+    run = _run(folder, tmp_path / "run", *POLICIES, "--engine", "ray")
+    assert run.returncode == 0, run.stderr
+    local, _ = twice[0]
+    tables = ("results.csv", "history.csv", "gap.csv", "layers.csv", "stages.csv")
+    assert len((local / "layers.csv").read_text()) > 1000
+    for file in (*tables, "weights.safetensors", "cells/keras-frozen-native-seed0/best.safetensors"):
+        assert (tmp_path / "run" / file).read_bytes() == (local / file).read_bytes(), file
 
 
 def test_the_gap_is_evaluate_minus_fit_on_the_same_samples(twice):

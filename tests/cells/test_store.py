@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from dataclasses import asdict, replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -217,3 +218,30 @@ def test_the_next_free_directory_comes_after_the_highest_number(tmp_path):
     for name in ("resnet50-1", "resnet50-10", "vgg16-11", "resnet50-mine"):
         (tmp_path / name).mkdir()
     assert store.next_free("resnet50", tmp_path) == tmp_path / "resnet50-11"
+
+
+def test_tables_are_made_again_at_once_or_soon_and_lack_nothing_at_the_end(tmp_path, monkeypatch):
+    """What they take is a small share of the time, however many cells there are."""
+    clock = SimpleNamespace(now=100.0)
+    monkeypatch.setattr(store, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    made = store.Store.write_tables
+
+    def write_tables(run):
+        clock.now += 1  # second that it takes
+        made(run)
+
+    monkeypatch.setattr(store.Store, "write_tables", write_tables)
+
+    def rows():
+        return (tmp_path / "a/results.csv").read_text().count("finished")
+
+    with create(tmp_path / "a") as run:
+        for cell, there in zip(CELLS[:3], (1, 1, 1), strict=True):
+            end(run, cell)
+            assert rows() == there
+        clock.now += 1 / store.TABLES_SHARE
+        run.refresh()
+        assert rows() == 3
+        end(run, CELLS[3])
+        assert rows() == 3
+    assert rows() == 4

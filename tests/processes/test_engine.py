@@ -1,0 +1,124 @@
+"""Engines that aren't there, and nodes that aren't like this machine: one line each."""
+
+import socket
+import sys
+import threading
+import time
+
+import pytest
+
+from compare.processes import engine, nodes
+from compare.processes.engine import Engine
+from compare.spec import InputError
+from tests.support.command_line import options, photos_in, refused
+
+HERE = {"python": "3.12.1", "compare": "0a1b2c3d", "torch": "2.9.1"}
+
+
+@pytest.fixture
+def listening():
+    """A port at which something answers that isn't Ray: nothing, or what it is given."""
+    servers = []
+
+    def listen(answer):
+        servers.append(socket.create_server(("127.0.0.1", 0)))
+
+        def serve(server):
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(1000)
+                connection.sendall(answer)
+                if not answer:
+                    connection.recv(1000)
+
+        threading.Thread(target=serve, args=servers, daemon=True).start()
+        return servers[0].getsockname()[1]
+
+    yield listen
+    for server in servers:
+        server.close()
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (Engine("rai"), "unknown --engine 'rai': did you mean 'ray'? It can be local, ray"),
+        (Engine("local", "auto"), "--ray-address auto: it needs --engine ray"),
+        (Engine("ray", "cluster"), "--ray-address cluster: it must be HOST:PORT, or auto"),
+        (Engine("ray", "ray://head:10001"), "--ray-address ray://head:10001: it must be HOST:PORT"),
+        (Engine("ray", "head:99999"), "--ray-address head:99999: it must be HOST:PORT"),
+        (Engine("ray", "127.0.0.1:1"), "--ray-address 127.0.0.1:1: nothing answers there"),
+        (Engine("ray", "no.such.host.invalid:6379"), "nothing answers there"),
+    ],
+)
+def test_an_engine_that_is_not_there_is_said(asked, said, monkeypatch):
+    monkeypatch.setattr(engine, "find_spec", lambda name: name)
+    with pytest.raises(InputError) as refused:
+        engine.check(asked)
+    assert said in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 404 Not Found\r\n\r\n"])
+def test_what_answers_and_is_not_ray_is_refused_in_seconds(listening, answer, monkeypatch):
+    monkeypatch.setattr(engine, "find_spec", lambda name: name)
+    began = time.monotonic()
+    with pytest.raises(InputError, match=r"--ray-address 127.0.0.1:\d+: (nothing answers|what answers)"):
+        engine.check(Engine("ray", f"127.0.0.1:{listening(answer)}"))
+    assert time.monotonic() - began < 10
+
+
+def test_what_speaks_like_ray_and_is_none_is_refused_in_seconds(listening, monkeypatch):
+    pytest.importorskip("ray", reason="Ray isn't installed: pip install 'compare-bn[ray]'")
+    settings = b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"
+    began = time.monotonic()
+    monkeypatch.setattr(nodes, "PATIENCE", 4.0)
+    with pytest.raises(InputError, match="what answers there is no Ray cluster"):
+        engine.check(Engine("ray", f"127.0.0.1:{listening(settings)}"))
+    assert time.monotonic() - began < 10
+
+
+def test_an_address_is_refused_before_anything_is_written(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("ray", reason="Ray isn't installed: pip install 'compare-bn[ray]'")
+    monkeypatch.chdir(photos_in(tmp_path))
+    line = refused(capsys, *options("out", "--engine", "ray", "--ray-address", "127.0.0.1:1"))
+    assert "nothing answers there (Connection refused)" in line
+    assert not (tmp_path / "out").exists()
+
+
+def test_without_ray_it_is_said_how_to_get_it(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(photos_in(tmp_path))
+    monkeypatch.setattr(engine, "find_spec", lambda name: None)
+    line = refused(capsys, *options("out", "--engine", "ray"))
+    assert line == "error: --engine ray: Ray isn't installed. Get it with: pip install 'compare-bn[ray]'\n"
+
+
+def test_nodes_that_differ_are_named_with_what_they_differ_in():
+    there = {
+        "a (10.0.0.1)": HERE,
+        "b (10.0.0.2)": HERE | {"torch": "2.8.0", "python": "3.11.9"},
+        "c (10.0.0.3)": HERE | {"compare": "none"},
+    }
+    with pytest.raises(InputError) as refused:
+        nodes.differing(there, HERE)
+    assert str(refused.value) == (
+        "--engine ray: all nodes need what this machine has: b (10.0.0.2) has python 3.11.9 instead of python 3.12.1; "
+        "b (10.0.0.2) has torch 2.8.0 instead of torch 2.9.1; c (10.0.0.3) has no compare instead of compare with code "
+        "0a1b2c3d"
+    )
+    nodes.differing({"a": HERE}, HERE)
+
+
+def test_versions_are_of_packages_of_python_and_of_the_code():
+    found = nodes.versions(("python", "compare", "numpy", "no-such-package"))
+    assert found["python"] == ".".join(map(str, sys.version_info[:3]))
+    assert found["numpy"].count(".") >= 1
+    assert len(found["compare"]) == 8
+    assert found["no-such-package"] == "none"
+
+
+@pytest.mark.parametrize(
+    ("threads", "gpu", "places"), [(1, False, 7), (2, False, 3), (1, True, 2), (8, False, 1)]
+)
+def test_a_cluster_has_places_for_as_many_workers_as_fit_whole_on_a_node(threads, gpu, places):
+    assert nodes.Nodes((0, 3, 4), 2).places(threads, gpu) == places
