@@ -52,11 +52,15 @@ def told(outcome: Outcome) -> str:
     return line
 
 
-def main(name: str, steps: int) -> int:
-    """Print the lines; 0 if the last is the same function."""
+def main(name: str, steps: int, only: int | None) -> int:
+    """Print the lines; 0 if the last is the same function.
+
+    Args:
+        only: one number of mends; None takes all.
+    """
     verdict = ""
     with Pair("float64", threads=1) as both:
-        for mends in range(PAIRS[name] + 1):
+        for mends in range(PAIRS[name] + 1) if only is None else [only]:
             begun = time.monotonic()
             outcome = judged(both, name, mends, steps)
             verdict = outcome.verdict
@@ -68,5 +72,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("name", choices=PAIRS)
     parser.add_argument("--steps", type=int, default=1)
+    parser.add_argument("--mends", type=int)
     given = parser.parse_args()
-    sys.exit(main(given.name, given.steps))
+    sys.exit(main(given.name, given.steps, given.mends))

@@ -10,20 +10,13 @@ from typing import Any
 from compare.pair.arrays import Map
 from compare.pair.references import Reference
 from compare.parity.figures import Stage
+from compare.parity.stages import STAGES as STAGES_OF_ALL
 
 Report = Callable[[str], None]
-STAGES = {
-    "configuration": "configuration",
-    "forward": "forward, inference mode",
-    "forward-batch": "forward, training mode",
-    "loss": "loss",
-    "gradients": "gradients",
-    "statistics": "moving statistics after the step",
-    "parameters": "parameters after the step",
-    "evaluation": "evaluation after the step",
-    "free": "free-running, beside the twin",
-    "native": "PyTorch's own step, as predicted",
-}
+# those of the reference networks' proof, and what the defaults make of a step
+STAGES = {**{name: STAGES_OF_ALL[name] for name in (
+    "configuration", "forward", "forward-batch", "loss", "gradients", "statistics", "parameters", "evaluation", "free",
+)}, "native": "PyTorch's own step, as predicted"}  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
 from compare.pair import arrays as moving
-from compare.pair import choosing, configuration, flattened, graph, mapping, native, records, training
+from compare.pair import choosing, configuration, flattened, graph, mapping, records
 from compare.pair.arrays import Map
 from compare.pair.configuration import Fact
 from compare.pair.locate import Found, locate
@@ -18,9 +17,9 @@ from compare.pair.matching import Values, front
 from compare.pair.overruling import overrule
 from compare.pair.records import Arrays, Call, Seen
 from compare.pair.side import Side
-from compare.pair.training import Plan
 from compare.parity.figures import Distance
 from compare.parity.tolerances import TOLERANCES
+from compare.parity.twin import one_rounding_away
 from compare.spec import InputError
 
 ROUGH = 1e-6  # what constants kept in float32 may amount to, when values decide between arrays
@@ -214,87 +213,6 @@ class Bench(Side):
             facts += configuration.optimizers(ours, theirs)
         return facts
 
-    def coupled(self, penalties: dict[str, float]) -> dict[str, float]:
-        """Keras's penalties by the names that their arrays have here."""
-        return {b.torch: penalties[b.keras] for b in self.map.bindings if penalties.get(b.keras)}
-
-    def train(
-        self,
-        plan: Plan,
-        settings: dict,
-        loss: dict,
-        head: list[int],
-        edits: list[dict],
-        axes: list,
-        numerics: str,
-    ) -> dict[str, Any]:
-        """Take the steps that Keras took, and again from weights one rounding away.
-
-        Args:
-            numerics: ``native`` takes PyTorch's own first step, too, and compares it with what its defaults predict.
-        """
-        held, rounded = self.keras_held, list(edits)
-        inputs = [arrange(batch, self.arrangement) for batch in plan.inputs]
-        plan = replace(plan, inputs=inputs)
-        edits = [*edits, *self._as_keras(edits)]
-        before = self.stepping.arrays(self.model)
-        own = self._run(plan, settings, loss, head, edits, axes)
-        self.stepping.assign(self.model, {name: rounding_away(array) for name, array in before.items()})
-        twin = self._run(plan, settings, loss, head, edits, axes)
-        self.stepping.assign(self.model, before)
-        rows = training.rows(plan, own, twin, self.map, held, self.dtype)
-        lines: list[str] = []
-        if numerics == "native":
-            rows["native"], lines = self._native(plan, own, settings, loss, head, rounded, axes)
-            self.stepping.assign(self.model, before)
-        frozen = training.frozen(self.map, held, self.torch_held, plan, own)
-        return {
-            "rows": rows,
-            "extra": training.extra(self.map, own, before),
-            "frozen": frozen,
-            "native": lines,
-        }
-
-    def _native(
-        self,
-        plan: Plan,
-        own: training.Trained,
-        settings: dict,
-        loss: dict,
-        head: list,
-        edits: list,
-        axes: list,
-    ) -> tuple[list[Distance], list[str]]:
-        """PyTorch's own first step beside what its defaults make of Keras's, and those defaults in words."""
-        before = self.stepping.arrays(self.model)
-        calls = self.look(plan.inputs[0], ["last"] * len(plan.inputs[0]), True).calls
-        steps = self.stepping.Steps(self.model, {**settings, "own": True}, loss, head, edits, axes)
-        _, _, gradients = steps.step(plan.inputs[0], plan.targets[0])
-        moved = native.statistics(calls, before, own.first)
-        predicted = {**moved, **native.parameters(settings, before, gradients)}
-        rows = native.rows(predicted, steps.to_arrays(), own.first, self.dtype)
-        return rows, native.told(settings, moved)
-
-    def _run(
-        self, plan: Plan, settings: dict, loss: dict, head: list, edits: list, axes: list
-    ) -> training.Trained:
-        return training.run(self.stepping.Steps(self.model, settings, loss, head, edits, axes), plan)
-
-    def _as_keras(self, edits: list[dict]) -> list[dict]:
-        """The moving variance takes in the biased one, as Keras's does: what PyTorch's can't be set to."""
-        done = {edit["call"] for edit in edits}
-        seen = self.look(self.inputs, self.arrangement, True)
-        native = [c for c in seen.calls if c.kind == "batch_norm" and c.facts.get("variance") != "biased"]
-        norms = [call.index for call in native if call.index not in done]
-        made = [{"call": index, "do": "set", "arguments": {"moves": "biased"}} for index in norms]
-        # PyTorch's derivatives of these two have constants of float32
-        for call in seen.calls:
-            if call.kind in ("hard_sigmoid", "hard_silu") and call.index not in done:
-                made.append(
-                    {"call": call.index, "do": "function", "name": "activate", "options": {"kind": call.kind}}
-                )
-        return made
-
 
 def _light(found: Found, keras: Seen, targets: list[str]) -> Found:
     """What the other process asks for, without the values."""
@@ -346,12 +264,9 @@ def _probabilities(run: Seen, value: str) -> Call | None:
     return call if call is not None and call.kind in ("softmax", "sigmoid", "log_softmax") else None
 
 
-def rounding_away(array: np.ndarray) -> np.ndarray:
-    """Every number moved by one rounding, up or down."""
-    if array.dtype.kind != "f":
-        return array
-    up = np.random.default_rng(2).random(array.shape) < 0.5
-    return np.nextafter(array, np.where(up, np.inf, -np.inf).astype(array.dtype))
+def rounding_away(array: np.ndarray, number: int = 0) -> np.ndarray:
+    """Every number moved by one rounding, up or down, another way each number; what isn't a real one stays."""
+    return one_rounding_away(array, number) if array.dtype.kind == "f" else array
 
 
 def arrangements(inputs: list[np.ndarray]) -> list[tuple[str, ...]]:

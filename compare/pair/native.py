@@ -1,6 +1,6 @@
 """What PyTorch's own defaults make of a step, predicted from Keras's arrays: what is left is rounding, or a mistake.
 
-Every formula here is PyTorch's, written out in numpy. What can be set (decays, epsilons, rates) is no default: it is
+The rules are PyTorch's (`compare.parity.formulas`). What can be set (decays, epsilons, rates) is no default: it is
 compared as configuration.
 """
 
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from compare.pair.records import Arrays, Call
+from compare.parity import formulas
 from compare.parity.figures import Distance, compare
 from compare.parity.tolerances import TOLERANCES
 
@@ -42,8 +43,8 @@ def statistics(calls: list[Call], before: Arrays, keras: Arrays) -> Arrays:
             continue
         shape = call.facts["shape"]
         count = int(np.prod(shape)) // shape[1]
-        batch = (keras[name] - (1 - share) * before[name]) / share
-        found[name] = (1 - share) * before[name] + share * batch * (count / max(count - 1, 1))
+        batch = formulas.batch_of(before[name], keras[name], 1 - share)
+        found[name] = formulas.moved(before[name], batch, 1 - share, count)
     # one that is called twice in a step takes in two variances, which can't be told apart afterwards
     return {name: array for name, array in found.items() if seen[name] == 1}
 
@@ -64,18 +65,16 @@ def parameters(settings: dict[str, Any], before: Arrays, gradients: Arrays) -> A
 
 
 def _stepped(settings: dict[str, Any], weight: np.ndarray, gradient: np.ndarray) -> np.ndarray:
-    kind, rate = settings["kind"], settings["learning_rate"]
+    kind, rate, none = settings["kind"], settings["learning_rate"], np.zeros(())
     if kind == "sgd":
         ahead = settings.get("momentum", 0.0) if settings.get("nesterov") else 0.0
         return weight - rate * (gradient + ahead * gradient)
     if kind == "rmsprop":
-        kept = settings.get("decays", [0.9])[0]
-        root = np.sqrt((1 - kept) * gradient**2) + settings.get("epsilon", 1e-7)
-        return weight - rate * gradient / root
+        decay, epsilon = settings.get("decays", [0.9])[0], settings.get("epsilon", 1e-7)
+        return formulas.rmsprop(weight, gradient, none, rate, decay, epsilon)[0]
     decay = settings.get("weight_decay", 0.0) if kind == "adamw" else 0.0
-    # after one step both corrections undo the decays: the moments are the gradient and its square
-    root = np.sqrt(gradient**2) + settings.get("epsilon", 1e-7)
-    return weight * (1 - rate * decay) - rate * gradient / root
+    given = (settings.get("decays", (0.9, 0.999)), settings.get("epsilon", 1e-7), decay)
+    return formulas.adam(weight, gradient, (none, none), 1, rate, *given)[0]
 
 
 def rows(predicted: Arrays, own: Arrays, keras: Arrays, dtype: str) -> list[Distance]:

@@ -18,9 +18,9 @@ MODULES = ("persons", "observing", "stepping")
 def make(framework: str, dtype: str) -> Side:
     """A side in its process, which has imported the framework."""
     if framework == "torch":
-        from compare.pair.bench import Bench
+        from compare.pair.trainer import Trainer
 
-        return Bench(framework, dtype)
+        return Trainer(framework, dtype)
     return Side(framework, dtype)
 
 

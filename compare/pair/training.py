@@ -11,7 +11,7 @@ from safetensors.numpy import load_file
 from compare.pair.arrays import Map, to_keras
 from compare.pair.records import Arrays, Held
 from compare.parity.figures import Distance, compare
-from compare.parity.tolerances import TOLERANCES, TWIN_FACTOR
+from compare.parity.tolerances import TOLERANCES, twin_factor
 
 FLOOR = 1e-3  # of the model's largest gradient: below it a gradient is zero but for rounding
 NOTHING = 1e-9  # of the same: what a parameter that does nothing may have
@@ -63,12 +63,12 @@ def run(steps: Any, plan: Plan) -> Trained:
 
 
 def rows(
-    plan: Plan, own: Trained, twin: Trained, found: Map, held: dict[str, Held], dtype: str
+    plan: Plan, own: Trained, twins: list[Trained], found: Map, held: dict[str, Held], dtype: str
 ) -> dict[str, list[Distance]]:
     """Compare a run with Keras's, stage by stage.
 
     Args:
-        twin: the same run from weights one rounding away: how far a rounding carries.
+        twins: the same run from weights one rounding away, each another way: how far a rounding carries.
         held: what is known of Keras's arrays.
     """
     keras = load_file(plan.first)
@@ -77,33 +77,30 @@ def rows(
     last = {n.partition("/")[2]: a for n, a in load_file(plan.last).items() if n.startswith("arrays/")}
     bound = {binding.keras for binding in found.bindings}
     stages: dict[str, list[Distance]] = {
-        "loss": [
-            _number("loss", own.losses[0], plan.losses[0], twin.losses[0], TOLERANCES["loss"].bar(dtype))
-        ],
-        "gradients": _gradients(gradients, own, twin, found, bound, dtype),
+        "loss": [_number("loss", own.losses[0], plan.losses[0], [t.losses[0] for t in twins], "loss", dtype)],
+        "gradients": _gradients(gradients, own, twins, found, bound, dtype),
         "statistics": [],
         "parameters": [],
     }
-    for step, (theirs, ours, moved) in enumerate(
-        ((first, own.first, twin.first), (last, own.last, twin.last)), 1
-    ):
+    ends = ((first, own.first, [t.first for t in twins]), (last, own.last, [t.last for t in twins]))
+    for step, (theirs, ours, moved) in enumerate(ends, 1):
         number = 1 if step == 1 else len(plan.losses)
         back = to_keras(found, ours, theirs)
-        away = to_keras(found, moved, theirs)
+        away = [to_keras(found, one, theirs) for one in moved]
         for name, array in theirs.items():
             if name in bound:
                 stage = "parameters" if held[name].trains or not _moves(name) else "statistics"
                 stages[stage].append(
-                    _row(name, back[name], array, away[name], TOLERANCES[stage].bar(dtype), number)
+                    _row(name, back[name], array, [one[name] for one in away], stage, dtype, number)
                 )
         if len(plan.losses) == 1:
             break
-    stages["evaluation"] = _evaluation(plan, own, twin, 0, TOLERANCES["evaluation"].bar(dtype), 1)
+    stages["evaluation"] = _evaluation(plan, own, twins, 0, dtype, 1)
     stages["free"] = [
-        _number(f"step {n}", a, b, c, TOLERANCES["evaluation"].bar(dtype), n)
-        for n, (a, b, c) in enumerate(zip(own.losses, plan.losses, twin.losses, strict=True), 1)
+        _number(f"step {n}", a, b, [t.losses[n - 1] for t in twins], "evaluation", dtype, n)
+        for n, (a, b) in enumerate(zip(own.losses, plan.losses, strict=True), 1)
     ]
-    stages["free"] += _evaluation(plan, own, twin, -1, TOLERANCES["evaluation"].bar(dtype), len(plan.losses))
+    stages["free"] += _evaluation(plan, own, twins, -1, dtype, len(plan.losses))
     return stages
 
 
@@ -112,18 +109,17 @@ def _moves(name: str) -> bool:
 
 
 def _gradients(
-    theirs: Arrays, own: Trained, twin: Trained, found: Map, bound: set[str], dtype: str
+    theirs: Arrays, own: Trained, twins: list[Trained], found: Map, bound: set[str], dtype: str
 ) -> list[Distance]:
     ours = to_keras(found, own.gradients, theirs, total=True)
-    away = to_keras(found, twin.gradients, theirs, total=True)
+    away = [to_keras(found, twin.gradients, theirs, total=True) for twin in twins]
     largest = max((float(np.abs(a).max()) for a in theirs.values() if a.size), default=0.0)
     made = []
     for name, array in theirs.items():
         if name in bound:
             scale = max(float(np.abs(array).max()), FLOOR * largest)
-            made.append(
-                _row(name, ours[name], array, away[name], TOLERANCES["gradients"].bar(dtype), 1, scale)
-            )
+            moved = [one[name] for one in away]
+            made.append(_row(name, ours[name], array, moved, "gradients", dtype, 1, scale))
     return made
 
 
@@ -131,30 +127,37 @@ def _row(
     name: str,
     own: np.ndarray,
     reference: np.ndarray,
-    twin: np.ndarray,
-    bar: float,
+    twins: list[np.ndarray],
+    stage: str,
+    dtype: str,
     step: int,
     scale: float | None = None,
 ) -> Distance:
-    carried = compare(name, twin, own, bar, scale).relative
-    row = compare(
-        name, own, reference, max(bar, TWIN_FACTOR * carried) if np.isfinite(carried) else bar, scale, step
-    )
-    row.note = f"twin {carried:.1e}"
+    """Compare an array with Keras's; its bar is raised to what its twins show that rounding can do there."""
+    bar, factor = TOLERANCES[stage].bar(dtype), twin_factor(stage)
+    carried = [compare(name, twin, own, bar, scale).relative for twin in twins]
+    furthest = max((apart for apart in carried if np.isfinite(apart)), default=0.0)
+    row = compare(name, own, reference, max(bar, factor * furthest), scale, step)
+    row.note = f"twin {furthest:.1e}"
     return row
 
 
-def _number(name: str, own: float, reference: float, twin: float, bar: float, step: int = 1) -> Distance:
-    return _row(name, np.array([own]), np.array([reference]), np.array([twin]), bar, step)
+def _number(
+    name: str, own: float, reference: float, twins: list[float], stage: str, dtype: str, step: int = 1
+) -> Distance:
+    away = [np.array([twin]) for twin in twins]
+    return _row(name, np.array([own]), np.array([reference]), away, stage, dtype, step)
 
 
-def _evaluation(plan: Plan, own: Trained, twin: Trained, at: int, bar: float, step: int) -> list[Distance]:
-    ours, theirs, away = own.evaluations[at], plan.evaluations[at], twin.evaluations[at]
-    made = [_number("loss", ours[0], theirs[0], away[0], bar, step)]
-    for n, (a, b, c) in enumerate(zip(ours[1], theirs[1], away[1], strict=True)):
-        made.append(
-            _row(f"output {n}" if n else "outputs", a.reshape(b.shape), b, c.reshape(b.shape), bar, step)
-        )
+def _evaluation(
+    plan: Plan, own: Trained, twins: list[Trained], at: int, dtype: str, step: int
+) -> list[Distance]:
+    ours, theirs, away = own.evaluations[at], plan.evaluations[at], [t.evaluations[at] for t in twins]
+    made = [_number("loss", ours[0], theirs[0], [one[0] for one in away], "evaluation", dtype, step)]
+    for n, (a, b) in enumerate(zip(ours[1], theirs[1], strict=True)):
+        moved = [one[1][n].reshape(b.shape) for one in away]
+        name = f"output {n}" if n else "outputs"
+        made.append(_row(name, a.reshape(b.shape), b, moved, "evaluation", dtype, step))
     return made
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from compare.parity import formulas
 from compare.parity.check import Check
 
 Arrays = dict[str, np.ndarray]
@@ -73,10 +74,9 @@ def _statistics(before: Arrays, after: Arrays, keras: dict, torch: dict, counts:
         unbiased = torch[layer]["variance"] == "unbiased"
         for kind in ("moving_mean", "moving_variance"):
             key = f"weights/{layer}/{kind}"
-            batch = (after[key] - ours * before[key]) / (1 - ours)
-            if unbiased and kind == "moving_variance":
-                batch = batch * (n / (n - 1))
-            predicted[key] = theirs * before[key] + (1 - theirs) * batch
+            batch = formulas.batch_of(before[key], after[key], ours)
+            count = n if unbiased and kind == "moving_variance" else None
+            predicted[key] = formulas.moved(before[key], batch, theirs, count)
     return predicted
 
 
@@ -88,14 +88,12 @@ def _parameter(check: Check, name: str, gradient: np.ndarray, before: Arrays, fa
     if facts["kind"] == "sgd":
         return _sgd(name, weight, gradient, slots["momentum"], check)
     if facts["kind"] == "rmsprop":
-        square = facts["decays"][0] * slots["velocity"] + (1 - facts["decays"][0]) * gradient**2
-        moved = weight - rate * gradient / (np.sqrt(square) + facts["epsilon"])
+        decay, epsilon = facts["decays"][0], facts["epsilon"]
+        moved, square = formulas.rmsprop(weight, gradient, slots["velocity"], rate, decay, epsilon)
         return {f"weights/{name}": moved, f"optimizer/velocity/{name}": square}
-    beta1, beta2 = facts["decays"]
-    m = slots["momentum"] + (gradient - slots["momentum"]) * (1 - beta1)
-    v = slots["velocity"] * beta2 + gradient**2 * (1 - beta2)
-    root = np.sqrt(v) / np.sqrt(1 - beta2**step) + facts["epsilon"]
-    moved = weight * (1 - rate * facts["weight_decay"]) - rate / (1 - beta1**step) * m / root
+    moments = (slots["momentum"], slots["velocity"])
+    given = (facts["decays"], facts["epsilon"], facts["weight_decay"])
+    moved, m, v = formulas.adam(weight, gradient, moments, step, rate, *given)
     return {f"weights/{name}": moved, f"optimizer/momentum/{name}": m, f"optimizer/velocity/{name}": v}
 
 

@@ -1,0 +1,107 @@
+"""PyTorch's model takes the steps that Keras's took, beside twins one rounding away, and its own step as well."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from compare.pair import native, training
+from compare.pair.bench import Bench, arrange, rounding_away
+from compare.pair.training import Plan
+from compare.parity.figures import Distance
+from compare.parity.tolerances import TWINS
+
+
+class Trainer(Bench):
+    """PyTorch's side in training."""
+
+    def coupled(self, penalties: dict[str, float]) -> dict[str, float]:
+        """Keras's penalties by the names that their arrays have here."""
+        return {b.torch: penalties[b.keras] for b in self.map.bindings if penalties.get(b.keras)}
+
+    def train(
+        self,
+        plan: Plan,
+        settings: dict,
+        loss: dict,
+        head: list[int],
+        edits: list[dict],
+        axes: list,
+        numerics: str,
+    ) -> dict[str, Any]:
+        """Take the steps that Keras took, and again from weights one rounding away.
+
+        Args:
+            numerics: ``native`` takes PyTorch's own first step, too, and compares it with what its defaults predict.
+        """
+        held, rounded = self.keras_held, list(edits)
+        inputs = [arrange(batch, self.arrangement) for batch in plan.inputs]
+        plan = replace(plan, inputs=inputs)
+        edits = [*edits, *self._as_keras(edits)]
+        before = self.stepping.arrays(self.model)
+        own = self._run(plan, settings, loss, head, edits, axes)
+        twins: list[training.Trained] = []
+        rows: dict[str, list[Distance]] = {}
+        # one twin is enough where nothing is in question: another costs as much as the run itself
+        while len(twins) < (TWINS if rows else 1) and (not rows or _in_question(rows)):
+            away = {name: rounding_away(array, len(twins)) for name, array in before.items()}
+            self.stepping.assign(self.model, away)
+            twins.append(self._run(plan, settings, loss, head, edits, axes))
+            rows = training.rows(plan, own, twins, self.map, held, self.dtype)
+        self.stepping.assign(self.model, before)
+        lines: list[str] = []
+        if numerics == "native":
+            rows["native"], lines = self._native(plan, own, settings, loss, head, rounded, axes)
+            self.stepping.assign(self.model, before)
+        frozen = training.frozen(self.map, held, self.torch_held, plan, own)
+        return {
+            "rows": rows,
+            "extra": training.extra(self.map, own, before),
+            "frozen": frozen,
+            "native": lines,
+        }
+
+    def _native(
+        self,
+        plan: Plan,
+        own: training.Trained,
+        settings: dict,
+        loss: dict,
+        head: list,
+        edits: list,
+        axes: list,
+    ) -> tuple[list[Distance], list[str]]:
+        """PyTorch's own first step beside what its defaults make of Keras's, and those defaults in words."""
+        before = self.stepping.arrays(self.model)
+        calls = self.look(plan.inputs[0], ["last"] * len(plan.inputs[0]), True).calls
+        steps = self.stepping.Steps(self.model, {**settings, "own": True}, loss, head, edits, axes)
+        _, _, gradients = steps.step(plan.inputs[0], plan.targets[0])
+        moved = native.statistics(calls, before, own.first)
+        predicted = {**moved, **native.parameters(settings, before, gradients)}
+        rows = native.rows(predicted, steps.to_arrays(), own.first, self.dtype)
+        return rows, native.told(settings, moved)
+
+    def _run(
+        self, plan: Plan, settings: dict, loss: dict, head: list, edits: list, axes: list
+    ) -> training.Trained:
+        return training.run(self.stepping.Steps(self.model, settings, loss, head, edits, axes), plan)
+
+    def _as_keras(self, edits: list[dict]) -> list[dict]:
+        """The moving variance takes in the biased one, as Keras's does: what PyTorch's can't be set to."""
+        done = {edit["call"] for edit in edits}
+        seen = self.look(self.inputs, self.arrangement, True)
+        native = [c for c in seen.calls if c.kind == "batch_norm" and c.facts.get("variance") != "biased"]
+        norms = [call.index for call in native if call.index not in done]
+        made = [{"call": index, "do": "set", "arguments": {"moves": "biased"}} for index in norms]
+        # PyTorch's derivatives of these two have constants of float32
+        for call in seen.calls:
+            if call.kind in ("hard_sigmoid", "hard_silu") and call.index not in done:
+                made.append(
+                    {"call": call.index, "do": "function", "name": "activate", "options": {"kind": call.kind}}
+                )
+        return made
+
+
+def _in_question(rows: dict[str, list[Distance]]) -> bool:
+    """Whether an array is above its bar."""
+    return any(not row.same for stage in rows.values() for row in stage)
