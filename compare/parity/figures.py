@@ -41,7 +41,7 @@ class Distance:
         note: what else is to be said.
         scale: what ``relative`` is relative to, where it isn't the reference's largest value.
         whole: whether it is of norms.
-        twin: how far a twin one rounding away is, where that raised the bar.
+        twin: how far a twin one rounding away is, where that raised the bar, or made it.
     """
 
     name: str

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from markupsafe import Markup
+
 from compare.frameworks import labels
+from compare.pages.figures import drawing
+from compare.pages.figures.parting import parting
 from compare.pages.render import render as fill
 from compare.parity.certificate import Result, as_json
+from compare.parity.figures import Stage
 from compare.parity.stages import STAGES
 from compare.parity.terminal import verdict
 
@@ -25,5 +30,21 @@ def render(result: Result) -> str:
         "certificate": as_json(result),
         "policies": {policy: (verdict(stages), stages) for policy, stages in result.stages.items()},
         "names": STAGES,
+        "drawn": {policy: _drawn(policy, stages) for policy, stages in result.stages.items()},
     }
     return fill("parity/page.html.j2", context)
+
+
+def _drawn(policy: str, stages: list[Stage]) -> dict | None:
+    """The figure of the free run beside its twin; None where none ran free."""
+    rows = [row for stage in stages if stage.name == "free" for row in stage.rows if row.twin is not None]
+    if not rows:
+        return None
+    figure = parting(
+        [row.step for row in rows], [row.relative for row in rows], [row.twin or 0.0 for row in rows]
+    )
+    alt = (
+        f"{policy}, running free: relative distance of the two frameworks, step by step, and of a twin that began one"
+        f" rounding away; at the last step {rows[-1].relative:.1e} and {rows[-1].twin:.1e}."
+    )
+    return {"name": "", "alt": alt, "svg": Markup(drawing.inline(figure, f"parting-{policy}"))}

@@ -269,8 +269,8 @@ def free(
         apart = max([apart, *(_distance(twin[at], ours) for twin in twins)])
         distance, bar = _distance(ours, theirs), max(TWIN_FACTOR * apart, floor)
         ulp = distance / rounding(check.dtype)
-        note, step = f"twin {apart:.1e}", at + 1
-        row = Distance(f"step {step}", distance, distance, distance, 1.0, 1.0, bar, ulp, step=step, note=note)
+        name, figures = f"step {at + 1}", (distance, distance, distance, 1.0, 1.0, bar, ulp)
+        row = Distance(name, *figures, step=at + 1, note=f"twin {apart:.1e}", twin=apart)
         stage.rows.append(row)
     return judge(stage)
 

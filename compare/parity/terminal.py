@@ -78,7 +78,7 @@ def figure(row: Distance) -> str:
         text += f"; from float64: Keras {row.keras_ulp:.1f}, PyTorch {row.torch_ulp:.1f} ulp"
     if row.step and not row.name.startswith("step"):
         text += f", step {row.step}"
-    if row.twin is not None:
+    if row.twin is not None and "twin" not in row.note:
         text += f", a twin {row.twin:.1e}"
     return f"{text}, {row.note}" if row.note else text
 

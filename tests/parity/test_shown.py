@@ -3,12 +3,14 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from compare.parity import page
 from compare.parity.certificate import Result
 from compare.parity.check import Check
 from compare.parity.figures import Distance, Stage
+from compare.parity.stages import free
 from compare.parity.terminal import HERE, MOST_ARRAYS, print_files, verdict
 from tests.support.report_pages import Page
 from tests.support.terminals import console_of
@@ -81,3 +83,15 @@ def test_everything_on_the_page_is_escaped():
     text = Page(page.render(result(found, variant=attack)))
     assert "script" not in text.tags
     assert text.text.count(attack) >= 4
+
+
+def test_a_free_run_is_drawn_beside_its_twin():
+    check = Check(steps=3)
+    alike = [(1.0, np.full((2, 1), 0.5)), (0.9, np.full((2, 1), 0.4)), (0.8, np.full((2, 1), 0.3))]
+    apart, twin = ([(loss * (1 + by), p) for loss, p in alike] for by in (3e-12, 1e-12))
+    found = free(check, apart, alike, [twin])
+    assert [f"{own.twin:.0e}" for own in found.rows] == ["1e-12"] * 3
+    shown = Page(page.render(result(found)))
+    assert "a twin, one rounding away" in shown.text
+    assert "parting-frozen-" in "".join(shown.ids)
+    assert "svg" not in Page(page.render(result(stage(row("conv1"))))).tags
