@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -12,6 +13,7 @@ from compare.spec import SIDES, InputError, choose
 from compare.wings import Implementation
 
 DTYPES = ("float64", "float32")
+DEVICE = "COMPARE_DEVICE"  # where a process is told what it computes on
 
 
 @dataclass(frozen=True)
@@ -48,12 +50,18 @@ class Framework:
         """The modules by their names, each imported when it is first asked for."""
         return _Modules(self)  # type: ignore[return-value]
 
-    def environment(self, threads: int) -> dict[str, str]:
-        """What must be in the environment before it is imported: threads, CPU only, few messages."""
-        count = str(threads)
-        shared = {"OMP_NUM_THREADS": count, "MKL_NUM_THREADS": count, "CUDA_VISIBLE_DEVICES": "-1"}
+    def environment(self, threads: int, device: str = "cpu") -> dict[str, str]:
+        """What must be in the environment before it is imported: threads, the device, few messages.
+
+        Args:
+            device: ``cpu``, ``mps``, ``cuda:N`` for one card, or ``cuda`` for those that the environment shows.
+        """
+        count, (kind, _, card) = str(threads), device.partition(":")
+        shared = {"OMP_NUM_THREADS": count, "MKL_NUM_THREADS": count, DEVICE: kind}
+        if kind == "cpu" or card:
+            shared["CUDA_VISIBLE_DEVICES"] = card or "-1"
         keras = {"KERAS_BACKEND": self.backend} if self.side == "keras" else {}
-        return {**shared, **keras, **_environment(self.backend, count)}
+        return {**shared, **keras, **_environment(self.backend, count), **_accelerated(self.backend, kind)}
 
     def prepare(self, threads: int, dtype: str | None = None) -> None:
         """Import it, and make it compute with so many threads, and the same bytes every time.
@@ -67,15 +75,23 @@ class Framework:
             tf.config.threading.set_intra_op_parallelism_threads(threads)
             tf.config.threading.set_inter_op_parallelism_threads(threads)
             tf.config.experimental.enable_op_determinism()
+            if device() != "cpu":
+                tf.config.experimental.enable_tensor_float_32_execution(False)
         elif self.backend == "torch":
             import torch
 
             torch.set_num_threads(threads)
-            torch.use_deterministic_algorithms(True)
+            # a card lacks some: it warns then, in the cell's log, and goes on
+            torch.use_deterministic_algorithms(True, warn_only=device() != "cpu")
+            torch.backends.cudnn.allow_tf32 = False  # of float32 it would keep ten bits
             # filling memory that is written to anyway costs time and changes nothing
             torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
         if dtype is not None:
             self.set_dtype(dtype)
+
+    def placed(self, model: Any) -> Any:
+        """Move a model to this process's device; Keras puts there by itself what it builds."""
+        return model.to(device()) if self.side == "torch" and device() != "cpu" else model
 
     def set_dtype(self, dtype: str) -> None:
         """Have everything that is built from now on compute in ``dtype``."""
@@ -110,6 +126,11 @@ class _Modules:
         return self._framework.module(name)
 
 
+def device() -> str:
+    """What this process computes on: ``cpu``, ``cuda`` or ``mps``."""
+    return os.environ.get(DEVICE, "cpu")
+
+
 def _promote_to(dtype: str) -> None:
     """Have Keras promote float64 to itself.
 
@@ -132,6 +153,25 @@ def _environment(backend: str, count: str) -> dict[str, str]:
         "torch": {},
         # NPROC is how many threads XLA makes for the CPU
         "jax": {"JAX_PLATFORMS": "cpu", "NPROC": count, "TF_CPP_MIN_LOG_LEVEL": "2"},
+    }[backend]
+
+
+def _accelerated(backend: str, kind: str) -> dict[str, str]:
+    """What one backend reads from the environment of a device, the same bytes every time where it has that."""
+    if backend == "torch":
+        own = {"KERAS_TORCH_DEVICE": kind}
+        return own | ({"CUBLAS_WORKSPACE_CONFIG": ":4096:8"} if kind == "cuda" else {})
+    if kind == "cpu":
+        return {}
+    return {
+        # memory as it is needed: else the first process takes the whole card
+        "tensorflow": {"TF_FORCE_GPU_ALLOW_GROWTH": "true"},
+        "jax": {
+            "JAX_PLATFORMS": kind,
+            "JAX_DEFAULT_MATMUL_PRECISION": "highest",
+            "XLA_FLAGS": f"{os.environ.get('XLA_FLAGS', '')} --xla_gpu_deterministic_ops=true".strip(),
+            "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+        },
     }[backend]
 
 

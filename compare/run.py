@@ -63,7 +63,7 @@ def run(
         with engines.running(engine, grid.frameworks) as place:
             if place.said:
                 _say(console, place.said)
-            opened = _open(grid, settings, data, place.threads, out, resume, console)
+            opened = _open(grid, settings, data, place, out, resume, console)
             with opened:
                 return _train(opened, grid, settings, data, place, as_json, console)
     except KeyboardInterrupt:
@@ -91,7 +91,7 @@ def _open(
     grid: Grid,
     settings: Settings,
     data: ImageData,
-    threads: int,
+    place: engines.Running,
     out: Path | None,
     resume: bool,
     console: Console,
@@ -99,7 +99,7 @@ def _open(
     """Begin the run, or go on with it."""
     from compare.weights.sources import resolve
 
-    config = configuration(grid, settings, data, threads)
+    config = configuration(grid, settings, data, place)
     if grid.merged:
         _say(console, grid.merged)
     if settings.release:
@@ -158,7 +158,7 @@ def _steps(data: ImageData, settings: Settings) -> int:
     return steps_of(check(data, train, settings.batch_size), settings.batch_size)
 
 
-def configuration(grid: Grid, settings: Settings, data: ImageData, threads: int) -> dict:
+def configuration(grid: Grid, settings: Settings, data: ImageData, place: engines.Running) -> dict:
     """Make what ``config.json`` says of a run, but for the weights, which `store.create` adds."""
     return {
         "command": shlex.join(["compare", *sys.argv[1:]]),
@@ -180,7 +180,8 @@ def configuration(grid: Grid, settings: Settings, data: ImageData, threads: int)
         },
         "cells": [cell.name for cell in grid.cells],
         "versions": {"python": python_version(), **{name: _version(name) for name in _packages(grid)}},
-        "machine": {"platform": platform(), "cores": cores(), "threads": threads},
+        "machine": {"platform": platform(), "cores": cores(), "threads": place.threads},
+        "devices": dict(place.devices.called),
     }
 
 

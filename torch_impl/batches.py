@@ -24,7 +24,9 @@ def tensors(batch, model):
 def tensor(array, like):
     """Make a tensor of an array, as another tensor is one; images and feature maps become ``(N, C, H, W)``."""
     made = torch.from_numpy(np.asarray(array))
-    made = made.to(like.device, like.dtype if made.is_floating_point() else None)
+    if like.device.type == "cuda":  # from pinned memory, a copy needn't be waited for
+        made = made.pin_memory()
+    made = made.to(like.device, like.dtype if made.is_floating_point() else None, non_blocking=True)
     return made.permute(0, 3, 1, 2) if made.ndim == 4 else made
 
 

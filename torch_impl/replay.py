@@ -20,7 +20,7 @@ def random_state(model):
 
     DIFFERS: PyTorch has one generator for all layers; in Keras each layer has a state of its own.
     """
-    return torch.get_rng_state(), [counter.clone() for counter in _counters(model)]
+    return _generator(model).get_rng_state(), [counter.clone() for counter in _counters(model)]
 
 
 @contextmanager
@@ -63,8 +63,14 @@ def features(body, batches, normalise="evaluate"):
         Pooled features, ``(N, C)`` float32, in the order of the batches.
     """
     with modes.switched(body, False, normalise):
-        found = [body(*tensors(batches[step][:1], body)).numpy() for step in range(len(batches))]
+        found = [body(*tensors(batches[step][:1], body)).cpu().numpy() for step in range(len(batches))]
     return np.concatenate(found)
+
+
+def _generator(model):
+    """The module that keeps the generator of a model's device."""
+    device = next((tensor.device.type for tensor in model.parameters()), "cpu")
+    return torch if device == "cpu" else torch.get_device_module(device)
 
 
 def _counters(model):
@@ -73,6 +79,6 @@ def _counters(model):
 
 def _set_random_state(model, state):
     generator, counters = state
-    torch.set_rng_state(generator)
+    _generator(model).set_rng_state(generator)
     for counter, value in zip(_counters(model), counters, strict=True):
         counter.copy_(value)

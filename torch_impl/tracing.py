@@ -92,7 +92,7 @@ class Training:
         loss.backward()
         total = loss.item() + optimizers.penalty(model, self.optimizer)
         self.optimizer.step()
-        return total, training.probabilities(logits.detach()).numpy()
+        return total, training.probabilities(logits.detach()).cpu().numpy()
 
     def gradients(self):
         """Copy the gradients that the last step took: neutral name -> array.
@@ -109,7 +109,7 @@ class Training:
         model.eval()
         bn_policy.hold(model)
         ((loss, logits, _),) = training.passed(model, [(images, labels)])
-        return loss + optimizers.penalty(model, self.optimizer), training.probabilities(logits).numpy()
+        return loss + optimizers.penalty(model, self.optimizer), training.probabilities(logits).cpu().numpy()
 
     def to_arrays(self):
         """Copy all that training changes: ``weights/...``, ``optimizer/...`` and the dropout layers' ``counter``."""

@@ -13,6 +13,9 @@ from . import bn_policy
 from .batches import tensors
 from .metrics import measure
 
+# steps whose losses a device gives back together
+LOOK = {"cpu": 1, "cuda": 16, "mps": 16}
+
 
 class NonFiniteLossError(ArithmeticError):
     """The training loss became NaN or infinite; ``epoch`` and ``step`` (from 1) say when."""
@@ -73,21 +76,51 @@ def probabilities(logits):
 def _train_epoch(model, optimizer, batches, epoch, after_step):
     model.train()
     bn_policy.hold(model)  # model.train() has just woken every BN module
-    total, count, outputs, labels = 0.0, 0, [], []
+    seen, outputs, labels = _Seen(epoch, after_step), [], []
     for step in range(len(batches)):
         x, y = tensors(batches[step], model)
         optimizer.zero_grad()
         loss, logits = loss_of(model, x, y)
         loss.backward()
         optimizer.step()
-        total, count = total + loss.item() * len(y), count + len(y)
+        seen.take(loss.detach(), len(y))
         outputs.append(probabilities(logits.detach()))
         labels.append(y)
-        if not math.isfinite(total):
-            raise NonFiniteLossError(epoch + 1, step + 1)
-        if after_step:
-            after_step(epoch, step, total / count)
-    return {"loss": total / count, **measure(torch.cat(outputs), torch.cat(labels))}
+    return {"loss": seen.mean(), **measure(torch.cat(outputs), torch.cat(labels))}
+
+
+class _Seen:
+    """The losses of an epoch so far: read back at once on the CPU, on an accelerator some steps at a time.
+
+    To read one back is to wait for it, and the accelerator then waits for its next step.
+    """
+
+    def __init__(self, epoch, after_step):
+        self.epoch, self.after_step = epoch, after_step
+        self.total, self.count, self.steps, self.waiting = 0.0, 0, 0, []
+
+    def take(self, loss, samples):
+        self.waiting.append((loss, samples))
+        if len(self.waiting) == LOOK.get(loss.device.type, 1):
+            self.look()
+
+    def look(self):
+        losses = torch.stack([loss for loss, _ in self.waiting]).tolist() if self.waiting else []
+        for loss, (_, samples) in zip(losses, self.waiting, strict=True):
+            self.total, self.count, self.steps = (
+                self.total + loss * samples,
+                self.count + samples,
+                self.steps + 1,
+            )
+            if not math.isfinite(self.total):
+                raise NonFiniteLossError(self.epoch + 1, self.steps)
+            if self.after_step:
+                self.after_step(self.epoch, self.steps - 1, self.total / self.count)
+        self.waiting = []
+
+    def mean(self):
+        self.look()
+        return self.total / self.count
 
 
 @torch.no_grad()

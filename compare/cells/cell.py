@@ -13,7 +13,8 @@ from compare.cells.courses import Courses, Passed, can_follow, course
 from compare.cells.settings import Settings
 from compare.cells.work import Start, Task, Trained
 from compare.data import Batches, Stream, kept, split
-from compare.frameworks import FRAMEWORKS
+from compare.data.ahead import Ahead
+from compare.frameworks import FRAMEWORKS, device
 from compare.gap.evaluations import BodyAndHead, Parts
 from compare.gap.features import FeatureStream
 from compare.gap.records import CellResult, Epoch, EpochDone, Event, Explanation, Status, StepDone
@@ -38,11 +39,12 @@ def run_cell(cell: Cell, task: Task, report: Report) -> Trained:
         task: what the run's cells share.
         report: is called with the progress, step by step and epoch by epoch.
     """
-    side, policy = FRAMEWORKS[cell.framework].implementation, POLICIES[cell.policy]
+    framework, policy = FRAMEWORKS[cell.framework], POLICIES[cell.policy]
+    side = framework.implementation
     settings, start = task.settings, task.start
     stream = _stream(task, cell.seed)
     side.training.start(cell.seed)
-    model = start_model(side, cell, start, settings.release, task.data.outputs)
+    model = framework.placed(start_model(side, cell, start, settings.release, task.data.outputs))
     limits = bounds(start.width, settings.image_size, settings.batch_size)
     if policy.reestimate == "before-fit":
         _recalibrate(side, model, stream.images("train"), limits)
@@ -119,7 +121,7 @@ class _Training:
     def run(self, numerics: str, report: Report) -> tuple[Passed, ...]:
         """Train to the end, or until the loss isn't finite; return what a cell of the same course goes by."""
         settings, model = self.settings, self.model
-        batches: Callable[[int], Sequence] = self.stream.epoch
+        batches: Callable[[int], Sequence] = self.stream.epoch if device() == "cpu" else self._ahead
         if self._features is not None and self.policy.fixed_in_fit:
             model, batches = self.parts.head, self._features.epoch
         self.side.training.fit(
@@ -135,6 +137,10 @@ class _Training:
             after_epoch=lambda epoch, logs: self._after_own_epoch(epoch, logs, report),
         )
         return tuple(self._passed)
+
+    def _ahead(self, epoch: int) -> Sequence:
+        """An epoch's batches, made while the accelerator is at those before them."""
+        return Ahead(self.stream.epoch(epoch))
 
     def follow(self, passed: Sequence[Passed], report: Report) -> None:
         """Go by what another training of the same course did, epoch by epoch, in place of doing it again."""

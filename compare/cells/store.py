@@ -238,12 +238,20 @@ class Change:
 
 def differences(old: dict, new: dict) -> list[Change]:
     """List what two configurations differ in, but for the machine."""
-    was, now = _flat(old), _flat(new)
+    was, now = _flat(_with_devices(old)), _flat(_with_devices(new))
     return [
         Change(name, was.get(name), now.get(name))
         for name in dict.fromkeys([*was, *now])
         if was.get(name) != now.get(name) and not name.startswith(NOT_COMPARED)
     ]
+
+
+def _with_devices(config: dict) -> dict:
+    """Name the devices of a run from before there was a choice."""
+    frameworks = config.get("frameworks")
+    if "devices" in config or not isinstance(frameworks, list):
+        return config
+    return {**config, "devices": dict.fromkeys(map(str, frameworks), "cpu")}
 
 
 def _lock(out: Path) -> int:

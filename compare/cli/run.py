@@ -114,7 +114,10 @@ def run(
     resume: Annotated[bool, Option("--resume", help="Do the rest of the run in --out.")] = False,
     jobs: Annotated[
         int | None,
-        Option(help="Processes at a time. [default: one a core, up to 4; Ray: as many as fit]", **_whole(1)),
+        Option(
+            help="Processes at a time. [default: one a card, or a core, up to 4; Ray: as many as fit]",
+            **_whole(1),
+        ),
     ] = None,
     engine: Annotated[
         str, Option(metavar="NAME", help="local, or ray: the processes are where a Ray cluster has room.")
@@ -123,6 +126,14 @@ def run(
         str | None,
         Option(metavar="HOST:PORT", help="The Ray cluster's, or auto. [default: Ray is started here]"),
     ] = None,
+    device: Annotated[
+        str,
+        Option(
+            metavar="NAME",
+            help="cpu, cuda, cuda:N or mps; auto: each framework's first accelerator that works, else the CPU."
+            " A worker a card.",
+        ),
+    ] = "auto",
     as_json: Annotated[bool, Option("--json", help="Print the results as JSON, not as a table.")] = False,
 ) -> int:
     """Train a transfer model under BN policies in Keras and PyTorch, and show where fit and evaluate part.
@@ -136,6 +147,7 @@ def run(
       compare run --backbone resnet50 --as keras-2.2.4
       compare run --backbone resnet50 --preset full --out runs/full
       compare run --backbone resnet50 --preset full --out runs/full --resume
+      compare run --backbone resnet50 --preset full --device cuda
       compare run --backbone resnet50 --seeds 10 --engine ray --ray-address auto
     """
     from compare.cells.grid import check, grid
@@ -173,7 +185,7 @@ def run(
         **{name: value for name, value in given.items() if value is not None},
     )
     cells = grid(backbone, framework, policy, numerics, seeds, settings.batch_size)
-    return run_grid(cells, settings, out, resume, Engine(engine, ray_address, jobs), as_json)
+    return run_grid(cells, settings, out, resume, Engine(engine, ray_address, jobs, device), as_json)
 
 
 def _absolute(value: str, names: tuple[str, ...]) -> str:

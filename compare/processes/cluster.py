@@ -14,6 +14,7 @@ import ray
 from ray.exceptions import OutOfDiskError, OutOfMemoryError, RayError, RayTaskError
 
 from compare.frameworks import Framework
+from compare.processes.devices import Devices
 from compare.processes.errors import WorkerDiedError, portable
 from compare.processes.nodes import differing, disk_full, versions
 from compare.processes.parcels import Folder, Movable, Shared, packed
@@ -37,7 +38,7 @@ class Place:
     """An actor of Ray's, with a worker beside it. It passes on what is said, and imports no framework itself.
 
     Args:
-        framework, threads, dtype, prepared: of its `Worker`.
+        framework, threads, dtype, prepared, device: of its `Worker`; Ray shows it the card that it may take.
         expected: the versions that this node must have.
     """
 
@@ -48,9 +49,10 @@ class Place:
         dtype: str | None,
         prepared: bool,
         expected: Mapping[str, str],
+        device: str,
     ) -> None:
         self.expected, self.checked = expected, False
-        self.worker = Worker(framework, threads, dtype, prepared)
+        self.worker = Worker(framework, threads, dtype, prepared, device=device)
         self.folders: dict[str, Folder] = {}
         self.kept: dict[str, Kept] = {}
 
@@ -143,12 +145,14 @@ class Cluster:
     Attributes:
         threads, dtype, prepared: of each `Worker`; it takes as many CPUs as threads.
         expected: the versions that nodes must have.
+        devices: what each framework computes on; a place on a CUDA card takes one of Ray's GPUs.
     """
 
     threads: int
     dtype: str | None = None
     prepared: bool = True
     expected: Mapping[str, str] = field(default_factory=dict)
+    devices: Devices = field(default_factory=Devices)
     workers: list[Remote] = field(default_factory=list)
     leaving: list[Any] = field(default_factory=list)
 
@@ -205,9 +209,10 @@ class Cluster:
         self.leaving.clear()
 
     def _place(self, framework: Framework) -> Any:
+        device = self.devices.pinned(framework.name, ())
         options = {"num_cpus": self.threads, "scheduling_strategy": "SPREAD"}
-        place = ray.remote(Place).options(**options)
-        return place.remote(framework, self.threads, self.dtype, self.prepared, self.expected)
+        place = ray.remote(Place).options(**options, num_gpus=int(device == "cuda"))
+        return place.remote(framework, self.threads, self.dtype, self.prepared, self.expected, device)
 
     def _begin(self, worker: Remote) -> None:
         if worker.call is not None:

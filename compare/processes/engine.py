@@ -9,6 +9,8 @@ from importlib.util import find_spec
 from typing import Any
 
 from compare.frameworks import FRAMEWORKS
+from compare.processes import devices
+from compare.processes.devices import Devices
 from compare.processes.environment import cores, default_jobs, threads
 from compare.processes.local import Local, Transport
 from compare.spec import InputError, choose
@@ -24,11 +26,13 @@ class Engine:
         name: one of `ENGINES`.
         address: of a Ray cluster; None starts Ray on this machine.
         jobs: workers at a time; None takes as many as there is room for.
+        device: what the frameworks compute on; ``auto`` takes what they find.
     """
 
     name: str = "local"
     address: str | None = None
     jobs: int | None = None
+    device: str = "auto"
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,7 @@ class Running:
         jobs: how many workers at a time.
         cores: what those have in all.
         threads: of each.
+        devices: of each framework.
         said: a line on it; empty for this machine's own.
     """
 
@@ -47,6 +52,7 @@ class Running:
     jobs: int
     cores: int
     threads: int
+    devices: Devices
     said: str = ""
 
 
@@ -57,6 +63,7 @@ def check(engine: Engine) -> None:
         InputError: there is none of that name, Ray isn't installed, or its address doesn't answer.
     """
     choose("--engine", engine.name, ENGINES)
+    devices.check(engine.device)
     if engine.name != "ray":
         if engine.address is not None:
             raise InputError(f"--ray-address {engine.address}: it needs --engine ray")
@@ -81,8 +88,10 @@ def running(engine: Engine, frameworks: Sequence[str]) -> Iterator[Running]:
         InputError: Ray can't be joined, or its nodes have other versions than this machine.
     """
     if engine.name == "local":
-        jobs = engine.jobs or default_jobs()
-        yield Running(Local(threads()), jobs, min(jobs, cores()), threads())
+        found = devices.find(engine.device, frameworks)
+        jobs = engine.jobs or found.workers or default_jobs()
+        transport = Local(threads(), devices=found)
+        yield Running(transport, jobs, min(jobs, cores()), threads(), found, found.said)
         return
     from compare.processes.nodes import check_versions, joined
 
@@ -95,11 +104,15 @@ def running(engine: Engine, frameworks: Sequence[str]) -> Iterator[Running]:
         said = f"Ray: {len(nodes.cpus)} nodes with {sum(nodes.cpus)} CPUs, {jobs} cells at a time"
         if count < threads():
             said += f", of {count} threads: no node has this machine's {threads()}, so last digits may differ"
-        yield Running(on_cluster(count, check_versions(needs)), jobs, min(jobs, places) * count, count, said)
+        found = devices.unseen(engine.device, frameworks)
+        transport = on_cluster(count, check_versions(needs), found)
+        yield Running(transport, jobs, min(jobs, places) * count, count, found, said)
 
 
-def on_cluster(threads: int, expected: Mapping[str, str], prepared: bool = True) -> Transport[Any]:
+def on_cluster(
+    threads: int, expected: Mapping[str, str], found: Devices | None = None, prepared: bool = True
+) -> Transport[Any]:
     """Make the way to the workers of the Ray cluster that this process has joined."""
     from compare.processes.cluster import Cluster
 
-    return Cluster(threads, prepared=prepared, expected=expected)
+    return Cluster(threads, prepared=prepared, expected=expected, devices=found or Devices())

@@ -21,9 +21,9 @@ MALLOC = {"MALLOC_ARENA_MAX": "1", "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
 MMAP_THRESHOLD, LARGE, LARGEST = -3, 2**22, 2**25
 
 
-def environment(framework: Framework, threads: int) -> dict[str, str]:
+def environment(framework: Framework, threads: int, device: str = "cpu") -> dict[str, str]:
     """This process's environment with what a framework needs in it; a person's own word on memory stands."""
-    return {**MALLOC, **os.environ, **framework.environment(threads)}
+    return {**MALLOC, **os.environ, **framework.environment(threads, device)}
 
 
 def cores() -> int:

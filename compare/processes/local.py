@@ -7,6 +7,7 @@ from multiprocessing.connection import wait
 from typing import Any, Protocol, TypeVar
 
 from compare.frameworks import Framework
+from compare.processes.devices import Devices
 from compare.processes.parcels import Movable
 from compare.processes.serve import Answer
 from compare.processes.worker import Worker
@@ -44,15 +45,25 @@ class Local:
 
     Args:
         threads, dtype, prepared: of each `Worker`.
+        devices: which device a worker gets; None gives them the CPU.
     """
 
-    def __init__(self, threads: int, dtype: str | None = None, prepared: bool = True) -> None:
+    def __init__(
+        self,
+        threads: int,
+        dtype: str | None = None,
+        prepared: bool = True,
+        devices: Devices | None = None,
+    ) -> None:
         self.threads, self.dtype, self.prepared = threads, dtype, prepared
+        self.devices = devices or Devices()
         self.workers: list[Worker] = []
 
     def start(self, framework: Framework) -> Worker:
         """Start a process."""
-        self.workers.append(Worker(framework, self.threads, self.dtype, self.prepared))
+        device = self.devices.pinned(framework.name, [worker.device for worker in self.workers])
+        worker = Worker(framework, self.threads, self.dtype, self.prepared, device=device)
+        self.workers.append(worker)
         return self.workers[-1]
 
     def share(self, value: Movable) -> Any:

@@ -47,6 +47,7 @@ class Worker:
         prepared: have it import the framework, and make it deterministic, ahead of the first call. Not needed to
             read files.
         patience: seconds that it may take to say the next thing; None waits for ever.
+        device: what it computes on, see `Framework.environment`.
     """
 
     def __init__(
@@ -56,12 +57,13 @@ class Worker:
         dtype: str | None = None,
         prepared: bool = True,
         patience: float | None = None,
+        device: str = "cpu",
     ) -> None:
-        self.framework, self.patience = framework, patience
+        self.framework, self.patience, self.device = framework, patience, device
         threads = threads or cores()
         self.log = tempfile.TemporaryFile()  # noqa: SIM115  # what it prints; closed by `stop`
         self.connection, theirs = Pipe()
-        self.process = _start(theirs, environment(framework, threads), self.log.fileno())
+        self.process = _start(theirs, environment(framework, threads, device), self.log.fileno())
         with suppress(OSError):  # it has died: `next` will say so
             self.connection.send(sys.path)
             self.connection.send(Start(framework, threads, dtype, prepared))
