@@ -90,7 +90,7 @@ def running(engine: Engine, frameworks: Sequence[str]) -> Iterator[Running]:
     if engine.name == "local":
         found = devices.find(engine.device, frameworks)
         jobs = engine.jobs or found.workers or default_jobs()
-        transport = Local(threads(), devices=found)
+        transport: Transport[Any] = Local(threads(), devices=found)
         yield Running(transport, jobs, min(jobs, cores()), threads(), found, found.said)
         return
     from compare.processes.nodes import check_versions, joined

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,12 @@ from compare.gap.records import CellResult, NotJSONError, RecordError, read_resu
 from compare.report.rows import Table, tabulate
 from compare.spec import BACKBONES, NUMERICS, POLICIES, InputError
 
-KNOWN = {"framework": FRAMEWORKS, "backbone": BACKBONES, "policy": POLICIES, "numerics": NUMERICS}
+KNOWN: dict[str, Collection[str]] = {
+    "framework": FRAMEWORKS,
+    "backbone": BACKBONES,
+    "policy": POLICIES,
+    "numerics": NUMERICS,
+}
 
 
 @dataclass(frozen=True)
