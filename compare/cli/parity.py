@@ -83,6 +83,9 @@ def parity(
     check: Annotated[
         Path | None, Option(metavar="FILE", help="A certificate.json: do its check again and compare.")
     ] = None,
+    device: Annotated[
+        str, Option(metavar="NAME", help="That both compute on: cpu, cuda, cuda:N or mps (float32 alone).")
+    ] = "cpu",
     as_json: Annotated[
         bool, Option("--json", help="Print the certificate instead of the tree or lines.")
     ] = False,
@@ -146,6 +149,10 @@ def parity(
         raise InputError(
             "--numerics native: predicts PyTorch's defaults from Keras's; give one of Keras's and torch"
         )
+    if device == "auto":
+        raise InputError("--device auto: both must compute on the same; give cpu, cuda, cuda:N or mps")
+    if (device, dtype) == ("mps", "float64"):
+        raise InputError("--device mps: it has no float64; give --dtype float32")
     if momentum and optimizer != "sgd":
         raise InputError(f"--momentum {momentum}: only sgd has one, not {optimizer}")
     if weight_decay and optimizer not in ("sgd", "adamw"):
@@ -169,6 +176,7 @@ def parity(
         steps=steps,
         seed=seed,
         frameworks=frameworks,
+        device=device,
     )
     policies = tuple(POLICIES) if "all" in policy else tuple(dict.fromkeys(policy))
     pairs.room(out)

@@ -18,6 +18,7 @@ from compare.parity.check import Check
 from compare.parity.figures import Stage, Verdict
 from compare.parity.stages import Pair, Report, run
 from compare.parity.tolerances import TWIN_FACTOR, TWIN_FACTOR_STEPPED, TWIN_FLOOR, TWIN_REASON, as_dict
+from compare.processes.devices import find
 from compare.processes.environment import peak_memory
 from compare.spec import InputError
 
@@ -52,9 +53,10 @@ def check_parity(check: Check, policies: tuple[str, ...], report: Report = lambd
         report: is called with what is under way.
 
     Raises:
-        InputError: the weights can't be had, or don't fit what was asked for.
+        InputError: the weights or the device can't be had, or don't fit what was asked for.
     """
-    with Pair(check.dtype, check.frameworks) as pair:
+    devices = find(check.device, check.frameworks)
+    with Pair(check.dtype, check.frameworks, devices=devices) as pair:
         weights = pair.file("weights")
         check = prepare(check, Path(weights))
         stages = {}
@@ -101,7 +103,7 @@ def as_json(result: Result) -> dict[str, Any]:
         "check": check,
         "versions": result.versions,
         "hashes": result.hashes,
-        "tolerances": as_dict(result.check.dtype),
+        "tolerances": as_dict(result.check.dtype, result.check.kind),
         "twin": {
             "factor": TWIN_FACTOR,
             "factor_stepped": TWIN_FACTOR_STEPPED,

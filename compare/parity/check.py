@@ -26,6 +26,7 @@ class Check:
         steps: how many training steps, from the same state and running free.
         classes: that the head tells apart.
         frameworks: the reference, and the one that is compared with it.
+        device: that both compute on: ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
     """
 
     backbone: str = "resnet50"
@@ -47,6 +48,12 @@ class Check:
     epsilon: float | None = None
     classes: int = 2
     frameworks: tuple[str, str] = ("keras", "torch")
+    device: str = "cpu"
+
+    @property
+    def kind(self) -> str:
+        """The device without its number."""
+        return self.device.partition(":")[0]
 
     @property
     def outputs(self) -> int:

@@ -32,10 +32,12 @@ def forward(model: Model, training: bool, path: str) -> tuple[list[Distance], li
     images_own = (
         training or check.facts.evaluate_statistics == "batch" or check.facts.reestimate == "before-fit"
     )
-    bars = {layer: of_layer(images_own, layer == last).bar(check.dtype) for layer in own}
+    bars = {layer: of_layer(images_own, layer == last).bar(check.dtype, check.kind) for layer in own}
     accumulated = [compare(layer, array, reference[layer], bars[layer]) for layer, array in own.items()]
     alone = [compare(layer, array, reference[layer], bars[layer]) for layer, array in single.items()]
-    if check.dtype == "float32" and model.framework.side == "torch":
+    if (
+        check.dtype == "float32" and model.framework.side == "torch" and check.kind != "mps"
+    ):  # it has no float64
         _against_truth(accumulated, _float64(model, training), own, reference)
     layers = accumulated[1:]  # the images themselves must be the same to the last bit
     if not all(row.same for row in layers):
@@ -72,7 +74,7 @@ def native_step(model: Model, number: int, before: str, after: str, keras: dict,
             if layer in model.counts and stage == "statistics":
                 row.note = f"n = {model.counts[layer]}"
             if f"weights/{row.name}" in predicted or f"optimizer/{row.name}" in predicted:
-                row.bar = TOLERANCES["native"].bar(check.dtype)
+                row.bar = TOLERANCES["native"].bar(check.dtype, check.kind)
     del rows["evaluation"]  # follows, at the predicted state
     return _beside_twin(model, rows, own, number, before)
 
@@ -83,7 +85,10 @@ def evaluation(model: Model, number: int, loss: float, outputs: np.ndarray, plai
     Args:
         plain: file of the reference's own results.
     """
-    bar, (own_loss, own_outputs) = TOLERANCES["native"].bar(model.check.dtype), model.evaluated
+    bar, (own_loss, own_outputs) = (
+        TOLERANCES["native"].bar(model.check.dtype, model.check.kind),
+        model.evaluated,
+    )
     reference, rows = load_file(plain), []
     for name, own, expected in (("loss", own_loss, np.array(loss)), ("outputs", own_outputs, outputs)):
         row = compare(name, own, expected, bar, step=number + 1)
@@ -94,7 +99,7 @@ def evaluation(model: Model, number: int, loss: float, outputs: np.ndarray, plai
 
 def statistics(model: Model, path: str) -> list[Distance]:
     """Compare the moving statistics with the reference's, before any step."""
-    bar = TOLERANCES["statistics"].bar(model.check.dtype)
+    bar = TOLERANCES["statistics"].bar(model.check.dtype, model.check.kind)
     own = model.training.to_arrays()
     names = [name for name in own if "/moving_" in name]
     reference = load_file(path)
@@ -131,7 +136,7 @@ def compare_results(check: Check, own: Arrays, reference: Mapping[str, np.ndarra
         if not rest or rest == "step":
             continue
         stage, tolerance, scale = _place(check, part, rest, largest)
-        bar = TOLERANCES[tolerance].bar(check.dtype)
+        bar = TOLERANCES[tolerance].bar(check.dtype, check.kind)
         whole = TOLERANCES[tolerance].of_norm(check.dtype) and scale is None
         row = compare(rest, own[name], reference[name], bar, scale, step, whole)
         stages.setdefault(stage, []).append(row)

@@ -71,7 +71,7 @@ class Model:
         if check.epsilon is not None:
             for layer in self.parts.statistics.batch_norms(model).values():
                 setattr(layer, "eps" if torch else "epsilon", check.epsilon)
-        return model
+        return self.framework.placed(model)
 
     def make_optimizer(self) -> Any:
         """Make the optimizer."""

@@ -17,6 +17,7 @@ from compare.parity.figures import Distance, Stage, Verdict, judge, worst_by_nam
 from compare.parity.model import Model
 from compare.parity.native import EXPLAINED, explained
 from compare.parity.tolerances import TWIN_FACTOR, TWIN_FLOOR, TWINS, rounding
+from compare.processes.devices import Devices
 from compare.processes.environment import cores
 from compare.processes.worker import Worker
 
@@ -41,9 +42,11 @@ Evaluation = tuple[float, np.ndarray]  # loss and probabilities
 class Side:
     """One framework's process and the model that it keeps there."""
 
-    def __init__(self, framework: Framework, dtype: str, make: Callable[[Framework], Model]) -> None:
+    def __init__(
+        self, framework: Framework, dtype: str, make: Callable[[Framework], Model], device: str = "cpu"
+    ) -> None:
         self.framework = framework
-        self.worker = Worker(framework, max(1, cores() // 2), dtype)
+        self.worker = Worker(framework, max(1, cores() // 2), dtype, device=device)
         self.model = self.worker.keep(make, framework)
 
     def send(self, function: Callable, *arguments: Any) -> None:
@@ -67,6 +70,7 @@ class Pair:
         dtype: ``float64`` or ``float32``.
         frameworks: the reference, which computes and writes, and the one that compares itself with that.
         make: makes the second one's model (tests put a mutant there).
+        devices: what each computes on; None takes the CPU.
     """
 
     def __init__(
@@ -74,8 +78,10 @@ class Pair:
         dtype: str,
         frameworks: tuple[str, str] = ("keras", "torch"),
         make: Callable[[Framework], Model] = Model,
+        devices: Devices | None = None,
     ) -> None:
         self.dtype, self.frameworks, self.make = dtype, frameworks, make
+        self.devices = devices or Devices()
 
     def __enter__(self) -> Pair:
         with ExitStack() as stack:
@@ -91,7 +97,7 @@ class Pair:
         self.stack.close()
 
     def _side(self, framework: str, make: Callable[[Framework], Model], stack: ExitStack) -> Side:
-        side = Side(FRAMEWORKS[framework], self.dtype, make)
+        side = Side(FRAMEWORKS[framework], self.dtype, make, self.devices.pinned(framework, ()))
         stack.callback(side.worker.stop)
         return side
 

@@ -16,14 +16,37 @@ class Tolerance:
     of: str
     reason: str
 
-    def bar(self, dtype: str) -> float:
-        """The bar for ``float64`` or ``float32``."""
-        return self.float64 if dtype == "float64" else self.float32
+    def bar(self, dtype: str, device: str = "cpu") -> float:
+        """The bar for ``float64`` or ``float32``; an accelerator's is so many times the CPU's (`ACCELERATED`)."""
+        factor = 1.0 if device == "cpu" else ACCELERATED[dtype].factor
+        return factor * (self.float64 if dtype == "float64" else self.float32)
 
     def of_norm(self, dtype: str) -> bool:
         """Whether the bar is for arrays as a whole, in the L2 norm, and not for their largest difference."""
         return self.of == _NORM and dtype == "float32"
 
+
+@dataclass(frozen=True)
+class Accelerated:
+    """How many times the CPU's bars an accelerator's are, and why."""
+
+    factor: float
+    reason: str
+
+
+ACCELERATED = {
+    "float64": Accelerated(
+        2.0,
+        "a card adds up in other orders: each block of threads a part of a sum, and then the parts. Chains of additions"
+        " are shorter than a processor's, not longer; two orders are up to twice as far apart as one is from the truth",
+    ),
+    "float32": Accelerated(
+        8.0,
+        "as in float64; besides, cuDNN may compute 3x3 convolutions by Winograd's transforms, whose own roundings are"
+        " several times a plain sum's (Lavin and Gray 2016, https://arxiv.org/abs/1509.09308). Shortened products"
+        " (TF32, ten bits) would be a thousand times off: they are switched off",
+    ),
+}
 
 _MAX = "the array's largest value"
 _NORM = f"{_MAX}; in float32 norms, the difference's to the array's"
@@ -113,8 +136,10 @@ def rounding(dtype: str) -> float:
     return float(np.finfo(dtype).eps)
 
 
-def as_dict(dtype: str) -> dict[str, dict]:
-    """The bars for a dtype with their reasons, as a certificate holds them."""
+def as_dict(dtype: str, device: str = "cpu") -> dict[str, dict]:
+    """The bars for a dtype on a device with their reasons, as a certificate holds them."""
+    more = "" if device == "cpu" else f". On {device}: {ACCELERATED[dtype].reason}"
     return {
-        name: {"bar": t.bar(dtype), "relative_to": t.of, "reason": t.reason} for name, t in TOLERANCES.items()
+        name: {"bar": t.bar(dtype, device), "relative_to": t.of, "reason": t.reason + more}
+        for name, t in TOLERANCES.items()
     }

@@ -1,4 +1,6 @@
-"""Keras on its other backends, held against PyTorch as Keras on TensorFlow is."""
+"""Keras on its other backends, held against PyTorch as Keras on TensorFlow is, and against one another."""
+
+import itertools
 
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ from compare.frameworks import FRAMEWORKS, labels
 from compare.parity import inputs
 from compare.parity.check import Check
 from compare.parity.figures import Verdict
+from compare.parity.model import Model
 from compare.parity.stages import STAGES, Pair, run
 from compare.spec import POLICIES
 from tests.support import parity_mutants
@@ -16,6 +19,25 @@ BACKENDS = [
     pytest.param(name, marks=pytest.mark.skipif(bool(FRAMEWORKS[name].missing), reason="isn't installed"))
     for name in ("keras-torch", "keras-jax")
 ]
+
+
+def pairs(*names):
+    missing = any(FRAMEWORKS[name].missing for name in names)
+    return pytest.param(
+        *names, marks=pytest.mark.skipif(missing, reason="isn't installed"), id=" ".join(names)
+    )
+
+
+# any two of the three are held by these: what two don't share with the third, they don't share
+KERAS = [pairs("keras", "keras-jax"), pairs("keras", "keras-torch")]
+
+
+def check_keras(one, other, policy, steps, make=Model, **settings):
+    """Check Keras on one backend against Keras on another."""
+    wanted = Check(width=0.25, policy=policy, steps=steps, frameworks=(one, other), **settings)
+    with Pair("float64", wanted.frameworks, make) as pair:
+        save_file(inputs.random_arrays("resnet50", "v1", 0.25, 0), pair.file("weights"))
+        return run(pair, wanted, pair.file("weights"))
 
 
 def check(name, policy, steps, mutation=None, **settings):
@@ -30,6 +52,40 @@ def check(name, policy, steps, mutation=None, **settings):
 def test_keras_on_another_backend_is_the_same_function(name):
     found = check(name, "frozen-drifting", 2)
     assert {stage.name: stage.verdict for stage in found} == dict.fromkeys(STAGES, Verdict.SAME), found
+
+
+@pytest.mark.parametrize(("one", "other"), KERAS[1:])
+def test_keras_is_the_same_function_on_two_backends(one, other):
+    found = check_keras(one, other, "frozen-drifting", 2)
+    assert {stage.name: stage.verdict for stage in found} == dict.fromkeys(STAGES, Verdict.SAME), found
+
+
+class Rounding(Model):
+    """Keras with Adam's betas rounded to float32, as TensorFlow has them unless it is told otherwise."""
+
+    def make_optimizer(self):
+        optimizer = super().make_optimizer()
+        optimizer.beta_2 = float(np.float32(optimizer.beta_2))
+        return optimizer
+
+
+@pytest.mark.parametrize(("one", "other"), KERAS[1:])
+def test_a_backend_that_rounds_its_constants_is_found(one, other):
+    found = check_keras(one, other, "frozen-drifting", 1, Rounding)
+    assert next(stage.name for stage in found if stage.verdict == Verdict.DIFFERS) == "optimizer"
+
+
+def test_who_rounds_and_who_is_told_not_to():
+    told = {names: Check(frameworks=names).rounds for names in itertools.permutations(FRAMEWORKS, 2)}
+    assert {names for names, rounds in told.items() if rounds} == {("keras", "torch"), ("torch", "keras")}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize(("one", "other"), KERAS)
+def test_every_policy_is_the_same_function_on_two_backends(one, other, policy):
+    found = check_keras(one, other, policy, 10)
+    assert {stage.verdict for stage in found} == {Verdict.SAME}, found
 
 
 def test_a_mistake_is_found_beside_another_backend():
@@ -60,6 +116,8 @@ def test_every_policy_is_the_same_function(name, policy):
 @pytest.mark.parametrize("name", BACKENDS)
 def test_every_optimizer_is_the_same_function(name, settings):
     found = check(name, "fine-tune", 3, **settings)
+    assert {stage.verdict for stage in found} == {Verdict.SAME}, found
+    found = check_keras("keras", name, "fine-tune", 3, **settings)
     assert {stage.verdict for stage in found} == {Verdict.SAME}, found
 
 
