@@ -18,7 +18,7 @@ test-torch: .venv/installed
 BACKENDS ?= torch jax
 test-keras: .venv/installed
 	$(BIN)/python -m pytest tests/keras
-	for backend in $(BACKENDS); do \
+	for backend in $(BACKENDS); do $(BIN)/python -c "import $$backend" || continue; \
 		KERAS_BACKEND=$$backend CUDA_VISIBLE_DEVICES=-1 JAX_PLATFORMS=cpu \
 		$(BIN)/python -m pytest tests/keras -m "backend and not slow" || exit; done
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from compare.cells.settings import Settings
 from compare.spec import POLICIES, Cell
 
-# Seconds a cell took, roughly, one thread a worker: `MEASURED_STEPS` steps, quarter width, 96 px, batches of 32.
+# Seconds a cell took, roughly, one thread a worker; on JAX and for Keras on PyTorch guessed from short runs:
+# `MEASURED_STEPS` steps, quarter width, 96 px, batches of 32.
 COSTS = {
     "keras": {"all": 150, "bn": 115, "batch": 75, "moving": 12},
     "keras-jax": {"all": 150, "bn": 115, "batch": 75, "moving": 12},

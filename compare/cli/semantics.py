@@ -14,7 +14,7 @@ from compare.spec import InputError
 if TYPE_CHECKING:
     from compare.semantics.record import Record
 
-NAMES = "keras, keras-torch, keras-jax or torch"
+NAMES = "keras, keras-jax, keras-torch or torch"
 
 
 def semantics(
@@ -48,9 +48,8 @@ def semantics(
     from compare import frameworks
     from compare.semantics.record import read, releases
 
-    asked = list(dict.fromkeys(framework or []))
-    for name in asked:
-        frameworks.check(name)
+    asked = framework or []
+    frameworks.check_all(asked)
     recorded = [read(name) for name in _releases(release or [], releases())]
     if explain is not None:
         if out is not None:
