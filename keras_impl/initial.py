@@ -1,5 +1,6 @@
 """Find the parameters that are still as an initialiser makes them."""
 
+import keras
 import numpy as np
 
 from .keeping import value
@@ -26,7 +27,7 @@ def _trained(model):
     optimizer = getattr(model, "optimizer", None) if model.compiled else None
     optimizer = getattr(optimizer, "inner_optimizer", optimizer)
     iterations = getattr(optimizer, "iterations", None)
-    if iterations is None or not value(iterations).any():
+    if iterations is None or not int(keras.ops.convert_to_numpy(iterations)):
         return set()
     return {id(variable) for variable in optimizer._trainable_variables}
 

@@ -7,9 +7,7 @@ attribute of every layer, and the random generators of Python, NumPy and the fra
 import hashlib
 import pickle
 import random
-import signal
 import sys
-import threading
 import zlib
 from contextlib import contextmanager
 
@@ -17,6 +15,8 @@ import keras
 import numpy as np
 from keras.src.backend.common import global_state
 from keras.src.random.seed_generator import GLOBAL_SEED_GENERATOR
+
+from .remembering import Memory, undisturbed
 
 _COMPILED = ("_compile_metrics", "_compile_loss", "_loss_tracker", "optimizer")
 _SEEDS = 2**31 - 1
@@ -32,7 +32,7 @@ def kept(subject):
     try:
         yield
     finally:
-        with _undisturbed():
+        with undisturbed():
             snapshot.restore()
 
 
@@ -69,15 +69,13 @@ def value(variable):
 @contextmanager
 def metrics_kept(model):
     """Put back what the metrics of a model hold; those that have no variables yet lose them again."""
-    items = [*_compiled(model), *model.metrics]
-    attributes = [(item, dict(vars(item)), _contents(item)) for item in {id(i): i for i in items}.values()]
+    memory = _remembered({id(item): item for item in (*_compiled(model), *model.metrics)}.values())
     metrics = [*model.metrics, *_given_metrics(model)]
     values = [(v, value(v)) for metric in metrics for v in metric.variables]
     try:
         yield
     finally:
-        for item, before, contents in attributes:
-            _put_attributes(item, before, contents)
+        memory.put_back()
         for variable, before in values:
             variable.assign(before)
 
@@ -142,15 +140,35 @@ class _Snapshot:
         found = [*model.variables, *_optimizer_variables(model)]
         found += [v for metric in (*model.metrics, *_given_metrics(model)) for v in metric.variables]
         self.values = [(v, value(v)) for v in {id(v): v for v in found}.values()]
-        self.attributes = [(item, dict(vars(item)), _contents(item)) for item in _objects(model)]
+        self.memory = _remembered(_objects(model))
+        self.gradients = [(v, gradient) for v, _ in self.values if (gradient := _gradient(v)) is not None]
 
     def restore(self):
-        for item, attributes, contents in self.attributes:
-            _put_attributes(item, attributes, contents)
+        self.memory.put_back()
         for variable, values in self.values:
             if value(variable).tobytes() != values.tobytes():
                 variable.assign(values)
+            if _gradient(variable) is not None:
+                variable.value.grad = None
+        for variable, gradient in self.gradients:
+            variable.value.grad = gradient
         set_random_state(self.generators)
+
+
+def _gradient(variable):
+    """Copy a variable's gradient, which PyTorch's backend keeps beside it; None where there is none."""
+    gradient = getattr(variable.value, "grad", None) if keras.backend.backend() == "torch" else None
+    return None if gradient is None else gradient.clone()
+
+
+def _remembered(items):
+    """What objects keep as attributes, however deep; Keras's own objects are listed, and not looked for."""
+    kinds = keras.Layer | keras.metrics.Metric | keras.optimizers.Optimizer | keras.Variable
+
+    def known(held):
+        return isinstance(held, kinds) or keras.ops.is_tensor(held)
+
+    return Memory([vars(item) for item in items], known)
 
 
 def _hash(item):
@@ -186,34 +204,6 @@ def _given_metrics(model):
 
 def _compiled(model):
     return [part for name in _COMPILED if (part := getattr(model, name, None)) is not None]
-
-
-def _contents(item):
-    """Copy the lists and dicts among the attributes of an object, one level deep."""
-    return {
-        name: dict(held) if isinstance(held, dict) else list(held)
-        for name, held in vars(item).items()
-        if isinstance(held, list | dict)
-    }
-
-
-def _put_attributes(item, attributes, contents):
-    now = vars(item)  # past the tracking of attributes: only what was here comes back
-    for name in now.keys() - attributes.keys():
-        del now[name]
-    now.update(attributes)
-    for name, content in contents.items():
-        held = attributes[name]
-        if isinstance(held, dict):
-            if held.keys() != content.keys() or not _same(held.values(), content.values()):
-                dict.clear(held)
-                dict.update(held, content)
-        elif not _same(held, content):
-            list.__setitem__(held, slice(None), content)
-
-
-def _same(these, those):
-    return len(these) == len(those) and all(a is b for a, b in zip(these, those, strict=True))
 
 
 def _plain(item):
@@ -265,16 +255,3 @@ def _set_framework_generator(kept):
 def _tensorflow_context():
     """Get what TensorFlow draws the seeds of its operations from; there is no public way to it."""
     return sys.modules["tensorflow.python.eager.context"].context()
-
-
-@contextmanager
-def _undisturbed():
-    """Have Ctrl-C wait until the block is through."""
-    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -84,7 +84,7 @@ ONE_SIDED = {
     "training.probabilities": "a Keras model's output is probabilities already",
 }
 # what is the same to the letter on both sides: whole files, and definitions
-SAME_FILES = ("evidence", "gathering", "lockstep")
+SAME_FILES = ("evidence", "gathering", "lockstep", "remembering")
 SAME = {
     "bn_policy": ("Policy",),
     "metrics": ("right",),

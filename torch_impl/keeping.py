@@ -7,8 +7,8 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
-# what of a module's attributes has a way of its own below
-_CONTENTS = ("_parameters", "_buffers", "_modules")
+from .remembering import Memory, undisturbed
+
 _PLAIN = (bool, int, float, str, bytes, type(None))
 
 
@@ -16,22 +16,20 @@ _PLAIN = (bool, int, float, str, bytes, type(None))
 def kept(subject):
     """Put all state back at the end, whatever happens.
 
-    Weights, buffers, tensors and plain values that modules keep as attributes, gradients, modes, hooks,
+    Weights, buffers, all that modules keep in their attributes, gradients, modes, hooks,
     ``requires_grad``, and the random generators of Python, NumPy and PyTorch.
 
     DIFFERS: PyTorch's modules keep state in any attribute; Keras's in variables.
     """
-    modules = list(subject.module.modules())
-    attributes = [(vars(module), _copies(vars(module))) for module in modules]
-    tensors = [(tensor, tensor.detach().clone(), tensor.requires_grad) for tensor in _tensors(subject.module)]
+    memory, found = _remembered(subject.module)
+    tensors = [(tensor, tensor.detach().clone(), tensor.requires_grad) for tensor in found]
     gradients = [(p, p.grad, None if p.grad is None else p.grad.clone()) for p in subject.module.parameters()]
     generators = random_state()
     try:
         yield
     finally:
-        for now, before in attributes:
-            _put_back(now, before)
-        with torch.no_grad():
+        with undisturbed(), torch.no_grad():
+            memory.put_back()
             for tensor, values, trains in tensors:
                 _assign(tensor, values)
                 if tensor.requires_grad != trains:
@@ -40,7 +38,7 @@ def kept(subject):
                 parameter.grad = gradient
                 if gradient is not None:
                     gradient.copy_(values)
-        set_random_state(generators)
+            set_random_state(generators)
 
 
 @contextmanager
@@ -88,6 +86,7 @@ def state(subject):
                 found[f"other:{_join(path, key)}"] = repr(value)
             elif isinstance(value, list | tuple) and any(isinstance(item, torch.Tensor) for item in value):
                 found[f"metrics:{_join(path, key)}"] = " ".join(map(_item_hash, value))
+    found["other:attributes"] = _remembered(subject.module)[0].digest()
     for i, optimizer in enumerate(subject.optimizers()):
         for key, tensor in _optimizer_tensors(optimizer):
             found[f"optimizer:{i}.{key}"] = _hash(tensor)
@@ -131,15 +130,17 @@ def _counts(module):
     return all(callable(getattr(module, name, None)) for name in ("update", "compute", "reset"))
 
 
-def _tensors(module):
-    """Yield every tensor that belongs to the model once."""
-    seen = set()
-    for part in module.modules():
-        held = [*part._parameters.values(), *part._buffers.values(), *vars(part).values()]
-        for tensor in held:
-            if isinstance(tensor, torch.Tensor) and id(tensor) not in seen:
-                seen.add(id(tensor))
-                yield tensor
+def _remembered(module):
+    """What all modules keep as attributes, however deep: a `Memory`, and every tensor once."""
+    found = {}
+
+    def known(value):
+        if isinstance(value, torch.Tensor):
+            found.setdefault(id(value), value)
+        return isinstance(value, torch.Tensor | torch.nn.Module | torch.optim.Optimizer)
+
+    memory = Memory([vars(part) for part in module.modules()], known)
+    return memory, list(found.values())
 
 
 def _assign(tensor, values):
@@ -148,27 +149,6 @@ def _assign(tensor, values):
         tensor.data = values
     elif not torch.equal(tensor, values):
         tensor.copy_(values)
-
-
-def _copies(attributes):
-    return {key: _copy(value) for key, value in attributes.items()}
-
-
-def _copy(value):
-    """A container, copied one level deep; anything else, itself."""
-    return value, (value.copy() if isinstance(value, dict | list | set) else None)
-
-
-def _put_back(now, before):
-    for key in now.keys() - before.keys():
-        del now[key]
-    for key, (value, contents) in before.items():
-        now[key] = value
-        if isinstance(value, dict | set):
-            value.clear()
-            value.update(contents)
-        elif isinstance(value, list):
-            value[:] = contents
 
 
 def _join(path, key):

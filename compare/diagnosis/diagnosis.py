@@ -256,10 +256,13 @@ def _one_line() -> Iterator[None]:
 
 def told(error: BaseException) -> str:
     """Tell an error in one line: its message, and the line of the person's own code that it comes from."""
+    import re
     import traceback
     from pathlib import Path
 
-    message = " ".join(str(error).split()) or type(error).__name__
+    # a terminal's colours, and what Keras adds of the arguments, don't fit into a line
+    text = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).partition("Arguments received by")[0]
+    message = " ".join(text.split()) or type(error).__name__
     ours = Path(__file__).parent.parent.parent
     own = [
         frame

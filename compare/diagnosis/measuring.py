@@ -83,7 +83,7 @@ def measure(
     """
     some = fit.some(limit)
     few = _few(some)
-    layers = _layers(subject, few[:2])
+    layers = _layers(subject, few[:1])
     switches = frozenset(subject.present())
     probed = probe(subject, _few(elsewhere.some(limit)) if elsewhere else few)
     with subject.kept():
@@ -141,6 +141,8 @@ def _as_in_fit(
                 # the pass that pooled them is the one that normalises with them, where it was of all samples
                 if pooled[1] is not None and data.whole and done.probed.twice == "same":
                     done.standing[frozenset()] = pooled[1]
+        if "normalisation" not in every and (done.probed.twice, done.probed.state) == ("same", "same"):
+            done.standing[frozenset()] = done.evaluate  # no switch thrown is an evaluation
         for size in range(len(every)):
             for on in map(frozenset, combinations(sorted(every), size)):
                 if on in done.standing:

@@ -10,6 +10,8 @@ import numpy as np
 from compare.diagnosis.records import Answer
 from compare.diagnosis.side import Batch, Pass, Subject
 
+# samples that are evaluated alone: so many, and where they come out otherwise so many in all
+ALONE, MOST_ALONE = 2, 4
 # relative to the outputs' own size: kernels differ by the number of samples, in rounding only
 ROUNDING = {"float64": 1e-9, "float32": 1e-4, "float16": 2e-2, "bfloat16": 5e-2}
 
@@ -73,19 +75,22 @@ def _alone(subject: Subject, batch: Batch, together: Pass, found: Probed, precis
     outputs = together.steps[0].outputs
     if batch.size < 2 or outputs is None:
         return
-    try:
-        alone = [subject.join([batch], np.array([i])) for i in range(min(4, batch.size))]
-    except ValueError:
-        return
     losses, same = [], True
     with subject.kept():
-        try:
-            steps = [subject.evaluate([one], keep=True, seed=1).steps[0] for one in alone]
-        except Exception:  # batch statistics of a single value, for one
-            same, steps = False, []
-    for i, step in enumerate(steps):
-        losses.append(step.loss)
-        same &= step.outputs is not None and _near(_flat(step.outputs), _flat(outputs, i), precision)
+        for i in range(min(MOST_ALONE, batch.size)):
+            if i >= ALONE and same:
+                break
+            try:
+                one = subject.join([batch], np.array([i]))
+            except ValueError:
+                return
+            try:
+                step = subject.evaluate([one], keep=True, seed=1).steps[0]
+            except Exception:  # batch statistics of a single value, for one
+                same, losses = False, []
+                break
+            losses.append(step.loss)
+            same &= step.outputs is not None and _near(_flat(step.outputs), _flat(outputs, i), precision)
     if found.twice == "same" and not found.changed:
         found.alone = "same" if same else "differs"
     if not same and losses:

@@ -1,0 +1,107 @@
+"""Whatever a module keeps in its attributes comes back, however deep, and however a diagnosis ends."""
+
+import random
+from collections import deque
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+import compare
+from compare.spec import InputError
+from tests.torch.diagnosis.stories import CE
+from tests.torch.diagnosis.toys import loader, mlp, toy
+
+parametrizations = nn.utils.parametrizations
+
+
+class Hoarder(nn.Module):
+    """Changes everything that it keeps at every call, and may fail at one."""
+
+    def __init__(self, error=None, at=0):
+        super().__init__()
+        self.net, self.error, self.at = mlp(drop=0.3), error, at
+        self.register_buffer("average", torch.zeros(8))
+        self.calls, self.array, self.box = 0, np.zeros(3), SimpleNamespace(count=0, tensor=torch.zeros(2))
+        self.cache, self.last, self.seen = {"deep": [[torch.zeros(2)], {"n": [1]}]}, deque([1], maxlen=2), {1}
+        self.numpy, self.old = np.random.default_rng(3), np.random.RandomState(3)  # noqa: NPY002
+        self.python, self.torch = random.Random(3), torch.Generator().manual_seed(3)
+
+    def forward(self, x):
+        self.calls += 1
+        self.array += 1
+        self.box.count += 1
+        self.box.tensor += 1
+        self.cache["deep"][0][0] += 1
+        self.cache["deep"][0].append(x)
+        self.cache["deep"][1]["n"].append(self.calls)
+        self.last.append(self.calls)
+        self.seen.add(self.calls)
+        self.average = 0.9 * self.average + 0.1 * x.detach().mean(0)
+        self.numpy.random(), self.old.rand(), self.python.random(), random.random(), np.random.rand()  # noqa: NPY002
+        noise = torch.randn(x.shape, generator=self.torch)
+        if self.calls == self.at:
+            raise self.error
+        return self.net(x + 0.01 * noise)
+
+    def held(self):
+        deep = self.cache["deep"]
+        numbers = [self.calls, self.box.count, len(deep[0]), deep[1]["n"], list(self.last), sorted(self.seen)]
+        tensors = [t.tolist() for t in (self.average, self.box.tensor, deep[0][0], self.torch.get_state())]
+        states = [self.numpy.bit_generator.state, self.python.getstate(), self.old.get_state()[1].tolist()]
+        drawn = [random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()]  # noqa: NPY002
+        return [numbers, tensors, states, self.array.tolist(), drawn]
+
+
+@pytest.mark.parametrize(
+    ("error", "at"),
+    [(None, 0), (RuntimeError("mine"), 1), (RuntimeError("mine"), 6), (KeyboardInterrupt(), 3), (SystemExit(3), 9)],
+    ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else str(value),
+)  # fmt: skip
+def test_what_a_module_keeps_comes_back(error, at):
+    net = Hoarder(error, at).train()
+    before = net.held()
+    if error is None:
+        assert compare.diagnose(net, loader(toy(96)), loss=CE).probes.restored == "same"
+    else:
+        with pytest.raises((KeyboardInterrupt, SystemExit, InputError)):
+            compare.diagnose(net, loader(toy(96)), loss=CE)
+    assert net.held() == before
+    net.at = 0
+    net(torch.randn(4, 8))  # the comparison sees one call
+    assert net.held() != before
+
+
+NETS = {
+    "weight norm": lambda: nn.Sequential(parametrizations.weight_norm(nn.Linear(8, 8)), nn.BatchNorm1d(8)),
+    "spectral norm": lambda: nn.Sequential(parametrizations.spectral_norm(nn.Linear(8, 8)), nn.BatchNorm1d(8)),
+    "orthogonal": lambda: nn.Sequential(parametrizations.orthogonal(nn.Linear(8, 8)), nn.BatchNorm1d(8)),
+    "an average of weights": lambda: torch.optim.swa_utils.AveragedModel(mlp()),
+    "compiled": lambda: torch.compile(mlp(), backend="eager"),
+}
+
+
+@pytest.mark.parametrize("kind", NETS)
+def test_networks_that_change_themselves_are_put_back(kind):
+    torch.manual_seed(0)
+    net = NETS[kind]().train()
+    net(torch.randn(16, 8))
+    before = {name: values.clone() for name, values in net.state_dict().items()}
+    modes = [module.training for module in net.modules()]
+    assert compare.diagnose(net, loader(toy(64)), loss=CE).probes.restored == "same"
+    assert modes == [module.training for module in net.modules()]
+    assert all(torch.equal(values, before[name]) for name, values in net.state_dict().items())
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_loader_goes_on_where_its_generator_was(workers):
+    generator = torch.Generator().manual_seed(1)
+    x, y = (torch.as_tensor(values) for values in toy(64))
+    data = DataLoader(TensorDataset(x, y), 16, shuffle=True, num_workers=workers, generator=generator)
+    before = generator.get_state()
+    assert compare.diagnose(mlp(), data, loss=F.cross_entropy).probes.restored == "same"
+    assert torch.equal(before, generator.get_state())
