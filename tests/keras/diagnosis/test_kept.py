@@ -40,9 +40,19 @@ class Hoarder(keras.Model):
         return self.out(self.drop(self.norm(self.hidden(x), training=training), training=training))
 
     def held(self):
-        numbers = [self.calls, self.array.tolist(), str(self.box.deep), str(dict(self.cache)), list(self.last)]
+        numbers = [
+            self.calls,
+            self.array.tolist(),
+            str(self.box.deep),
+            str(dict(self.cache)),
+            list(self.last),
+        ]
         states = [self.numpy.bit_generator.state, self.python.getstate(), random.getstate()]
-        variables = [*self.variables, *self.optimizer.variables, *(v for m in self.metrics for v in m.variables)]
+        variables = [
+            *self.variables,
+            *self.optimizer.variables,
+            *(v for m in self.metrics for v in m.variables),
+        ]
         values = [keras.ops.convert_to_numpy(variable).tolist() for variable in variables]
         return [numbers, states, np.random.get_state()[1].tolist(), values]  # noqa: NPY002
 
@@ -87,7 +97,11 @@ def test_models_and_optimizers_of_all_kinds_are_put_back(kind):
     top = keras.metrics.SparseTopKCategoricalAccuracy(2)
     model.compile(keras.optimizers.Adam(0.01, **options), loss, metrics=["accuracy", top], jit_compile=False)
     model.fit(x, y, epochs=2, verbose=0)
-    variables = [*model.variables, *model.optimizer.variables, *(v for m in model.metrics for v in m.variables)]
+    variables = [
+        *model.variables,
+        *model.optimizer.variables,
+        *(v for m in model.metrics for v in m.variables),
+    ]
     before = [keras.ops.convert_to_numpy(variable).tobytes() for variable in variables]
     found = compare.diagnose(model, (x, y), batch_size=32)
     assert found.probes.restored == "same"

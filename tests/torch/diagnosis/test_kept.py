@@ -28,7 +28,7 @@ class Hoarder(nn.Module):
         self.register_buffer("average", torch.zeros(8))
         self.calls, self.array, self.box = 0, np.zeros(3), SimpleNamespace(count=0, tensor=torch.zeros(2))
         self.cache, self.last, self.seen = {"deep": [[torch.zeros(2)], {"n": [1]}]}, deque([1], maxlen=2), {1}
-        self.numpy, self.old = np.random.default_rng(3), np.random.RandomState(3)  # noqa: NPY002
+        self.numpy, self.old = np.random.default_rng(3), np.random.RandomState(3)
         self.python, self.torch = random.Random(3), torch.Generator().manual_seed(3)
 
     def forward(self, x):
@@ -78,7 +78,9 @@ def test_what_a_module_keeps_comes_back(error, at):
 
 NETS = {
     "weight norm": lambda: nn.Sequential(parametrizations.weight_norm(nn.Linear(8, 8)), nn.BatchNorm1d(8)),
-    "spectral norm": lambda: nn.Sequential(parametrizations.spectral_norm(nn.Linear(8, 8)), nn.BatchNorm1d(8)),
+    "spectral norm": lambda: nn.Sequential(
+        parametrizations.spectral_norm(nn.Linear(8, 8)), nn.BatchNorm1d(8)
+    ),
     "orthogonal": lambda: nn.Sequential(parametrizations.orthogonal(nn.Linear(8, 8)), nn.BatchNorm1d(8)),
     "an average of weights": lambda: torch.optim.swa_utils.AveragedModel(mlp()),
     "compiled": lambda: torch.compile(mlp(), backend="eager"),
