@@ -9,6 +9,11 @@ from keras import ops
 DECAY = 0.99  # DIFFERS: PyTorch's default keeps 0.9 of the old moving value (there: momentum=0.1)
 
 
+# DIFFERS: JAX has 64 bits only where it is told so, and its unsigned numbers wrap by themselves; other backends lack
+# operations on those
+COUNTER, _WORD = ("int32", "uint32") if keras.backend.backend() == "jax" else ("int64", "int64")
+
+
 @keras.saving.register_keras_serializable(package="keras_impl")
 class BatchNorm(keras.layers.BatchNormalization):
     """Keras's batch normalisation, with a choice of what evaluation normalises with.
@@ -63,16 +68,16 @@ class CounterDropout(keras.layers.Layer):
     def build(self, input_shape):
         """Make the step counter."""
         self.step = self.add_weight(
-            shape=(), dtype="int64", initializer="zeros", trainable=False, name="step"
+            shape=(), dtype=COUNTER, initializer="zeros", trainable=False, name="step"
         )
 
     def call(self, inputs, training=None):
         """Drop values of ``inputs`` in training; return them unchanged otherwise."""
         if not training or self.rate == 0:
             return inputs
-        start = mix(ops.convert_to_tensor(self.seed, "int64") + mix(self.step + 1))
-        positions = ops.reshape(ops.arange(ops.size(inputs), dtype="int64"), ops.shape(inputs))
-        uniform = ops.cast(mix(ops.bitwise_xor(positions, start)), inputs.dtype) / 2**32  # [0, 1)
+        start = mix(ops.convert_to_tensor(self.seed, _WORD) + mix(ops.cast(self.step + 1, _WORD)))
+        positions = ops.reshape(ops.arange(ops.size(inputs), dtype=_WORD), ops.shape(inputs))
+        uniform = ops.cast(mix(ops.bitwise_xor(positions, start)), inputs.dtype) / 2.0**32  # [0, 1)
         self.step.assign(self.step + 1)
         return ops.where(uniform >= self.rate, inputs / (1 - self.rate), ops.zeros_like(inputs))
 
@@ -82,12 +87,20 @@ class CounterDropout(keras.layers.Layer):
 
 
 def mix(x):
-    """Scramble the low 32 bits of non-negative int64 values; the result is in [0, 2**32)."""
+    """Scramble the low 32 bits of non-negative int64 values (uint32 on JAX); the result is in [0, 2**32)."""
     # products stay below 2**63: both constants are below 2**31
-    x = ops.bitwise_and(x, 0xFFFFFFFF)
-    x = ops.bitwise_and(ops.bitwise_xor(x, ops.right_shift(x, 18)) * 0x4260BB47, 0xFFFFFFFF)
-    x = ops.bitwise_and(ops.bitwise_xor(x, ops.right_shift(x, 13)) * 0x27E8E1ED, 0xFFFFFFFF)
-    return ops.bitwise_xor(x, ops.right_shift(x, 15))
+    x = _low(x)
+    x = _low(_folded(x, 18) * ops.cast(0x4260BB47, _WORD))
+    x = _low(_folded(x, 13) * ops.cast(0x27E8E1ED, _WORD))
+    return _folded(x, 15)
+
+
+def _low(x):
+    return x if _WORD == "uint32" else ops.bitwise_and(x, 0xFFFFFFFF)
+
+
+def _folded(x, by):
+    return ops.bitwise_xor(x, ops.right_shift(x, ops.cast(by, _WORD)))
 
 
 def conv(x, channels, kernel, stride=1, bias=True, same=False, name=None):

@@ -85,7 +85,7 @@ class BatchNorm(layers.BatchNorm):
         """Make the count of training steps beside batch normalisation's own weights."""
         super().build(input_shape)
         self.step = self.add_weight(
-            shape=(), dtype="int64", initializer="zeros", trainable=False, name="step"
+            shape=(), dtype=layers.COUNTER, initializer="zeros", trainable=False, name="step"
         )
 
     def call(self, inputs, training=None, mask=None):

@@ -106,6 +106,22 @@ def test_counter_dropout_keeps_the_right_share_and_repeats_itself():
     np.testing.assert_array_equal(numpy(layer(x, training=False)), x)
 
 
+def test_counter_dropout_draws_the_mixers_bits():
+    """The same on every backend, and in `torch_impl`."""
+
+    def mix(x):
+        for shift, factor in ((18, 0x4260BB47), (13, 0x27E8E1ED)):
+            x = (((x & 0xFFFFFFFF) ^ ((x & 0xFFFFFFFF) >> shift)) * factor) & 0xFFFFFFFF
+        return x ^ (x >> 15)
+
+    layer = CounterDropout(0.3, seed=2**31 - 5)
+    for step in (1, 2):
+        start = mix(np.int64(2**31 - 5) + mix(np.int64(step)))
+        uniform = mix(np.arange(1200) ^ start).astype(np.float32) / np.float32(2**32)
+        kept = numpy(layer(np.ones((40, 30), np.float32), training=True)) > 0
+        np.testing.assert_array_equal(kept.ravel(), uniform >= np.float32(0.3))
+
+
 @pytest.mark.parametrize("policy", ["frozen", "adapted"])
 def test_features_computed_once_train_the_same(policy, tmp_path, monkeypatch):
     once = train("keras", policy, tmp_path, "native")
