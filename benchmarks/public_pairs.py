@@ -21,7 +21,7 @@ HERE = Path(__file__).parent / "public"
 # name -> how many mends make them the same function
 PAIRS = {
     "VGG19": 2, "DenseNet121": 2, "MobileNetV2": 4, "MobileNetV3Small": 3, "InceptionV3": 4, "ConvNeXtTiny": 2,
-    "EfficientNetB0": 4,
+    "EfficientNetB0": 4, "ResNet50": 4,
 }  # fmt: skip
 
 

@@ -130,6 +130,9 @@ def assign(model, values):
     found = observing.variables(model)
     for name, value in values.items():
         found[name][0].assign(np.array(value))
+    for _, layer in observing.paths(model).values():
+        if isinstance(layer, keras.layers.Normalization) and layer.built:
+            layer.finalize_state()  # it computes with copies of its arrays
 
 
 def make(settings, parameters):

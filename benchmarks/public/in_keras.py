@@ -26,6 +26,9 @@ def fill(model: keras.Model, seed: int = 0) -> keras.Model:
         elif "float" in str(variable.dtype):
             fan = np.prod(shape[:-1]) if len(shape) > 1 else 1
             variable.assign(generator.normal(0, 1.4 / np.sqrt(fan), shape))
+    for layer in model._flatten_layers():
+        if isinstance(layer, keras.layers.Normalization):
+            layer.finalize_state()  # it computes with copies of its arrays
     return model
 
 
@@ -56,6 +59,7 @@ def _builder(name: str):
 
 NAMES = (
     "VGG19", "DenseNet121", "MobileNetV2", "MobileNetV3Small", "InceptionV3", "ConvNeXtTiny", "EfficientNetB0",
+    "ResNet50",
 )  # fmt: skip
 for _name in NAMES:
     globals()[_name] = _builder(_name)

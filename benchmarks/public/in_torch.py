@@ -65,21 +65,6 @@ def undropped(kind: type[nn.Module], rate: float = 0.0) -> Mend:
     return mend
 
 
-class Scaled(nn.Module):
-    """A network behind ``x * scale + offset``, channel by channel."""
-
-    def __init__(self, net: nn.Module, scale: list[float], offset: list[float]) -> None:
-        super().__init__()
-        self.net = net
-        shape = (-1, 1, 1)
-        self.register_buffer("scale", torch.tensor(scale).reshape(shape), persistent=False)
-        self.register_buffer("offset", torch.tensor(offset).reshape(shape), persistent=False)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Compute ``(N, C, H, W)``'s logits."""
-        return self.net(x * self.scale + self.offset)
-
-
 class Standardized(nn.Module):
     """A network behind Keras's ``Rescaling`` and ``Normalization``: buffers that hold what Keras's layer holds."""
 
@@ -139,8 +124,19 @@ def _with(module: nn.Module, mean: Callable) -> None:
     module.forward = forward
 
 
-def last_pooled(model: nn.Module) -> nn.Module:
-    """Take the maximum in the last block, ``Mixed_7c``, as the published weights were trained with."""
+def strided(model: nn.Module) -> nn.Module:
+    """Put a block's stride into its first convolution, of 1x1, where Keras has it."""
+    for block in model.modules():
+        if type(block).__name__ == "Bottleneck" and block.conv2.stride[0] > 1:
+            block.conv1.stride, block.conv2.stride = block.conv2.stride, (1, 1)
+    return model
+
+
+def biased(model: nn.Module) -> nn.Module:
+    """Give every convolution a bias, as Keras's have one."""
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d):
+            module.bias = nn.Parameter(torch.zeros(module.out_channels))
     return model
 
 
@@ -159,7 +155,6 @@ def fitted(model: nn.Module) -> nn.Module:
     return model
 
 
-EPS = {"densenet": 1.001e-5}
 # name -> torchvision's own; what is mended, in the order in which it is found
 MODELS: dict[str, Callable[[], nn.Module]] = {
     "VGG19": lambda: M.vgg19(num_classes=CLASSES),
@@ -169,6 +164,7 @@ MODELS: dict[str, Callable[[], nn.Module]] = {
     "InceptionV3": lambda: M.inception_v3(num_classes=CLASSES, aux_logits=False, init_weights=False),
     "ConvNeXtTiny": lambda: M.convnext_tiny(num_classes=CLASSES),
     "EfficientNetB0": lambda: M.efficientnet_b0(num_classes=CLASSES),
+    "ResNet50": lambda: M.resnet50(num_classes=CLASSES),
 }
 MEAN, SPREAD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, of 0..1
 MENDS: dict[str, list[Mend]] = {
@@ -176,7 +172,7 @@ MENDS: dict[str, list[Mend]] = {
     "DenseNet121": [norms(eps=1.001e-5), norms(momentum=0.01)],
     "MobileNetV2": [padded, norms(eps=1e-3), norms(momentum=0.001), undropped(nn.Dropout)],
     "MobileNetV3Small": [rescaled, padded, norms(momentum=0.001)],
-    "InceptionV3": [uncounted, norms(momentum=0.01), undropped(nn.Dropout), gammas_fixed],
+    "InceptionV3": [norms(momentum=0.01), uncounted, undropped(nn.Dropout), gammas_fixed],
     "ConvNeXtTiny": [
         lambda net: Standardized(net, 1.0, [m * 255 for m in MEAN], [(s * 255) ** 2 for s in SPREAD]),
         undropped(StochasticDepth),
@@ -187,6 +183,7 @@ MENDS: dict[str, list[Mend]] = {
         norms(eps=1e-3),
         norms(momentum=0.01),
     ],
+    "ResNet50": [biased, norms(eps=1.001e-5), strided, norms(momentum=0.01)],
 }
 
 

@@ -22,6 +22,7 @@ from compare.parity.tolerances import TOLERANCES
 from compare.parity.twin import one_rounding_away
 from compare.spec import InputError
 
+ROUNDED = 1e-12  # above rounding's own, below what a constant in float32 does
 ROUGH = 1e-6  # what constants kept in float32 may amount to, when values decide between arrays
 
 
@@ -60,6 +61,7 @@ class Bench(Side):
         self.map, self.arrangement = runs[0]
         self.map = overrule(self.map, given, self.keras_held, self.torch_held)
         self.put(self.map)
+        self.notes = self._constants_rounded()
         return self.summary()
 
     def for_keras(self, path: str) -> None:
@@ -97,6 +99,31 @@ class Bench(Side):
         again = [n for n in arrays if n not in bound and self.torch_held[n].alias is not None]
         self.stepping.assign(self.model, {n: array for n, array in arrays.items() if n not in again})
 
+    def _constants_rounded(self) -> list[str]:
+        """Round constants that this model holds as arrays to float32, where that is what Keras's model has.
+
+        Keras makes float32 of a mean that a layer is given as numbers, whatever the model computes in.
+        """
+        bound = {binding.torch for binding in self.map.bindings}
+        free = [name for name, one in self.torch_held.items() if name not in bound and not one.trains]
+        single = {name: self.own[name].astype(np.float32).astype(self.own[name].dtype) for name in free}
+        single = {name: array for name, array in single.items() if not np.array_equal(array, self.own[name])}
+        if not single:
+            return []
+
+        def equal() -> int:
+            values = Values(self.look(self.inputs, self.arrangement), {}, ROUNDED)
+            return sum(values.find(array) is not None for array in self.keras.values.values())
+
+        plain, kept = equal(), self.own
+        self.own = {**self.own, **single}
+        self.put(self.map)
+        if equal() > plain:
+            return [f"rounded to float32 on both sides: {', '.join(single)}"]
+        self.own = kept
+        self.put(self.map)
+        return []
+
     def _mapped(self, seen: Seen, inputs: list[np.ndarray], arrangement: Sequence[str]) -> Map:
         """The map from structure, and then from values where that leaves a choice."""
         keras_ops = graph.ops(self.keras, self.keras_held, True)
@@ -114,7 +141,7 @@ class Bench(Side):
             now = front(self.keras, Values(self.look(inputs, arrangement), {}, ROUGH), self.keras.outputs)
             return min((call.index for call in now.open), default=len(self.keras.calls))
 
-        choosing.settle(pairs, reached)
+        choosing.settle(pairs, reached, len(self.keras.calls))
         found = find(rows)
         for _ in range(1 + len(rows)):
             found = find(rows)
@@ -173,7 +200,9 @@ class Bench(Side):
             ``targets``: Keras's values; ``keras``, ``torch``: what training leaves out, layers and calls; ``notes``.
         """
         seen = self.look(self.inputs, self.arrangement)
-        found: dict[str, Any] = {"targets": [], "keras": [], "torch": [], "notes": [], "kinds": []}
+        found: dict[str, Any] = {
+            "targets": [], "keras": [], "torch": [], "notes": list(self.notes), "kinds": [],
+        }  # fmt: skip
         for ours, theirs in zip(self.keras.outputs, seen.outputs, strict=False):
             last, other = self.keras.maker.get(ours), _probabilities(seen, theirs)
             found["targets"].append(ours)

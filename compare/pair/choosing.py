@@ -8,14 +8,16 @@ from itertools import permutations
 from compare.pair.graph import Op
 from compare.pair.partners import Partner
 
-MOST = 4  # operations that are exchanged with one another: 24 orders
+MOST = 4  # operations that are exchanged with one another in every order: 24
+MANY = 12  # that are exchanged two by two: 66 times at most
 
 
-def settle(pairs: list[Partner], reached: Callable[[], int]) -> None:
+def settle(pairs: list[Partner], reached: Callable[[], int], end: int) -> None:
     """Set what is open in pairs so that the two models go together as far as they can.
 
     Args:
         reached: how far they go with the pairs as they are.
+        end: what it returns where they go together to the end.
     """
     groups = _optional(pairs)
     rivals = _rivals(pairs)
@@ -23,9 +25,16 @@ def settle(pairs: list[Partner], reached: Callable[[], int]) -> None:
         return
     best = reached()
     for members in groups:
-        best = _option(members, reached, best)
+        if _begin(members) <= best < end:
+            best = _option(members, reached, best)
     for members in rivals:
-        best = _order(members, reached, best)
+        if _begin(members) <= best < end:
+            best = (_order if len(members) <= MOST else _exchanges)(members, reached, best)
+
+
+def _begin(members: list[Partner]) -> int:
+    """The first call of Keras's that reads their arrays: where the models part before it, values can't decide."""
+    return min(call.index for pair in members for call in pair.keras.calls)
 
 
 def _optional(pairs: list[Partner]) -> list[list[Partner]]:
@@ -67,7 +76,21 @@ def _rivals(pairs: list[Partner]) -> list[list[Partner]]:
             groups.append([pair])
         else:
             group.append(pair)
-    return [group for group in groups if 1 < len(group) <= MOST]
+    return [group for group in groups if 1 < len(group) <= MANY]
+
+
+def _exchanges(members: list[Partner], reached: Callable[[], int], best: int) -> int:
+    """Give each in turn the one of the others that takes the models furthest."""
+    for n, pair in enumerate(members):
+        for other in members[n + 1 :]:
+            pair.torch, other.torch = other.torch, pair.torch
+            now = reached()
+            if now > best:
+                best = now
+                pair.why = other.why = "the values decide"
+            else:
+                pair.torch, other.torch = other.torch, pair.torch
+    return best
 
 
 def _order(members: list[Partner], reached: Callable[[], int], best: int) -> int:

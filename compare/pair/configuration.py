@@ -113,8 +113,9 @@ def rates(keras: Seen, torch: Seen) -> list[Fact]:
             return [Fact("dropout-rate", call.owner, place, text, code, call.index)]
     call, rate = theirs[len(ours)]
     before = _before(keras, torch, call)
+    owner, index = (before.owner, before.index) if before is not None else ("", -1)
     text = f"PyTorch drops {rate:g} at {call.place}, Keras nothing"
-    return [Fact("dropout-rate", before, call.place, text, f"{path(call.place)}.p = 0.0")]
+    return [Fact("dropout-rate", owner, call.place, text, f"{path(call.place)}.p = 0.0", index)]
 
 
 def _dropped(pairs: list[tuple[Call, Call]]) -> list[Fact]:
@@ -146,10 +147,10 @@ def _rate(call: Call) -> float:
     return 0.0
 
 
-def _before(keras: Seen, torch: Seen, call: Call) -> str:
-    """Keras's layer at about the place of one of PyTorch's calls."""
+def _before(keras: Seen, torch: Seen, call: Call) -> Call | None:
+    """Keras's call at about the place of one of PyTorch's."""
     share = call.index / max(len(torch.calls), 1)
-    return keras.calls[min(int(share * len(keras.calls)), len(keras.calls) - 1)].owner if keras.calls else ""
+    return keras.calls[min(int(share * len(keras.calls)), len(keras.calls) - 1)] if keras.calls else None
 
 
 def decays(found: Map, keras: dict[str, float], torch: dict[str, float] | None) -> list[Fact]:

@@ -19,6 +19,7 @@ CLASSES = {
 STANDARD = ("Linear", "Conv", "Embedding", "LSTM", "GRU", "RNN", "Norm", "MultiheadAttention", "PReLU")
 
 
+ORDERED = ("concat", "subtract", "divide", "matmul")  # calls that take several values, each for another thing
 # in a normalisation the names say what an array is, however it is used
 NORMS = ("batch_norm", "layer_norm", "group_norm", "rms_norm", "instance_norm")
 NAMED = {
@@ -36,6 +37,7 @@ class Op:
         slots: role -> the array as it is read.
         calls: in forward order.
         label: what a partner must share.
+        rank: its place in the order of calls: that of the call that takes it in among others, and where there.
     """
 
     number: int
@@ -47,6 +49,7 @@ class Op:
     label: tuple = ()
     before: set[int] = field(default_factory=set)
     after: set[int] = field(default_factory=set)
+    rank: tuple[int, int] = (0, 0)
 
     @property
     def owner(self) -> str:
@@ -82,9 +85,25 @@ def ops(run: Seen, arrays: dict[str, Held], keras: bool) -> list[Op]:
     found = found if keras else _with_biases(found, run)
     found = _written_out(found)
     for op in found:
+        op.rank = _rank(run, op)
         for number in op.before:
             found[number].after.add(op.number)
     return found
+
+
+def _rank(run: Seen, op: Op) -> tuple[int, int]:
+    """Where a result goes that is one of several in a row: a list says more than the order in which it was computed."""
+    call = op.calls[-1]
+    while call.outputs:
+        users = run.users.get(call.outputs[0], [])
+        if len(users) != 1 or (users[0].slots and users[0].kind != "batch_norm"):
+            break
+        if users[0].kind in ORDERED and len(users[0].inputs) > 1:
+            return users[0].index, users[0].inputs.index(call.outputs[0])
+        if len(users[0].inputs) != 1:
+            break
+        call = users[0]
+    return op.calls[0].index, 0
 
 
 def _with_biases(found: list[Op], run: Seen) -> list[Op]:

@@ -60,6 +60,7 @@ def partners(keras: list[Op], torch: list[Op]) -> list[Partner]:
         if len(ours) == len(theirs) == 1:
             found.append(Partner(ours[0], theirs[0], "the only one of its type and shape", []))
             continue
+        ours, theirs = (sorted(ops, key=lambda op: op.rank) for ops in (ours, theirs))
         found += _assigned(ours, theirs, tables, depth, (len(keras), len(torch)))
     return sorted(found, key=lambda one: one.keras.number)
 
@@ -68,7 +69,8 @@ def _assigned(
     ours: list[Op], theirs: list[Op], tables: dict, depth: int, counts: tuple[int, int]
 ) -> list[Partner]:
     before, after = (_agreement(tables[towards], ours, theirs) for towards in ("before", "after"))
-    places = (before + after) / depth
+    # a kernel of 1x3 doesn't go into one of 3x1, though a mistake may have exchanged the two
+    places = (before + after) / depth + 0.5 * np.array([[_lies(a, b) for b in theirs] for a in ours])
     names = np.array([[likeness(a.place, b.place) for b in theirs] for a in ours])
     # among equals the order of calls decides, by rank within the label
     order = -np.abs(np.arange(len(ours))[:, None] - np.arange(len(theirs))[None, :]) / max(counts)
@@ -84,6 +86,14 @@ def _assigned(
         why = "its place in the graph" if not equal else "its name" if not rivals else "the order of calls"
         found.append(Partner(ours[row], theirs[column], why, rivals))
     return found
+
+
+def _lies(a: Op, b: Op) -> bool:
+    """Whether a kernel's height and width are those of the other's, in this order."""
+    if "kernel" not in a.slots or "kernel" not in b.slots:
+        return True
+    ours, theirs = a.slots["kernel"].shape, b.slots["kernel"].shape
+    return len(ours) < 3 or len(ours) != len(theirs) or ours[:-2] == theirs[2:]
 
 
 def _agreement(tables: tuple[np.ndarray, np.ndarray], ours: list[Op], theirs: list[Op]) -> np.ndarray:

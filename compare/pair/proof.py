@@ -96,6 +96,7 @@ def _configured(facts: list[Fact], found: Found, outcome: Outcome) -> Stage:
     departure = found.departure
     shown = next((f for f in facts if departure is not None and _is(f, departure)), None)
     fact = shown or facts[0]
+    more = sum(one.cause == fact.cause and one.text == fact.text for one in facts) - 1
     tried = departure.tried if departure is not None and shown else []
     stage.place = fact.keras
     if departure is not None and not shown and departure.call.index < fact.order:
@@ -103,7 +104,7 @@ def _configured(facts: list[Fact], found: Found, outcome: Outcome) -> Stage:
     outcome.first = {
         "stage": "configuration", "keras": fact.keras, "torch": fact.torch, "cause": fact.cause,
         "figure": _finite(departure.apart) if departure is not None and shown else None, "bar": 0.0, "tried": tried,
-        "text": fact.text, "code": fact.code,
+        "text": f"{fact.text}, here and in {more} more" if more else fact.text, "code": fact.code,
     }  # fmt: skip
     return stage
 

@@ -158,6 +158,33 @@ o = L.Dense(1, activation="sigmoid", name="fc")(L.Subtract(name="sub")([d(i), d(
         """return self.fc(torch.tanh(self.tower(x)) - torch.tanh(self.tower(y)))""",
         gives='fill(keras.Model([i, j], o), 1)', takes='x, y',
     ),
+    "six branches of 3x1 and 1x3": pair(
+        """i = keras.Input((8, 8, 4))
+sizes = [(1, 3), (3, 1)] * 3
+x = L.Concatenate()([L.Conv2D(4, size, padding="same", name=f"c{n}")(i) for n, size in enumerate(sizes)])
+o = L.Conv2D(2, 1, name="out")(x)""",
+        """sizes = [(3, 1), (1, 3)] * 3
+self.m = nn.ModuleList(nn.Conv2d(4, 4, size, padding=(size[0] // 2, size[1] // 2)) for size in sizes)
+self.out = nn.Conv2d(24, 2, 1)""",
+        """return self.out(torch.cat([one(x) for one in self.m][::-1], 1))""",
+    ),
+    "seven branches of one shape": pair(
+        """i = keras.Input((8, 8, 4))
+o = L.Concatenate()([L.Conv2D(4, 3, padding="same", name=f"c{n}")(i) for n in range(7)])
+o = L.Conv2D(2, 1, name="out")(o)""",
+        """self.m = nn.ModuleList(nn.Conv2d(4, 4, 3, padding=1) for _ in range(7))
+self.out = nn.Conv2d(28, 2, 1)""",
+        """return self.out(torch.cat([self.m[n](x) for n in range(7)][::-1], 1))""",
+    ),
+    "constants that Keras keeps in float32": pair(
+        """i = keras.Input((8, 8, 3))
+x = L.Normalization(mean=[0.1, 0.2, 0.3], variance=[1.1, 1.2, 1.3], name="norm")(i)
+o = L.Conv2D(2, 3, name="out")(x)""",
+        """self.register_buffer("mean", torch.tensor([0.1, 0.2, 0.3]).reshape(-1, 1, 1))
+self.register_buffer("variance", torch.tensor([1.1, 1.2, 1.3]).reshape(-1, 1, 1))
+self.out = nn.Conv2d(3, 2, 3)""",
+        """return self.out((x - self.mean) / self.variance.sqrt())""",
+    ),
     "branches of one shape in another order": pair(
         """i = keras.Input((8, 8, 4))
 a = L.Conv2D(4, 3, padding="same", activation="relu", name="c1")(i)

@@ -2,32 +2,34 @@
 
 import pytest
 
-from tests.pair.sources import FILL
+from benchmarks.public_pairs import PAIRS, judged
 
-KERAS = FILL + "\n\ndef build():\n    return fill(keras.applications.{})\n"
-TORCH = "import torch\nimport torchvision.models as M\n\n\ndef build():\n    torch.manual_seed(0)\n    return M.{}\n"
-END = "weights=None, classes=10, classifier_activation=None"
-# name -> Keras's call, torchvision's, the first cause, arrays of Keras's without a partner
-PAIRS = {
-    "DenseNet121": (
-        f"DenseNet121(input_shape=(64, 64, 3), {END})", "densenet121(weights=None, num_classes=10)",
-        {"epsilon"}, 0,
-    ),
-    "MobileNetV2": (
-        f"MobileNetV2((64, 64, 3), {END})", "mobilenet_v2(weights=None, num_classes=10)", {"padding"}, 0,
-    ),
-    "MobileNetV3Small": (
-        f"MobileNetV3Small((64, 64, 3), {END})", "mobilenet_v3_small(weights=None, num_classes=10)", {"input-scale"}, 0,
-    ),
-}  # fmt: skip
+# name -> the first cause as torchvision has it, and after each mend; then nothing is left
+CAUSES = {
+    "VGG19": ("unmapped", "dropout-rate"),
+    "DenseNet121": ("epsilon", "decay"),
+    "MobileNetV2": ("padding", "epsilon", "decay", "dropout-rate"),
+    "MobileNetV3Small": ("input-scale", "padding", "decay"),
+    "InceptionV3": ("decay", "pooling", "dropout-rate", "extra-parameter"),
+    "ConvNeXtTiny": ("input-scale", "dropout-rate"),
+    "EfficientNetB0": ("input-scale", "padding", "epsilon", "decay"),
+    "ResNet50": ("bias", "epsilon", "stride", "decay"),
+}
+
+
+def test_every_public_pair_has_its_causes():
+    assert {name: len(causes) for name, causes in CAUSES.items()} == PAIRS
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", PAIRS)
-def test_a_public_pair_is_mapped_whole_and_its_first_difference_named(judge, name):
-    keras, torch, causes, left = PAIRS[name]
-    outcome = judge(KERAS.format(keras), TORCH.format(torch), steps=1)
-    assert outcome.verdict == "differs"
-    assert outcome.first["cause"] in causes
-    assert len([one for one in outcome.map.left if one.side == "keras"]) == left
-    assert not [one for one in outcome.map.left if one.side == "torch" and one.cause]
+def test_a_public_pair_is_mapped_whole_and_each_difference_named_until_it_is_the_same(both, name):
+    for mends, cause in enumerate((*CAUSES[name], None)):
+        outcome = judged(both, name, mends)
+        first = outcome.first or {}
+        assert (outcome.verdict if outcome.verdict == "unmapped" else first.get("cause")) == cause, (
+            outcome.first
+        )
+        if cause is None:
+            assert outcome.verdict == "same"
+            assert not [one for one in outcome.map.left if one.side == "keras"]
