@@ -99,14 +99,27 @@ def running(engine: Engine, frameworks: Sequence[str]) -> Iterator[Running]:
     with joined(engine.address, here) as nodes:
         needs = [package for name in frameworks for package in FRAMEWORKS[name].needs]
         count = min(threads(), max(nodes.cpus) or threads())
-        places = nodes.places(count)
+        found = _of_cluster(engine.device, frameworks, nodes.gpus)
+        places = nodes.places(count, gpu="cuda" in found.of.values())
         jobs = engine.jobs or places
         said = f"Ray: {len(nodes.cpus)} nodes with {sum(nodes.cpus)} CPUs, {jobs} cells at a time"
         if count < threads():
             said += f", of {count} threads: no node has this machine's {threads()}, so last digits may differ"
-        found = devices.unseen(engine.device, frameworks)
+        if engine.device == "auto" and nodes.gpus:
+            said += f"; of their {nodes.gpus} GPUs none: --device cuda takes them"
         transport = on_cluster(count, check_versions(needs), found)
         yield Running(transport, jobs, min(jobs, places) * count, count, found, said)
+
+
+def _of_cluster(asked: str, frameworks: Sequence[str], gpus: int) -> Devices:
+    """Take the devices that were asked for, where the nodes have them; Ray says which card a worker gets."""
+    if ":" in asked:
+        raise InputError(
+            f"--device {asked}: on Ray's nodes it can be auto, cpu or cuda; Ray chooses the card"
+        )
+    if asked == "cuda" and not gpus:
+        raise InputError("--device cuda: the Ray cluster has no GPU; it can be auto or cpu")
+    return devices.unseen(asked, frameworks)
 
 
 def on_cluster(

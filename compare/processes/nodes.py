@@ -9,9 +9,11 @@ import subprocess
 import sys
 import tempfile
 import time
+import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from compare.spec import InputError
@@ -56,6 +58,7 @@ def check_address(address: str) -> None:
     Raises:
         InputError: it isn't an address, or no Ray answers.
     """
+    _show_token()
     if address == "auto":
         if not _healthy(address, PATIENCE):
             raise InputError("--ray-address auto: no Ray cluster that answers runs on this machine")
@@ -73,9 +76,15 @@ def check_address(address: str) -> None:
         why = error.strerror or str(error)
         raise InputError(f"--ray-address {address}: nothing answers there ({why})") from None
     if not answers or not _healthy(address, PATIENCE - (time.monotonic() - began)):
-        raise InputError(
-            f"--ray-address {address}: what answers there is no Ray cluster of this version of Ray"
-        )
+        what = "no Ray cluster that lets this machine in: another program, version of Ray or token"
+        raise InputError(f"--ray-address {address}: what answers there is {what}")
+
+
+def _show_token() -> None:
+    """Have Ray show its token where there is one: a cluster may ask for it, and one that doesn't minds nothing."""
+    places = (os.environ.get("RAY_AUTH_TOKEN_PATH"), Path.home() / ".ray" / "auth_token")
+    if os.environ.get("RAY_AUTH_TOKEN") or any(place and Path(place).is_file() for place in places):
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
 
 
 def _speaks(connection: socket.socket) -> bool:
@@ -110,7 +119,10 @@ def joined(address: str | None, cpus: int) -> Iterator[Nodes]:
     Raises:
         InputError: Ray can't be joined, for it is of another version, say.
     """
-    os.environ.update(QUIET)
+    # who may use what is started here; Ray would else make a token, and leave it in the person's home
+    own_token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": uuid.uuid4().hex} if address is None else {}
+    for name, value in {**QUIET, **own_token}.items():
+        os.environ.setdefault(name, value)
     import ray
 
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "critical"}
@@ -124,14 +136,11 @@ def joined(address: str | None, cpus: int) -> Iterator[Nodes]:
             "_temp_dir": folder,
         }
         try:
-            if address is None:
-                ray.init(address="local", **own, **quiet)
-            else:
-                ray.init(address=address, **quiet)
-        except (ConnectionError, RuntimeError, ValueError) as error:
-            where = f"--ray-address {address}" if address else "--engine ray"
-            raise InputError(f"{where}: {' '.join(str(error).split())}") from None
-        try:
+            try:
+                ray.init(address=address or "local", **({} if address else own), **quiet)
+            except (ConnectionError, RuntimeError, ValueError) as error:
+                where = f"--ray-address {address}" if address else "--engine ray"
+                raise InputError(f"{where}: {' '.join(str(error).split())}") from None
             resources = [node["Resources"] for node in ray.nodes() if node["Alive"]]
             yield Nodes(
                 tuple(int(found.get("CPU", 0)) for found in resources),

@@ -4,6 +4,7 @@ import socket
 import sys
 import threading
 import time
+from contextlib import contextmanager
 
 import pytest
 
@@ -122,3 +123,37 @@ def test_versions_are_of_packages_of_python_and_of_the_code():
 )
 def test_a_cluster_has_places_for_as_many_workers_as_fit_whole_on_a_node(threads, gpu, places):
     assert nodes.Nodes((0, 3, 4), 2).places(threads, gpu) == places
+
+
+@pytest.mark.parametrize(
+    ("device", "gpus", "said"),
+    [
+        ("cuda", 0, "--device cuda: the Ray cluster has no GPU; it can be auto or cpu"),
+        ("cuda:1", 4, "--device cuda:1: on Ray's nodes it can be auto, cpu or cuda; Ray chooses the card"),
+    ],
+)
+def test_a_device_that_the_nodes_have_not_is_said(device, gpus, said, monkeypatch):
+    @contextmanager
+    def joined(address, cpus):
+        yield nodes.Nodes((2,), gpus)
+
+    monkeypatch.setattr(nodes, "joined", joined)
+    with pytest.raises(InputError) as refused, engine.running(Engine("ray", device=device), ["torch"]):
+        pass
+    assert str(refused.value) == said
+
+
+def test_workers_on_gpus_are_as_many_as_there_are_gpus_and_auto_says_that_they_are_there(monkeypatch):
+    @contextmanager
+    def joined(address, cpus):
+        yield nodes.Nodes((16, 16), 3)
+
+    monkeypatch.setattr(nodes, "joined", joined)
+    monkeypatch.setattr(nodes, "check_versions", lambda needs: {})
+    monkeypatch.setattr(engine, "on_cluster", lambda *arguments: None)
+    with engine.running(Engine("ray", device="cuda"), ["torch"]) as place:
+        assert place.jobs == 3
+        assert place.devices.of == {"torch": "cuda"}
+    with engine.running(Engine("ray"), ["torch"]) as place:
+        assert place.devices.of == {"torch": "cpu"}
+        assert place.said.endswith("of their 3 GPUs none: --device cuda takes them")

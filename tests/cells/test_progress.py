@@ -1,0 +1,30 @@
+"""What a person reads of a cell whose worker died, on a terminal and elsewhere."""
+
+import pytest
+
+from compare.cells.progress import showing
+from compare.gap.records import Ended, EpochDone, Retried, Started
+from compare.spec import Cell
+from tests.support.synthetic_run import make_result
+from tests.support.terminals import console_of
+
+CELL = Cell("torch", "resnet50", "frozen", "native", 0)
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_a_cell_that_begins_again_is_said_and_ends_once(terminal):
+    console, printed = console_of(colour=terminal)
+    epoch = EpochDone(1, 2, 0.5, 0.6, 0.7)
+    events = (
+        Started(),
+        epoch,
+        Retried("the torch worker died"),
+        epoch,
+        Ended(make_result("frozen", "torch")),
+    )
+    with showing(console, [CELL], [CELL]) as on_event:
+        for event in events:
+            on_event(CELL, event)
+    text = printed()
+    assert text.count("torch frozen: the torch worker died; it begins again elsewhere") == 1
+    assert text.count("[1/1] torch frozen: finished") == 1
