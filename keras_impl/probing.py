@@ -47,6 +47,12 @@ class Subject:
         self.switches = None
         self.objectives_differ = False
 
+    def ready(self, source):
+        """Nothing waits for data here.
+
+        DIFFERS: a Keras model without weights is refused; a lazy module of PyTorch's can be copied.
+        """
+
     def kept(self):
         """Put all state back at the end, see `keeping.kept`."""
         return keeping.kept(self)

@@ -135,7 +135,7 @@ def _remembered(module):
     found = {}
 
     def known(value):
-        if isinstance(value, torch.Tensor):
+        if isinstance(value, torch.Tensor) and not torch.nn.parameter.is_lazy(value):
             found.setdefault(id(value), value)
         return isinstance(value, torch.Tensor | torch.nn.Module | torch.optim.Optimizer)
 
@@ -160,6 +160,8 @@ def _item_hash(value):
 
 
 def _hash(tensor):
+    if torch.nn.parameter.is_lazy(tensor):
+        return "waits for data"
     flat = tensor.detach().to("cpu").contiguous().reshape(-1)
     digest = hashlib.sha256(f"{tensor.dtype} {tuple(tensor.shape)}".encode())
     if flat.numel():

@@ -228,9 +228,11 @@ def _context(trainer):
 
 
 def _device(module):
-    devices = {str(t.device) for t in (*module.parameters(), *module.buffers())} - {"meta"}
+    devices = {str(t.device) for t in (*module.parameters(), *module.buffers())}
     if len(devices) > 1:
         raise ValueError(f"model is on several devices ({', '.join(sorted(devices))}); it must be on one")
+    if devices == {"meta"}:
+        raise ValueError("model is on the device meta, which holds no values: load its weights first")
     return torch.device(devices.pop() if devices else "cpu")
 
 

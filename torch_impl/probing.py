@@ -1,5 +1,6 @@
 """One person's PyTorch model, and everything that the diagnosis can ask of it."""
 
+import copy
 import math
 from contextlib import contextmanager
 from dataclasses import replace
@@ -40,10 +41,11 @@ class Subject:
     """
 
     def __init__(self, model, *, loss=None, step=None, metrics=None, batch_size=None, limit=320):
+        self.waits = _waits(module_of(model))
+        # a lazy layer that has got its shapes never waits again: a copy gets them
+        model = _copied(module_of(model)) if self.waits else model
         self.model, self.limit = model, limit
         self.module = module_of(model)
-        if any(torch.nn.parameter.is_lazy(t) for t in (*self.module.parameters(), *self.module.buffers())):
-            raise ValueError("model has lazy layers that have seen no data yet: call it once on a batch")
         self.objective = Objective(self.model, loss, step, metrics)
         self.name = type(self.module).__name__
         self.batch_size = batch_size
@@ -59,6 +61,22 @@ class Subject:
             if isinstance(found, list)
             else []
         )
+
+    def ready(self, source):
+        """Give lazy layers their shapes by the first batch, on the copy that stands for the person's model."""
+        raw = next(self.replayed(source, 0), None) if self.waits else None
+        if raw is None:
+            return
+        modes = {module: module.training for module in self.module.modules()}
+        drawn = keeping.random_state()
+        try:
+            with torch.no_grad():
+                self.module.eval()
+                self.objective.measure(self.objective.batch(raw), False)
+        finally:
+            for module, mode in modes.items():
+                module.training = mode
+            keeping.set_random_state(drawn)
 
     @contextmanager
     def kept(self):
@@ -110,6 +128,8 @@ class Subject:
     def layers(self, batches=None):
         """Observe what acts differently, see `acting`."""
         if batches is None:
+            if self.waits:
+                raise ValueError("model has lazy layers that have seen no data yet: call it once on a batch")
             return acting.alone(self.module)
         self.switches = switches = Switches(self.module)
         switches.fit_modes |= {path: mode for path, mode in self.modes.items() if path in switches.fit_modes}
@@ -133,7 +153,7 @@ class Subject:
             trains=any(p.requires_grad for p in parameters.values()),
             accumulation=accumulation or getattr(trainer, "accumulate_grad_batches", None),
             batch_size=self.batch_size,
-            initial=tuple(initial(self.module)),
+            initial=() if _waits(self.module) else tuple(initial(self.module)),
             parameters=len(parameters),
             precision=str(next(iter(parameters.values())).dtype).removeprefix("torch.")
             if parameters
@@ -330,6 +350,24 @@ class Subject:
     def _unmoved(self):
         """Put back the buffers that were seen to move."""
         return keeping.buffers_kept(self.switches.modules, self.moving)
+
+
+def _waits(module):
+    """Whether a module has lazy layers that have seen no data yet."""
+    return any(torch.nn.parameter.is_lazy(t) for t in (*module.parameters(), *module.buffers()))
+
+
+def _copied(module):
+    # a buffer that waits has no copy of PyTorch's own
+    waiting = [b for b in module.buffers() if torch.nn.parameter.is_lazy(b)]
+    fresh = {id(b): torch.nn.parameter.UninitializedBuffer(device=b.device, dtype=b.dtype) for b in waiting}
+    try:
+        return copy.deepcopy(module, fresh)
+    except Exception as error:
+        text = (
+            "model has lazy layers that have seen no data yet, and can't be copied: call it once on a batch"
+        )
+        raise ValueError(text) from error
 
 
 def _figures(steps):

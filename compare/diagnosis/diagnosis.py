@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from math import isfinite, isnan
+from numbers import Integral
 from typing import Any
 
 from compare.diagnosis import elsewhere, modes, reporting, resolving, stored, switching, terms
@@ -57,6 +58,12 @@ def diagnose(
     Raises:
         InputError: something given can't be used; the message says what would be right.
     """
+    _check(
+        {"limit": limit, "steps": steps, "batch_size": batch_size},
+        {"loss": loss, "step": step},
+        metrics,
+        seed,
+    )
     side, framework = side_of(model)
     data = own_data(model) if data is None else data
     if data is None:
@@ -69,6 +76,7 @@ def diagnose(
         known = known or subject.facts().batch_size or batch_size_of(data, figures.steps)
         ours = Data(data, "data", known, steps)
         theirs = None if evaluate_data is None else Data(evaluate_data, "evaluate_data", known, None)
+        subject.ready(ours)
         before = subject.state()
         with subject.kept():
             passes = Passes(subject, ours, limit, figures.batches)
@@ -94,6 +102,22 @@ def audit(model: Any) -> Audit:
         subject = side.Subject(model, loss=lambda outputs, targets: outputs)
         with subject.kept():
             return _audit(framework, subject, subject.layers(None), {})
+
+
+def _check(counts: dict[str, Any], functions: dict[str, Any], metrics: Any, seed: Any) -> None:
+    """Refuse an argument of another kind than it must be, by its name."""
+    for name, value in counts.items():
+        whole = isinstance(value, Integral) and not isinstance(value, bool) and value >= 1
+        if value is not None and not whole:
+            raise InputError(f"{name} is {value!r}; it must be a whole number, 1 or more")
+    if not isinstance(seed, Integral) or seed < 0:
+        raise InputError(f"seed is {seed!r}; it must be a whole number, 0 or more")
+    for name, value in functions.items():
+        if value is not None and not callable(value):
+            raise InputError(f"{name} is {type(value).__name__}; it must be a function")
+    named = metrics is None or (isinstance(metrics, Mapping) and all(map(callable, metrics.values())))
+    if not named:
+        raise InputError("metrics must be a dictionary of functions: name -> callable(outputs, targets)")
 
 
 def _judge(case: Case) -> None:
@@ -242,15 +266,7 @@ def _one_line() -> Iterator[None]:
         yield
     except InputError:
         raise
-    except (
-        ValueError,
-        TypeError,
-        RuntimeError,
-        KeyError,
-        IndexError,
-        AttributeError,
-        AssertionError,
-    ) as error:
+    except Exception as error:
         raise InputError(told(error)) from error
 
 

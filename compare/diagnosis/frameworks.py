@@ -21,6 +21,8 @@ def side_of(model: Any) -> tuple[Side, str]:
             side = cast(Side, import_module(f"{framework}_impl.probing"))
             if side.is_model(model):
                 return side, framework
+    if isinstance(model, type):
+        raise InputError(f"model is the class {model.__name__}; give an object of it, with its weights")
     raise InputError(
         f"model is {type(model).__name__}; it must be a keras.Model, a torch.nn.Module or a trainer of one"
     )

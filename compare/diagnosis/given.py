@@ -132,7 +132,9 @@ def _load_weights(model: Any, path: Path) -> None:
         try:
             model.load_weights(path)
         except (ValueError, OSError) as error:
-            raise InputError(f"--weights: {' '.join(str(error).split())[:200]}") from error
+            fits = _fits_keras(model, path)
+            text = f"{fits[0]} of {fits[1]} tensors of the model are in {path}" if fits else str(error)
+            raise InputError(f"--weights: {' '.join(text.split())[:200]}") from error
         return
     if path.suffix == ".safetensors":
         from safetensors.torch import load_file
@@ -150,6 +152,24 @@ def _load_weights(model: Any, path: Path) -> None:
             f"--weights: {len(fits)} of {len(own)} tensors of the model are in {path} by name and shape"
         )
     model.load_state_dict({name: state[name] for name in fits})
+
+
+def _fits_keras(model: Any, path: Path) -> tuple[int, int] | None:
+    """How many of a Keras model's tensors a file fills in, and of how many; None where nothing can be read of it."""
+    import warnings
+
+    import numpy as np
+
+    known = [weight for weight in model.weights if "float" in weight.dtype]
+    for weight in known:  # what the file doesn't fill in stays NaN; this model is refused anyway
+        weight.assign(np.full(weight.shape, np.nan))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model.load_weights(path, skip_mismatch=True)
+    except Exception:
+        return None
+    return sum(not np.isnan(np.asarray(weight)).all() for weight in known), len(known)
 
 
 def data(reference: str, what: str) -> Any:

@@ -27,6 +27,10 @@ class Subject(Protocol):
     # path of a module -> whether it was in training mode inside the person's own step; empty where nobody saw it
     modes: dict[str, bool]
 
+    def ready(self, source: Callable[[], Iterable[Any]]) -> None:
+        """Make a model whose shapes wait for data ready, by the first batch; the person's own goes on waiting."""
+        ...
+
     def kept(self) -> AbstractContextManager[None]:
         """Put all state back at the end, to the last bit, whatever happens, Ctrl-C included.
 
