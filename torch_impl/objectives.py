@@ -8,6 +8,7 @@ import inspect
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 from . import logged, nested
 from .evidence import Batch, Step
@@ -105,7 +106,7 @@ class Objective:
             metrics |= {
                 name: logged.number(metric(outputs, targets)) for name, metric in self.metrics.items()
             }
-            if "accuracy" not in metrics and (hits := accuracy(outputs, targets)) is not None:
+            if "accuracy" not in metrics and (hits := accuracy(outputs, targets, loss)) is not None:
                 metrics["accuracy"] = hits
         shuffled = lesser = unweighted = None
         if self.loss is not None and isinstance(targets, torch.Tensor):
@@ -184,10 +185,11 @@ def call(module, inputs):
     return module(*inputs) if isinstance(inputs, list | tuple) else module(inputs)
 
 
-def accuracy(outputs, targets):
+def accuracy(outputs, targets, loss):
     """The share of right classes, where outputs and targets are a classification; None where they aren't.
 
-    Labels with scores ``(N, K, ...)``; one-hot rows with scores; 0 and 1 with logits or probabilities.
+    Labels with scores ``(N, K, ...)``; one-hot rows with scores; 0 and 1 with logits or probabilities. Which of both
+    the last are is told by the loss where all are between 0 and 1, as logits of a small batch may be.
     """
     if not (isinstance(outputs, torch.Tensor) and isinstance(targets, torch.Tensor)) or not outputs.numel():
         return None
@@ -199,8 +201,17 @@ def accuracy(outputs, targets):
         return None
     if outputs.ndim == 2 and outputs.shape[1] > 1 and (targets.sum(1) == 1).all():
         return (outputs.argmax(1) == targets.argmax(1)).float().mean().item()
-    threshold = 0.5 if outputs.min() >= 0 and outputs.max() <= 1 else 0.0
+    threshold = 0.5 if _are_probabilities(outputs, targets, loss) else 0.0
     return ((outputs > threshold) == (targets > 0.5)).float().mean().item()
+
+
+def _are_probabilities(outputs, targets, loss):
+    if outputs.min() < 0 or outputs.max() > 1:
+        return False
+    outputs, targets = outputs.detach().float(), targets.float()
+    of_both = (F.binary_cross_entropy, F.binary_cross_entropy_with_logits)
+    apart = [abs(measure(outputs, targets).item() - loss) for measure in of_both]
+    return apart[0] <= apart[1]
 
 
 def _takes_weights(loss):

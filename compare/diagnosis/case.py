@@ -93,9 +93,13 @@ class Case:
         """Whether a term is a difference at all, however small both losses are."""
         return isnan(value) or abs(value) > max(NAMED * self._scale(), 1e-9)
 
-    def costs(self, value: float) -> bool:
-        """Whether a term makes evaluation so much worse that it does harm, and not by chance."""
-        return isnan(value) or value > max(HARMFUL * self._scale(), self.floor, self.chance(), 1e-9)
+    def costs(self, value: float, chance: bool = True) -> bool:
+        """Whether a term makes evaluation so much worse that it does harm, and not by chance.
+
+        ``chance`` is whether the batches' own differences are: not where the batches are unlike one another.
+        """
+        by_chance = self.chance() if chance else 0.0
+        return isnan(value) or value > max(HARMFUL * self._scale(), self.floor, by_chance, 1e-9)
 
     def chance(self) -> float:
         """Twice the standard error of evaluate minus fit, from the batches' own differences."""

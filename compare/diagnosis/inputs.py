@@ -14,6 +14,8 @@ CAFFE = np.array([103.939, 116.779, 123.68])
 MEAN, DEVIATION = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
 # of the step that a change of the inputs must close, and of the first layer's distance
 CLOSED = 0.6
+# of the first layer's distance that may be left for a change to be the one, and of the step that it must close then
+THERE, PART = 0.1, 0.3
 # relative, for a figure that is recomputed from inputs that were changed
 NEAR = 0.01
 TRIED = 32
@@ -70,7 +72,10 @@ def changed_inputs(case: Case) -> bool:
     for change in _possible(case):
         now, distance = _tried(case, [case.subject.scaled(batch, change.apply) for batch in batches])
         closer = before is None or (distance is not None and distance < min((1 - CLOSED) * before, 1.5))
-        if base - now > CLOSED * (base - aim) and closer and (best is None or now < best[1]):
+        # what reaches the first layer is as it was: the rest is what later layers have learned since
+        there = before is not None and distance is not None and distance < min(THERE * before, 0.5)
+        closed = base - now > (PART if there else CLOSED) * (base - aim)
+        if closed and closer and (best is None or now < best[1]):
             best = (change, now)
     if best is None:
         return False

@@ -67,8 +67,14 @@ def judge(case: Case, value: float) -> None:
     for cause, share in _shares(case, groups, value).items():
         case.add(cause, share)
         layers = tuple(row.name for row in groups[cause])
-        if cause in ("not-frozen", "numerics") or case.costs(share):
+        if cause in ("not-frozen", "numerics") or (case.costs(share) and _felt(case, cause, groups[cause])):
             _find(case, cause, share, layers, groups[cause])
+
+
+def _felt(case: Case, cause: str, rows: list[Layer]) -> bool:
+    """Whether evaluation is worse than training; an average that has arrived does no harm where it isn't."""
+    arrived = all(not row.virgin and row.steps and row.decay and row.decay**row.steps < LEFT for row in rows)
+    return not (cause == "stale-statistics" and arrived) or case.costs(case.evaluated - case.as_in_fit)
 
 
 def _causes(case: Case, rows: list[Layer], value: float) -> dict[str, list[Layer]]:

@@ -9,6 +9,8 @@ from compare.diagnosis.finding import find
 from compare.diagnosis.measuring import unmixed
 from compare.diagnosis.records import Term
 
+# samples a batch that people train normalisation on without harm
+LARGE = 16
 _BATCHES = ("batch-noise", "unmixed-batches", "shared-layer")
 
 
@@ -38,8 +40,19 @@ def find_switch(case: Case, term: Term) -> None:
             "These layers compute something else in evaluation.",
         )
     # what it comes to in some orders of throwing the switches and not in others is no cost of its own
-    elif term.term in _BATCHES and case.costs(_certain(case, term)):
+    elif (
+        term.term in _BATCHES
+        and case.costs(_certain(case, term), term.term != "unmixed-batches")
+        and _felt(case, term.term)
+    ):
         find(case, term.term, True, term.value, *_normalised(case, term.term))
+
+
+def _felt(case: Case, cause: str) -> bool:
+    """Whether evaluation is worse than training: what dropout outweighs, in batches that are large, does no harm."""
+    worse = case.evaluated - case.as_in_fit
+    large = cause == "batch-noise" and max(case.fit.look.batches) >= LARGE
+    return case.costs(worse) if large else not worse <= 0
 
 
 def _certain(case: Case, term: Term) -> float:
