@@ -1,5 +1,7 @@
 """The terms of the gap in Keras."""
 
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ from compare.gap.evaluations import Whole
 from compare.gap.terms import explain
 from keras_impl.batches import Epochs
 from tests.support import gap_checks
+from tests.support.backends import FRAMEWORK
 from tests.support.gap_checks import batches
 from tests.support.gap_tests import *  # noqa: F403
 from tests.support.gap_tests import (
@@ -16,6 +19,7 @@ from tests.support.gap_tests import (
     best_epoch_is_explained_from_its_checkpoint_as_it_was_at_its_end,
 )
 from tests.support.keras_gap import SIDE, build
+from tests.support.small_run import SMALL, train
 
 pytestmark = pytest.mark.backend
 
@@ -28,6 +32,19 @@ def wing():
 @pytest.mark.slow
 def test_a_cells_best_epoch_is_explained_from_its_checkpoint_as_it_was_at_its_end(tmp_path):
     best_epoch_is_explained_from_its_checkpoint_as_it_was_at_its_end("keras", tmp_path)
+
+
+@pytest.mark.skipif(FRAMEWORK.backend == "tensorflow", reason="the runs of the other tests are on it")
+def test_a_cell_on_this_backend_is_trained_and_explained(tmp_path):
+    settings = replace(SMALL, images=32, image_size=32, epochs=1, explain="best-and-last")
+    result = train(FRAMEWORK.name, "frozen-batch-stats", tmp_path, settings=settings)
+    (explanation,) = result.explanations
+    (epoch,) = result.history
+    assert sum(term.value for term in explanation.terms["loss"].values()) == pytest.approx(
+        epoch.gap("loss"), abs=1e-6
+    )
+    assert explanation.evaluations.evaluate["loss"] == pytest.approx(epoch.evaluate["loss"], abs=1e-5)
+    assert len(explanation.layers) == 53
 
 
 def test_our_figure_of_weighted_samples_is_kerass(wing):
