@@ -231,6 +231,7 @@ class Bench(Side):
         seen = self.look(self.inputs, self.arrangement, True)
         facts = configuration.sharing(self.map, self.torch_held)
         facts += configuration.norms(self.map.pairs) + configuration.rates(self.keras, seen)
+        facts += configuration.always(self.look(self.inputs, self.arrangement))
         ours, theirs = optimizers
         own = self.decayed() if self.optimizer is not None else None
         if own is not None or any(decayed.values()):

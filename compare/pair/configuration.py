@@ -118,6 +118,22 @@ def rates(keras: Seen, torch: Seen) -> list[Fact]:
     return [Fact("dropout-rate", owner, call.place, text, f"{path(call.place)}.p = 0.0", index)]
 
 
+def always(torch: Seen) -> list[Fact]:
+    """Dropout that is on in evaluation, too: a function that nobody told the mode.
+
+    Args:
+        torch: PyTorch's pass in inference mode.
+    """
+    for call in torch.calls:
+        told = call.facts.get("training", call.facts.get("function", "").startswith("dropout"))
+        if call.kind == "dropout" and call.facts.get("module") is None and told and _rate(call) > 0:
+            place = call.place or "forward"
+            text = f"PyTorch drops {_rate(call):g} at {place} in evaluation, too"
+            code = f"x = F.dropout(x, {_rate(call):g}, self.training)"
+            return [Fact("dropout-rate", "", call.place, text, code)]
+    return []
+
+
 def _dropped(pairs: list[tuple[Call, Call]]) -> list[Fact]:
     """Dropout of equal rates that drops something else: single values, channels, samples."""
     for call, other in pairs:

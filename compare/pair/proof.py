@@ -218,7 +218,7 @@ def _stages(done: dict, met: Met, outcome: Outcome) -> None:
             stage.verdict = Verdict.SAME
         if name == "parameters" and (done["extra"] or done["frozen"]):
             _frozen(done["frozen"], places, outcome, stage)
-            _extra(done["extra"], met, outcome, stage)
+            _extra(done["extra"], done["owners"], met, outcome, stage)
         elif stage.verdict == Verdict.DIFFERS and outcome.first is None:
             row = next(row for row in stage.rows if row.name == stage.place)
             binding = places.get(stage.place)
@@ -249,7 +249,7 @@ def _frozen(alone: dict[str, tuple[str, str]], places: dict, outcome: Outcome, s
             }  # fmt: skip
 
 
-def _extra(moved: dict[str, float], met: Met, outcome: Outcome, stage: Stage) -> None:
+def _extra(moved: dict[str, float], owners: dict[str, str], met: Met, outcome: Outcome, stage: Stage) -> None:
     """Arrays that only PyTorch's model has, and that learn."""
     for name, relative in moved.items():
         left = next(one for one in met.map.left if one.name == name)
@@ -260,8 +260,8 @@ def _extra(moved: dict[str, float], met: Met, outcome: Outcome, stage: Stage) ->
         stage.verdict, stage.place = Verdict.DIFFERS, stage.place or name
         if outcome.first is None:
             outcome.first = {
-                "stage": "parameters", "keras": left.keras_place, "torch": name,
-                "cause": left.cause or "extra-parameter",
+                "stage": "parameters", "keras": left.keras_place or owners.get(name, ""), "torch": name,
+                "cause": "bias" if left.cause == "bias" else "extra-parameter",
                 "figure": _finite(relative), "bar": 0.0, "tried": [left.cause or "extra-parameter"],
                 "text": f"{name} has no partner ({left.reason}) and learns",
                 "code": f'model.get_parameter("{name}").requires_grad_(False)',

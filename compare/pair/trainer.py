@@ -7,6 +7,7 @@ from typing import Any
 
 from compare.pair import native, training
 from compare.pair.bench import Bench, arrange, rounding_away
+from compare.pair.matching import Values
 from compare.pair.training import Plan
 from compare.parity.figures import Distance
 from compare.parity.tolerances import TWINS
@@ -59,7 +60,24 @@ class Trainer(Bench):
             "extra": training.extra(self.map, own, before),
             "frozen": frozen,
             "native": lines,
+            "owners": self._owners(),
         }
+
+    def _owners(self) -> dict[str, str]:
+        """Keras's layer at the place of each array that has no partner: the one that computes what its reader does."""
+        free = {one.name for one in self.map.left if one.side == "torch" and not one.keras_place}
+        seen = self.look(self.inputs, self.arrangement)
+        readers = {slot.name: call for call in seen.calls for slot in call.slots if slot.name in free}
+        if not readers:
+            return {}
+        values = Values(seen, {}, 1e-6)
+        owners: dict[str, str] = {}
+        for call in self.keras.calls:
+            match = next(
+                (values.find(self.keras.values[n]) for n in call.outputs if n in self.keras.values), None
+            )
+            owners |= {match.torch: call.owner} if match is not None else {}
+        return {name: owners.get(call.outputs[0], "") for name, call in readers.items()}
 
     def _native(
         self,

@@ -14,6 +14,32 @@ self.fc = nn.Linear(10, 2)""",
         """return self.fc(self.rnn(x)[0][:, -1])""",
         finds=('unknown', 'both'),
     ),
+    "dropout that nobody switches off": pair(
+        """i = keras.Input((6,))
+x = L.Dropout(0.3, name="drop")(L.Dense(5, activation="relu", name="d1")(i))
+o = L.Dense(2, name="out")(x)""",
+        """self.d = nn.Linear(6, 5); self.out = nn.Linear(5, 2)""",
+        """return self.out(F.dropout(F.relu(self.d(x)), 0.3))""",
+        finds=("dropout-rate", ""),
+    ),
+    "a normalisation that learns in PyTorch alone": pair(
+        """i = keras.Input((6, 4))
+x = L.LayerNormalization(center=False, scale=False, epsilon=1e-5, name="ln")(i)
+o = L.Dense(2, name="out")(x)""",
+        """self.ln = nn.LayerNorm(4); self.out = nn.Linear(4, 2)""",
+        """return self.out(self.ln(x))""",
+        finds=("extra-parameter", "ln"),
+    ),
+    "a shortcut from behind the normalisation": pair(
+        """i = keras.Input((5, 8))
+x = L.LayerNormalization(epsilon=1e-5, name="ln1")(i)
+x = L.Add(name="add")([i, L.Dense(8, activation="tanh", name="d")(x)])
+o = L.Dense(3, name="fc")(x)""",
+        """self.ln1 = nn.LayerNorm(8); self.d = nn.Linear(8, 8); self.fc = nn.Linear(8, 3)""",
+        """x = self.ln1(x)
+return self.fc(x + torch.tanh(self.d(x)))""",
+        finds=("missing-layer", "add"),
+    ),
     "a mask that only Keras has": pair(
         """i = keras.Input((6,), dtype="int32")
 x = L.Embedding(5, 4, mask_zero=True, name="emb")(i)

@@ -77,7 +77,7 @@ def missing(scene: Scene) -> Iterator[Trial]:
             ]
         )
         here = module(maker) if maker is not None else "the input"
-        cause = "input-scale" if maker is None else "missing-layer"
+        cause = "input-scale" if maker is None and len(scene.call.inputs) == 1 else "missing-layer"
         if scene.call.facts.get("fused") or scene.call.kind == "prelu":
             cause = "activation"  # which PyTorch may have otherwise
         text = f"Keras has {scene.call.type or scene.call.kind} there, PyTorch nothing like it"
