@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from compare.frameworks import FRAMEWORKS
 from compare.processes import devices
@@ -14,6 +14,9 @@ from compare.processes.devices import Devices
 from compare.processes.environment import cores, default_jobs, threads
 from compare.processes.local import Local, Transport
 from compare.spec import InputError, choose
+
+if TYPE_CHECKING:
+    from compare.processes.nodes import Nodes
 
 ENGINES = ("local", "ray")
 
@@ -102,13 +105,27 @@ def running(engine: Engine, frameworks: Sequence[str]) -> Iterator[Running]:
         found = _of_cluster(engine.device, frameworks, nodes.gpus)
         places = nodes.places(count, gpu="cuda" in found.of.values())
         jobs = engine.jobs or places
-        said = f"Ray: {len(nodes.cpus)} nodes with {sum(nodes.cpus)} CPUs, {jobs} cells at a time"
-        if count < threads():
-            said += f", of {count} threads: no node has this machine's {threads()}, so last digits may differ"
-        if engine.device == "auto" and nodes.gpus:
-            said += f"; of their {nodes.gpus} GPUs none: --device cuda takes them"
         transport = on_cluster(count, check_versions(needs), found)
+        said = _said(engine.device, nodes, jobs, count)
         yield Running(transport, jobs, min(jobs, places) * count, count, found, said)
+
+
+def _said(device: str, nodes: Nodes, jobs: int, count: int) -> str:
+    """Say what a cluster has, and what of it the run takes.
+
+    Args:
+        jobs: cells at a time.
+        count: threads of each.
+    """
+    several = "nodes" if len(nodes.cpus) > 1 else "node"
+    said = f"Ray: {len(nodes.cpus)} {several} with {sum(nodes.cpus)} CPUs, {jobs} cells at a time"
+    if count < threads():
+        said += f", of {count} threads: no node has this machine's {threads()}, so last digits may differ"
+    if not any(nodes.cpus):
+        said += ", once there is a node with CPUs for them"
+    if device == "auto" and nodes.gpus:
+        said += f"; of their {nodes.gpus} GPUs none: --device cuda takes them"
+    return said
 
 
 def _of_cluster(asked: str, frameworks: Sequence[str], gpus: int) -> Devices:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from compare.processes.parcels import sweep
 from compare.spec import InputError
 
 PATIENCE = 9.0  # seconds that an address has to answer, in all
@@ -148,6 +149,7 @@ def joined(address: str | None, cpus: int) -> Iterator[Nodes]:
             )
         finally:
             ray.shutdown()
+            sweep()
 
 
 def versions(packages: Iterable[str]) -> dict[str, str]:

@@ -60,11 +60,9 @@ class Folder:
     """
 
     def __init__(self, run: str, bring: Callable[[], Iterable[list[Piece]]]) -> None:
-        home = Path(tempfile.gettempdir(), f"compare-cells-{os.getuid()}")
+        home = _home()
         home.mkdir(mode=0o700, exist_ok=True)
-        for lock in home.glob("*.lock"):
-            if lock.stem != run:
-                _clear(lock)
+        sweep(but=run)
         self.path, self._lock = home / run, home / f"{run}.lock"
         self._held = _hold(self._lock, fcntl.LOCK_SH)  # waits while another process unpacks
         if not self.path.exists():
@@ -82,6 +80,17 @@ class Folder:
         """Let go of it."""
         os.close(self._held)
         _clear(self._lock)
+
+
+def sweep(but: str = "") -> None:
+    """Take away what killed processes have left on this machine, but for one run's."""
+    for lock in _home().glob("*.lock"):
+        if lock.stem != but:
+            _clear(lock)
+
+
+def _home() -> Path:
+    return Path(tempfile.gettempdir(), f"compare-cells-{os.getuid()}")
 
 
 def _unpack(pieces: Iterable[list[Piece]], folder: Path) -> None:

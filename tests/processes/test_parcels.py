@@ -80,7 +80,7 @@ def test_what_a_killed_process_left_goes_with_the_next_run_and_what_is_used_stay
         assert sorted(os.listdir(home)) == ["run", "run.lock"]
         working.kill()
     for _ in range(100):
-        Folder("next", lambda: []).close()
+        parcels.sweep()
         if not os.listdir(home):
             break
         time.sleep(0.05)
