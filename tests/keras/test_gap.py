@@ -21,7 +21,9 @@ from tests.support.gap_tests import (
 from tests.support.keras_gap import SIDE, build
 from tests.support.small_run import SMALL, train
 
-pytestmark = pytest.mark.backend
+# enough for a backend, where each training is compiled anew
+for shared in (test_each_term_planted_alone_comes_out_alone, test_the_terms_add_up):  # noqa: F405
+    pytest.mark.backend(shared)
 
 
 @pytest.fixture
@@ -34,6 +36,7 @@ def test_a_cells_best_epoch_is_explained_from_its_checkpoint_as_it_was_at_its_en
     best_epoch_is_explained_from_its_checkpoint_as_it_was_at_its_end("keras", tmp_path)
 
 
+@pytest.mark.backend
 @pytest.mark.skipif(FRAMEWORK.backend == "tensorflow", reason="the runs of the other tests are on it")
 def test_a_cell_on_this_backend_is_trained_and_explained(tmp_path):
     settings = replace(SMALL, images=32, image_size=32, epochs=1, explain="best-and-last")
@@ -47,6 +50,7 @@ def test_a_cell_on_this_backend_is_trained_and_explained(tmp_path):
     assert len(explanation.layers) == 53
 
 
+@pytest.mark.backend
 def test_our_figure_of_weighted_samples_is_kerass(wing):
     train = [(x, y, np.where(y[:, 0] > 0.5, 3.0, 0.5).astype(np.float32)) for x, y in batches()]
     model = build(0.0)
@@ -58,6 +62,7 @@ def test_our_figure_of_weighted_samples_is_kerass(wing):
     assert SIDE.replay.measure(model, train)["loss"] == pytest.approx(reported[0], abs=1e-6)
 
 
+@pytest.mark.backend
 def test_penalties_are_in_both_figures_and_said():
     model = build(0.0)
     SIDE.weights.from_arrays(model, gap_checks.arrays(SIDE.weights.to_arrays(model)))

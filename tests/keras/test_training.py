@@ -6,9 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from compare.cells import cell as cell_module
 from compare.gap.records import Status
-from compare.spec import POLICIES
 from keras_impl import optimizers, training
 from keras_impl.layers import CounterDropout
 from keras_impl.transfer import head
@@ -120,25 +118,6 @@ def test_counter_dropout_draws_the_mixers_bits():
         uniform = mix(np.arange(1200) ^ start).astype(np.float32) / np.float32(2**32)
         kept = numpy(layer(np.ones((40, 30), np.float32), training=True)) > 0
         np.testing.assert_array_equal(kept.ravel(), uniform >= np.float32(0.3))
-
-
-@pytest.mark.parametrize("policy", ["frozen", "adapted"])
-def test_features_computed_once_train_the_same(policy, tmp_path, monkeypatch):
-    once = train("keras", policy, tmp_path, "native")
-    monkeypatch.setattr(cell_module, "POLICIES", {policy: _plain(POLICIES[policy])})
-    plainly = train("keras", policy, tmp_path, "native")
-    for ours, theirs in zip(once.history, plainly.history, strict=True):
-        for part in ("fit", "evaluate", "val"):
-            assert ours.part(part)["loss"] == pytest.approx(theirs.part(part)["loss"], abs=1e-6)
-
-
-def _plain(policy):
-    """The same policy, whose backbone runs at every step."""
-
-    class Plain(type(policy)):
-        fixed_in_fit = fixed_in_evaluate = False
-
-    return Plain(**dataclasses.asdict(policy))
 
 
 def test_a_diverging_cell_fails_with_its_place(tmp_path):
