@@ -57,8 +57,9 @@ def _classes(cells: Iterable[CellResult]) -> int:
 def _names(config: dict, count: int) -> list[str]:
     data = config.get("data")
     names = data.get("classes") if isinstance(data, dict) else None
-    named = isinstance(names, list) and len(names) == count
-    return [str(name) for name in names] if named else [f"class {number}" for number in range(count)]
+    if isinstance(names, list) and len(names) == count:
+        return [str(name) for name in names]
+    return [f"class {number}" for number in range(count)]
 
 
 def _mean(cells: Iterable[CellResult], name: str) -> float | None:

@@ -55,7 +55,7 @@ class Inert(dict):
 
     path = ""
     # as an object that may itself be a key, which a dictionary may not
-    __hash__ = object.__hash__
+    __hash__ = object.__hash__  # type: ignore[assignment]
     __eq__ = object.__eq__
 
     def __new__(cls, *_: Any, **__: Any) -> Inert:

@@ -25,11 +25,12 @@ def parting(steps: Sequence[int], apart: Sequence[float], twin: Sequence[float])
     with rc_context(STYLE):
         figure = Figure(figsize=(WIDTH, HEIGHT), facecolor=PAPER)
         axes = figure.add_axes((0.1, 0.2, 0.885, 0.62))
-        for values, style in (
-            (apart, {"color": ABOVE, "marker": "o", "label": "the two frameworks"}),
-            (twin, {"color": BELOW, "marker": "s", "linestyle": "--", "label": "a twin, one rounding away"}),
+        for values, colour, style, label in (
+            (apart, ABOVE, "o-", "the two frameworks"),
+            (twin, BELOW, "s--", "a twin, one rounding away"),
         ):
-            axes.plot(steps, [max(value, LEAST) for value in values], markersize=4, linewidth=1.2, **style)
+            shown = [max(value, LEAST) for value in values]
+            axes.plot(steps, shown, style, color=colour, markersize=4, linewidth=1.2, label=label)
         axes.set_yscale("log")
         axes.tick_params(length=0)
         axes.minorticks_off()
