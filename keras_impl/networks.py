@@ -6,7 +6,10 @@ from .layers import BatchNorm
 from .resnet50 import resnet50
 from .vgg16 import vgg16
 
-ACTIVATIONS = ("linear", "softmax", "relu", "sigmoid", "tanh")
+ACTIVATIONS = (
+    *("linear", "softmax", "relu", "sigmoid", "tanh"),
+    *("elu", "gelu", "relu6", "selu", "silu"),
+)
 
 
 def build(network, dropout=True):

@@ -1,13 +1,29 @@
 """A network as a record describes it: a backbone, a pooling and any dense layers, for inference and checks."""
 
+import torch
 import torch.nn.functional as F
 from torch import nn
 
 from .resnet50 import resnet50
 from .vgg16 import vgg16
 
-ACTIVATIONS = ("linear", "softmax", "relu", "sigmoid", "tanh")
-_FUNCTIONS = (lambda x: x, lambda x: F.softmax(x, -1), F.relu, F.sigmoid, F.tanh)
+ACTIVATIONS = (
+    *("linear", "softmax", "relu", "sigmoid", "tanh"),
+    *("elu", "gelu", "relu6", "selu", "silu"),
+)
+# TensorFlow's root of a half: it rounds it to float32, in float64, too
+_ROOT = float(torch.tensor(0.5, dtype=torch.float32).sqrt())
+
+
+def _gelu(x):
+    """Compute GELU as Keras on TensorFlow does, which is PyTorch's but for that root: 5e-9 in float64."""
+    return 0.5 * x * (1 + torch.erf(x * _ROOT))
+
+
+_FUNCTIONS = (
+    *(lambda x: x, lambda x: F.softmax(x, -1), F.relu, F.sigmoid, F.tanh),
+    *(F.elu, _gelu, F.relu6, F.selu, F.silu),
+)
 
 
 def build(network, dropout=True):

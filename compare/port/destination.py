@@ -154,9 +154,8 @@ def _activations(network: Network) -> list[str]:
     if last.activation == "softmax":
         lines.append("in code: torch.softmax(model(images), 1), since the class gives logits")
     elif last.activation != "linear":
-        lines.append(
-            f"in code: torch.{last.activation}(model(images)), since the class gives what is before it"
-        )
+        function = f"torch.nn.functional.{last.activation}"
+        lines.append(f"in code: {function}(model(images)), since the class gives what is before it")
     return lines
 
 

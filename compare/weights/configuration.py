@@ -26,7 +26,7 @@ _STRUCTURE = (
     *("Convolution2D", "Merge"),  # of Keras 1
     "Identity",
 )
-_ACTIVATION_LAYERS = ("Activation", "ReLU", "Softmax")
+_ACTIVATION_LAYERS = ("Activation", "ReLU", "Softmax", "ELU")
 _BATCH_NORM = ("BatchNormalization", "BatchNorm")
 # layers that do nothing when a model is evaluated; what they do in training belongs to the training
 _NOISE = ("SpatialDropout2D", "GaussianDropout", "GaussianNoise", "AlphaDropout", "ActivityRegularization")
@@ -211,9 +211,13 @@ class _Reader:
         arguments = layer.arguments
         name = _activation_name(arguments.get("activation")) if layer.kind == "Activation" else None
         name = name or layer.kind.lower()
-        plain = arguments.get("max_value") is None and not (
-            arguments.get("negative_slope") or arguments.get("threshold") or arguments.get("alpha")
+        if layer.kind == "ReLU" and arguments.get("max_value") == 6:
+            name = "relu6"
+        plain = (arguments.get("max_value") is None or name == "relu6") and not (
+            arguments.get("negative_slope") or arguments.get("threshold")
         )
+        usual = 1 if name == "elu" else 0
+        plain = plain and arguments.get("alpha", usual) == usual
         if not plain or (layer.kind == "Softmax" and arguments.get("axis", -1) != -1):
             self.refuse(layer, "has settings that can't be moved")
         elif self.top:
@@ -270,8 +274,12 @@ def _activation_name(activation: Any) -> str:
     """The name of an activation, however a configuration holds it."""
     if isinstance(activation, dict):
         inner = activation.get("config")
-        activation = inner if isinstance(inner, str) else activation.get("class_name")
-    return str(activation or "linear").lower()
+        # a layer in an activation's place may have settings, and is none of those that are known by name
+        kind = activation.get("class_name")
+        activation = inner if isinstance(inner, str) else f"{kind} with settings" if inner else kind
+    name = str(activation or "linear").lower()
+    # its older name in Keras
+    return "silu" if name == "swish" else name
 
 
 def _half(policy: Any) -> str:

@@ -16,7 +16,10 @@ from compare.weights.shapes import shapes
 Arrays = dict[str, np.ndarray]
 
 # that both frameworks' networks know
-ACTIVATIONS = ("linear", "softmax", "relu", "sigmoid", "tanh")
+ACTIVATIONS = (
+    *("linear", "softmax", "relu", "sigmoid", "tanh"),
+    *("elu", "gelu", "relu6", "selu", "silu"),
+)
 POOLINGS = ("none", "avg", "max", "flatten")
 PREPROCESSING = ("caffe", "torch")
 PROJECT_HEAD = ("head_dense_1", "head_dense_2", "head_output")

@@ -12,6 +12,7 @@ from compare.port import certificate, move
 from compare.port.destination import fold
 from compare.port.move import port
 from compare.spec import InputError
+from compare.weights.network import ACTIVATIONS
 from compare.weights.reading import read
 from tests.support.ported import OWN, V1, held, moved, quiet, saved, with_dense
 from tests.support.weight_files import arrays_of, network_of, old_resnet50_layer, write_legacy
@@ -95,6 +96,24 @@ def test_a_planted_mistake_is_found_and_named(tmp_path, frameworks, mutate, plac
     certificate.traced(frameworks["keras"], (arrays, network), tmp_path, quiet)
     stages = certificate.compared(frameworks["torch"], (wrong, network), tmp_path, False, quiet)
     assert {(stage.verdict, stage.place) for stage in stages} == {("differs", place)}
+
+
+def test_every_activation_is_the_same_in_both_and_another_is_found(tmp_path, frameworks):
+    names = [name for name in ACTIVATIONS if name != "linear"]
+    arrays = with_dense(
+        random_arrays("vgg16", "v1", 0.0625, 1), 32, {f"a_{name}": (6, True) for name in names}
+    )
+    top = [(f"a_{name}", 6, name, True) for name in names]
+    network = network_of("vgg16", "v1", 0.0625, top)
+    certificate.traced(frameworks["keras"], (arrays, network), tmp_path, quiet)
+    stages = certificate.compared(frameworks["torch"], (arrays, network), tmp_path, False, quiet)
+    assert {stage.verdict for stage in stages} == {"same"}
+    other = replace(network.top[names.index("gelu")], activation="silu")
+    mistaken = replace(
+        network, top=tuple(other if layer.name == other.name else layer for layer in network.top)
+    )
+    stages = certificate.compared(frameworks["torch"], (arrays, mistaken), tmp_path, False, quiet)
+    assert {(stage.verdict, stage.place) for stage in stages} == {("differs", "a_gelu")}
 
 
 def test_folding_is_undone_by_nothing_else():

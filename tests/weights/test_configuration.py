@@ -101,6 +101,22 @@ def test_a_flattened_map_need_not_be_square(tmp_path, size):
     assert (network.map, network.size) == (shape[:2], size)
 
 
+SMOOTH = {
+    "gelu": layer("Activation", "smooth", activation="gelu"),
+    "silu": layer("Activation", "smooth", activation="swish"),
+    "elu": layer("ELU", "smooth", alpha=1.0),
+    "selu": layer("Activation", "smooth", activation={"class_name": "function", "config": "selu"}),
+    "relu6": layer("ReLU", "smooth", max_value=6.0, negative_slope=0.0, threshold=0.0),
+}
+
+
+@pytest.mark.parametrize("name", SMOOTH)
+def test_an_activation_that_both_frameworks_have_is_carried_over(tmp_path, name):
+    layers = [*body(), FLATTEN, dense("hidden", 5), SMOOTH[name], dense("out", 3)]
+    source = read(write(tmp_path / "a.keras", layers, arrays((5, 3), names=("hidden", "out"))))
+    assert [one.activation for one in settle(source)[0].top] == [name, "linear"]
+
+
 BEFORE = [
     layer("Rescaling", "smaller", scale=0.5),
     layer("Normalization", "normal"),
@@ -109,14 +125,15 @@ BEFORE = [
 ]
 AFTER = [
     layer("LeakyReLU", "leaky", negative_slope=0.1),
-    layer("ReLU", "capped", max_value=6.0),
+    layer("ReLU", "capped", max_value=5.0),
     layer("ReLU", "sloped", negative_slope=0.1),
     layer("PReLU", "learnt"),
     layer("UnitNormalization", "unit", axis=-1),
     layer("BatchNormalization", "norm", epsilon=1e-3, momentum=0.99),
     layer("LayerNormalization", "norm", epsilon=1e-3),
     layer("Softmax", "over_rows", axis=0),
-    layer("Activation", "smooth", activation="gelu"),
+    layer("Activation", "smooth", activation="mish"),
+    layer("ELU", "steep", alpha=0.5),
     layer("Reshape", "other_shape", target_shape=[5, 1]),
     layer("SomebodysOwn", "own"),
 ]
@@ -135,7 +152,11 @@ def test_a_layer_that_is_part_of_the_function_is_refused_by_its_name(tmp_path, o
 @pytest.mark.parametrize(
     ("layers", "words"),
     [
-        ([FLATTEN, dense("out", 3, "gelu")], r"layer out \(Dense\) has the activation gelu"),
+        ([FLATTEN, dense("out", 3, "mish")], r"layer out \(Dense\) has the activation mish"),
+        (
+            [FLATTEN, dense("out", 3, {"class_name": "LeakyReLU", "config": {"negative_slope": 0.1}})],
+            r"layer out \(Dense\) has the activation leakyrelu with settings",
+        ),
         ([FLATTEN, dense("out", 3, calls=2)], "layer out .* is called several times"),
         ([layer("AveragePooling2D", "some", pool_size=[2, 2]), FLATTEN, dense("out", 3)], "layer some "),
         ([FLATTEN, dense("out", 3, "relu"), layer("Softmax", "twice")], "layer twice "),
