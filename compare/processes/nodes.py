@@ -109,6 +109,14 @@ def _healthy(address: str, patience: float) -> bool:
         return False
 
 
+def _own() -> dict[str, str]:
+    """The environment of a Ray that is started here: workers give way to others as this process does, and no more.
+
+    It has a token of its own, since Ray would else make one and leave it in the person's home.
+    """
+    return {"RAY_worker_niceness": "0", "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": uuid.uuid4().hex}
+
+
 @contextmanager
 def joined(address: str | None, cpus: int) -> Iterator[Nodes]:
     """Join a Ray cluster; without an address start one of this machine alone, which ends with the block.
@@ -120,9 +128,7 @@ def joined(address: str | None, cpus: int) -> Iterator[Nodes]:
     Raises:
         InputError: Ray can't be joined, for it is of another version, say.
     """
-    # who may use what is started here; Ray would else make a token, and leave it in the person's home
-    own_token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": uuid.uuid4().hex} if address is None else {}
-    for name, value in {**QUIET, **own_token}.items():
+    for name, value in {**QUIET, **(_own() if address is None else {})}.items():
         os.environ.setdefault(name, value)
     import ray
 
