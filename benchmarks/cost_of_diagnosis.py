@@ -1,58 +1,150 @@
-"""What a diagnosis costs beside one evaluation: `python -m benchmarks.cost_of_diagnosis`.
+"""What a diagnosis costs: `python -m benchmarks.cost_of_diagnosis`.
 
-A ResNet50 in PyTorch with random weights, 320 images of 224 pixels, batches of 32, on the processor. Exits with 1
-where the diagnosis takes more than ten evaluations of the same images, or the audit alone five seconds.
+Three tables, each framework in a process of its own, on the processor:
+
+- beside one evaluation: a ResNet50 with random weights, 320 images of 224 pixels in batches of 32, with the figures
+  that a person reports; and the audit alone, after import,
+- in training: the callback at the last of ten epochs of a whole ResNet50, 320 images of 96 pixels, and of a small
+  network, whose share is printed but not asked for; Keras's `fit`, a PyTorch loop, Lightning and Hugging Face,
+- memory: data of 100 times the limit beside data of the limit.
+
+Exits with 1 where the diagnosis takes more than ten evaluations, the audit five seconds, the callback a quarter of the
+fit or a hundredth of another epoch, or many data more memory than few.
 """
 
 from __future__ import annotations
 
 import argparse
+import resource
+import subprocess
 import sys
 import time
 from collections.abc import Callable
+from typing import Any
 
-MOST_PASSES, MOST_SECONDS = 10.0, 5.0
+import numpy as np
+
+MOST_PASSES, MOST_SECONDS, MOST_OF_FIT, MOST_OF_AN_EPOCH, MOST_MEMORY = 10.0, 5.0, 0.25, 0.01, 64.0
+BATCH, EPOCHS = 32, 10
+PARTS = ("beside", "training", "memory")
 
 
-def timed(function: Callable[[], object]) -> float:
-    """Seconds that a call takes."""
+def timed(function: Callable[[], Any]) -> tuple[float, Any]:
+    """Seconds that a call takes, and what it returns."""
     start = time.perf_counter()
-    function()
-    return time.perf_counter() - start
+    found = function()
+    return time.perf_counter() - start, found
 
 
-def main(images: int, size: int) -> int:
-    """Measure, print a line each, and return the exit code."""
-    import torch
-    import torch.nn.functional as F
-    import torchvision
+def peak() -> float:
+    """The most memory that this process has had, in MiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
 
+
+def images(count: int, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Normal images with their channels last, and two classes that their mean tells."""
+    rng, labels = np.random.default_rng(0), np.arange(count) % 2
+    x = rng.normal(size=(count, size, size, 3)) + labels[:, None, None, None]
+    return x.astype("float32"), labels
+
+
+def beside(side: Any, count: int, size: int) -> bool:
+    """A diagnosis and an audit beside one evaluation."""
     import compare
 
-    torch.manual_seed(0)
-    model = torchvision.models.resnet50(num_classes=2)
-    x, y = torch.randn(images, 3, size, size), torch.arange(images) % 2
-    batches = [(x[i : i + 32], y[i : i + 32]) for i in range(0, images, 32)]
+    model, data = side.resnet50(size), side.data(images(count, size))
+    side.evaluate(model, data)
+    once, loss = timed(lambda: side.evaluate(model, data))
+    audit, _ = timed(lambda: compare.audit(model))
+    seen = {"loss": loss * 0.9, "evaluate_loss": loss}
+    whole, _ = timed(lambda: side.diagnose(model, data, reported=seen))
+    print(f"{side.name}: one evaluation of {count} images of {size} px: {once:.1f} s")
+    print(f"{side.name}: audit: {audit:.1f} s (at most {MOST_SECONDS:g})")
+    print(f"{side.name}: diagnosis: {whole:.1f} s, {whole / once:.1f} evaluations (at most {MOST_PASSES:g})")
+    return whole <= MOST_PASSES * once and audit <= MOST_SECONDS
 
-    def evaluate() -> None:
-        model.eval()
-        with torch.no_grad():
-            for inputs, targets in batches:
-                F.cross_entropy(model(inputs), targets)
 
-    evaluate()
-    once = timed(evaluate)
-    audit = timed(lambda: compare.audit(model))
-    whole = timed(lambda: compare.diagnose(model, batches, loss=F.cross_entropy))
-    print(f"one evaluation of {images} images of {size} px: {once:.1f} s")
-    print(f"audit: {audit:.1f} s (at most {MOST_SECONDS:g})")
-    print(f"diagnosis: {whole:.1f} s, {whole / once:.1f} evaluations (at most {MOST_PASSES:g})")
-    return int(whole > MOST_PASSES * once or audit > MOST_SECONDS)
+def training(side: Any, count: int, size: int) -> bool:
+    """The callback at the last epoch beside the same training without it."""
+    good = True
+    for kind, asked in (("a small network", False), ("ResNet50", True)):
+        for way in side.ways:
+            data = images(count, size if asked else 32)
+            without = side.train(kind, data, way, False)
+            watched = side.train(kind, data, way, True)
+            same = without.figures == watched.figures
+            share = watched.seconds / without.seconds - 1
+            # the first epoch compiles and the last one is watched: neither is beside the others
+            others = np.median(watched.epochs[1:-1]) / np.median(without.epochs[1:-1]) - 1
+            print(
+                f"{side.name}, {way}, {kind}, {count} images, {EPOCHS} epochs: {without.seconds:.1f} s, with the"
+                f" callback {share:+.0%} (at most {MOST_OF_FIT:.0%}), other epochs {others:+.1%} (at most"
+                f" {MOST_OF_AN_EPOCH:.0%}), figures {'the same' if same else 'DIFFER'}"
+            )
+            good &= same and (not asked or (share <= MOST_OF_FIT and others <= MOST_OF_AN_EPOCH))
+    return good
+
+
+def memory(side: Any, limit: int) -> bool:
+    """Data of 100 times the limit, made batch by batch, beside data of the limit."""
+    model, size = side.small(16), 16
+
+    def batches(count: int) -> Callable[[], Any]:
+        def give() -> Any:
+            for start in range(0, count, BATCH):
+                rng = np.random.default_rng(start)
+                yield side.batch(
+                    (rng.normal(size=(BATCH, size, size, 3)).astype("float32"), rng.integers(0, 2, BATCH))
+                )
+
+        return give
+
+    found = []
+    for times in (1, 100):
+        side.diagnose(model, batches(limit * times), limit=limit)
+        found.append(peak())
+    print(
+        f"{side.name}: peak memory with data of the limit {found[0]:.0f} MiB, of 100 times the limit {found[1]:.0f} MiB"
+    )
+    return found[1] - found[0] <= MOST_MEMORY
+
+
+def main(framework: str, part: str, given: argparse.Namespace) -> int:
+    """Measure one part in one framework, and return the exit code."""
+    from importlib import import_module
+
+    side = import_module(f"benchmarks.diagnosed_{framework}")
+    if part == "beside":
+        return int(not beside(side, given.images, given.size))
+    if part == "training":
+        return int(not training(side, given.images, given.training_size))
+    return int(not memory(side, BATCH))
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--images", type=int, default=320)
     parser.add_argument("--size", type=int, default=224)
-    given = parser.parse_args()
-    sys.exit(main(given.images, given.size))
+    parser.add_argument("--training-size", type=int, default=96)
+    parser.add_argument("--framework", choices=("keras", "torch"))
+    parser.add_argument("--part", choices=PARTS)
+    asked = parser.parse_args()
+    if asked.framework and asked.part:
+        sys.exit(main(asked.framework, asked.part, asked))
+    code = 0
+    for framework in [asked.framework] if asked.framework else ["torch", "keras"]:
+        for part in [asked.part] if asked.part else PARTS:
+            options = [
+                f"--images={asked.images}",
+                f"--size={asked.size}",
+                f"--training-size={asked.training_size}",
+            ]
+            command = [
+                sys.executable,
+                "-m",
+                "benchmarks.cost_of_diagnosis",
+                f"--framework={framework}",
+                f"--part={part}",
+            ]
+            code |= subprocess.run([*command, *options]).returncode
+    sys.exit(code)
