@@ -20,6 +20,7 @@ from compare.cells.releases import meanings
 from compare.cells.settings import Settings
 from compare.cells.work import Start, Task
 from compare.frameworks import FRAMEWORKS
+from compare.pages.console import Unheard
 from compare.processes import engine as engines
 from compare.processes.environment import cores
 
@@ -55,7 +56,7 @@ def run(
         InputError: something given can't be used; nothing was written.
         OSError: a file can't be written.
     """
-    console = Console(stderr=True)
+    console = Unheard(stderr=True)
     opened = None
     try:
         engines.check(engine)
@@ -140,13 +141,13 @@ def _train(
     from compare.report.page import write_report
     from compare.report.terminal import print_results
 
-    found = load_run(opened.path)
-    if as_json:
-        print(json.dumps({"run": str(opened.path), "tables": record(found.tables)}, indent=1))
-    else:
-        print_results(found.tables, Console())
+    found, results = load_run(opened.path), Unheard()
     report = write_report(found)
-    _say(console if as_json else Console(), f"report: {report}")
+    if as_json:
+        _say(results, json.dumps({"run": str(opened.path), "tables": record(found.tables)}, indent=1))
+    else:
+        print_results(found.tables, results)
+    _say(console if as_json else results, f"report: {report}")
     return int(not all(result.finished for result in opened.ended))
 
 
@@ -230,4 +231,4 @@ def _stopped(opened: store.Store | None, grid: Grid) -> str:
 
 
 def _say(console: Console, line: str) -> None:
-    console.print(line, markup=False, highlight=False, soft_wrap=True)
+    console.print(line, markup=False, highlight=False, emoji=False, soft_wrap=True)

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 
+from rich.console import Console
 from rich.text import Text
 
 from compare.words import Span, Tone
 
 STYLES: dict[Tone, str] = {"": "", "worse": "bold red", "well": "green"}
+
+
+class Unheard(Console):
+    """A console that goes on when its reader has gone, as `head` does after ten lines: nobody hears the rest."""
+
+    def on_broken_pipe(self) -> None:
+        """Send what is still to be said nowhere; rich's own would end the process."""
+        self.quiet = True
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        # what Python has not written yet goes the same way, when the process ends
+        os.dup2(nowhere, self.file.fileno())
+        os.close(nowhere)
 
 
 def coloured(sentence: Iterable[Span]) -> Text:

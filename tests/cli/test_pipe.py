@@ -1,0 +1,49 @@
+"""What a run says goes to nobody when its reader has gone; it goes on all the same."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.command_line import options, photos_in
+
+ROOT = Path(__file__).parents[2]
+FILES = ("results.csv", "history.csv", "gap.csv", "report.html")
+
+
+def run_into(stdout, stderr, folder, *more):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "FAKE_CELLS": "{}"}
+    command = [sys.executable, "-m", "tests.support.fake_cells", *options("run", *more)]
+    return subprocess.run(
+        command, env=environment, cwd=folder, stdout=stdout, stderr=stderr, timeout=300
+    ).returncode
+
+
+@pytest.fixture
+def closed():
+    """A pipe whose reader has gone."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    yield writer
+    os.close(writer)
+
+
+@pytest.mark.parametrize("more", [(), ("--json",)])
+def test_a_run_whose_output_nobody_reads_ends_as_it_should(tmp_path, closed, more):
+    photos_in(tmp_path)
+    assert run_into(closed, closed, tmp_path, *more) == 0
+    assert all((tmp_path / "run" / name).stat().st_size for name in FILES)
+    cells = [json.loads(path.read_text()) for path in tmp_path.glob("run/cells/*/cell.json")]
+    assert [cell["status"] for cell in cells] == ["finished"] * 4
+
+
+def test_results_that_nobody_reads_leave_the_other_stream_as_it_is(tmp_path, closed):
+    photos_in(tmp_path)
+    with open(tmp_path / "said", "wb") as said:
+        assert run_into(closed, said, tmp_path) == 0
+    said = (tmp_path / "said").read_text()
+    assert said.count(": finished") == 4
+    assert "Error" not in said
