@@ -12,11 +12,13 @@ from weakref import WeakKeyDictionary
 import keras
 import numpy as np
 
-from . import modes
+from . import modes, names
 from .batches import Epochs
+from .bn_policy import BATCH_NORM
 from .metrics import right
 
-_in_fit: WeakKeyDictionary = WeakKeyDictionary()  # body -> the same layers, for the passes as in `fit`
+# body -> which of its BN layers normalise with the batch in `fit` -> the same layers, for the passes as in `fit`
+_in_fit: WeakKeyDictionary = WeakKeyDictionary()
 
 
 def random_state(model):
@@ -27,15 +29,21 @@ def random_state(model):
     return [np.array(variable.numpy()) for variable in _counters(model)]
 
 
+def set_random_state(model, state):
+    """Have the next masks drawn from a state that `random_state` copied."""
+    for counter, value in zip(_counters(model), state, strict=True):
+        counter.assign(value)
+
+
 @contextmanager
 def replaying(model, state):
     """Draw the masks that were drawn from a state on, and at the end go on as if nothing had been drawn."""
     now = random_state(model)
     try:
-        _set_random_state(model, state)
+        set_random_state(model, state)
         yield
     finally:
-        _set_random_state(model, now)
+        set_random_state(model, now)
 
 
 def measure(model, batches, *, dropout=False, normalise="evaluate"):
@@ -69,9 +77,11 @@ def features(body, batches, normalise="evaluate"):
         Pooled features, ``(N, C)`` float32, in the order of the batches.
     """
     if normalise == "fit":  # a model keeps the graph of its first predict, so that it takes another model
-        if body not in _in_fit:
-            _in_fit[body] = keras.Model(body.input, body.output)
-        body = _in_fit[body]
+        by_batch = tuple(layer.trainable for layer in names.of_layers(body, BATCH_NORM).values())
+        graphs = _in_fit.setdefault(body, {})
+        if by_batch not in graphs:
+            graphs[by_batch] = keras.Model(body.input, body.output)
+        body = graphs[by_batch]
     body.make_predict_function()  # before the modes are set, since all that is set in them goes again
     with modes.switched(body, False, normalise):
         return body.predict(Epochs(lambda epoch: batches), verbose=0)
@@ -84,8 +94,3 @@ def _loss(model, x, y, outputs, weights=None, training=False):
 
 def _counters(model):
     return [variable for variable in model.variables if "int" in variable.dtype]
-
-
-def _set_random_state(model, state):
-    for counter, value in zip(_counters(model), state, strict=True):
-        counter.assign(value)

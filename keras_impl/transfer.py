@@ -60,6 +60,15 @@ def head(channels, numerics="native", dropout=0.5, seed=0, outputs=1):
     return keras.Model(inputs, probabilities, name="head")
 
 
+def twin(model):
+    """Return a model of the same layers and weights, for evaluation.
+
+    DIFFERS: a Keras model keeps the graphs of its passes until it is compiled, and each training compiles. The twin
+    is compiled once, so that its graph serves every training of these layers.
+    """
+    return keras.Model(model.input, model.output)
+
+
 def parts(model):
     """Return a transfer model's backbone and head."""
     body = next(layer for layer in model.layers if layer.name in ("resnet50", "vgg16"))

@@ -23,15 +23,23 @@ def random_state(model):
     return _generator(model).get_rng_state(), [counter.clone() for counter in _counters(model)]
 
 
+def set_random_state(model, state):
+    """Have the next masks drawn from a state that `random_state` copied."""
+    generator, counters = state
+    _generator(model).set_rng_state(generator)
+    for counter, value in zip(_counters(model), counters, strict=True):
+        counter.copy_(value)
+
+
 @contextmanager
 def replaying(model, state):
     """Draw the masks that were drawn from a state on, and at the end go on as if nothing had been drawn."""
     now = random_state(model)
     try:
-        _set_random_state(model, state)
+        set_random_state(model, state)
         yield
     finally:
-        _set_random_state(model, now)
+        set_random_state(model, now)
 
 
 @torch.no_grad()
@@ -75,10 +83,3 @@ def _generator(model):
 
 def _counters(model):
     return [buffer for buffer in model.buffers() if not buffer.is_floating_point()]
-
-
-def _set_random_state(model, state):
-    generator, counters = state
-    _generator(model).set_rng_state(generator)
-    for counter, value in zip(_counters(model), counters, strict=True):
-        counter.copy_(value)

@@ -58,6 +58,18 @@ class _Transfer(nn.Sequential):
         return self.head.logits(self.pool(self.backbone(x)))
 
 
+class _Body(nn.Sequential):
+    """Backbone and pooling, under the policy that the whole model has at the time."""
+
+    def __init__(self, model):
+        super().__init__(OrderedDict(backbone=model.backbone, pool=model.pool))
+        self._whole = [model]  # in a list, so that it isn't a module of this one
+
+    @property
+    def bn_policy(self):
+        return getattr(self._whole[0], "bn_policy", None)
+
+
 class _Head(nn.Sequential):
     def logits(self, x):
         for name, module in self.named_children():
@@ -89,6 +101,14 @@ def head(channels, numerics="native", dropout=0.5, seed=0, outputs=1):
     return model
 
 
+def twin(model):
+    """Return a model of the same layers and weights, for evaluation: the model itself.
+
+    DIFFERS: a Keras model keeps the graphs of its passes until it is compiled; PyTorch's has none.
+    """
+    return model
+
+
 def parts(model):
     """Return a transfer model's backbone and head."""
     return model.backbone, model.head
@@ -96,6 +116,4 @@ def parts(model):
 
 def body(model):
     """Return what of a transfer model comes before the head: images to pooled features, the same layers."""
-    found = nn.Sequential(OrderedDict(backbone=model.backbone, pool=model.pool))
-    found.bn_policy = getattr(model, "bn_policy", None)
-    return found
+    return _Body(model)

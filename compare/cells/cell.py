@@ -10,8 +10,9 @@ from typing import Any
 from safetensors.numpy import load, save
 
 from compare.cells.courses import Courses, Passed, can_follow, course
+from compare.cells.models import Models
 from compare.cells.settings import Settings
-from compare.cells.work import Start, Task, Trained
+from compare.cells.work import Task, Trained
 from compare.data import Batches, Stream, kept, split
 from compare.data.ahead import Ahead
 from compare.frameworks import FRAMEWORKS, device
@@ -22,11 +23,10 @@ from compare.gap.sample import Bounds, bounds, images_of
 from compare.gap.terms import explain
 from compare.processes.environment import large_blocks_given_back
 from compare.spec import POLICIES, Cell, Policy
-from compare.weights.head import head_arrays
 from compare.wings import Implementation
 
 FRESH_BATCHES = 10
-COURSES = Courses()
+COURSES, MODELS = Courses(), Models()
 
 Report = Callable[[Event], None]
 
@@ -43,14 +43,13 @@ def run_cell(cell: Cell, task: Task, report: Report) -> Trained:
     side = framework.implementation
     settings, start = task.settings, task.start
     stream = _stream(task, cell.seed)
-    side.training.start(cell.seed)
-    model = framework.placed(start_model(side, cell, start, settings.release, task.data.outputs))
+    model = MODELS.start(framework, cell, start, settings.release, task.data.outputs)
     limits = bounds(start.width, settings.image_size, settings.batch_size)
     if policy.reestimate == "before-fit":
         _recalibrate(side, model, stream.images("train"), limits)
     side.bn_policy.apply(model, side.bn_policy.Policy(**policy.facts))
 
-    training = _Training(Parts.of(side, model), policy, stream, settings, limits)
+    training = _Training(MODELS.parts(side, policy.evaluate_statistics), policy, stream, settings, limits)
     status, reason = Status.FINISHED, ""
     key = (course(cell), settings, start) if course(cell) else None
     passed = COURSES.get(key) if key and can_follow(cell, settings) else None
@@ -78,18 +77,6 @@ def run_cell(cell: Cell, task: Task, report: Report) -> Trained:
         explanations=explanations,
     )
     return Trained(result, training.checkpoint)
-
-
-def start_model(
-    side: Implementation, cell: Cell, start: Start, release: str | None = None, outputs: int = 1
-) -> Any:
-    """Build the cell's transfer model, with the arrays that both frameworks start from and a release's arithmetic."""
-    options = {"numerics": cell.numerics, "seed": cell.seed, "release": release, "outputs": outputs}
-    model = side.transfer.build(cell.backbone, start.variant, start.width, **options)
-    backbone, head = side.transfer.parts(model)
-    side.weights.from_arrays(backbone, start.arrays())
-    side.weights.from_arrays(head, head_arrays(side.weights.to_arrays(head), cell.seed))
-    return model
 
 
 class _Training:
@@ -151,8 +138,8 @@ class _Training:
     def evaluate(self, batches: Batches) -> dict[str, float]:
         """Evaluate on batches of images, by way of their features where those can't have changed."""
         if self._features is not None and self.policy.fixed_in_evaluate:
-            return self.side.training.evaluate(self.parts.head, self._features.of(batches))
-        return self.side.training.evaluate(self.model, batches)
+            return self.side.training.evaluate(self.parts.evaluated_head, self._features.of(batches))
+        return self.side.training.evaluate(self.parts.evaluated, batches)
 
     def explanations(self, at_its_end: bool) -> tuple[Explanation, ...]:
         """Explain the gaps of the best and the last epoch, those that aren't yet.

@@ -81,17 +81,21 @@ class Parts:
         side: of the model's framework.
         body: up to the features, `transfer.body`.
         head: from the features on.
+        evaluated, evaluated_head: `transfer.twin` of the model and of its head, for `evaluate`.
     """
 
     side: Implementation
     model: Any
     body: Any
     head: Any
+    evaluated: Any
+    evaluated_head: Any
 
     @classmethod
     def of(cls, side: Implementation, model: Any) -> Parts:
         """Take a transfer model apart."""
-        return cls(side, model, side.transfer.body(model), side.transfer.parts(model)[1])
+        transfer, (_, head) = side.transfer, side.transfer.parts(model)
+        return cls(side, model, transfer.body(model), head, transfer.twin(model), transfer.twin(head))
 
 
 class BodyAndHead(Whole):

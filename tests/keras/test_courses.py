@@ -6,13 +6,26 @@ import pytest
 
 from compare.cells import cell as cell_module
 from compare.spec import POLICIES
-from tests.support.course_checks import LED, follower_is_as_if_it_had_trained
+from tests.support.course_checks import (
+    AFTER,
+    LED,
+    follower_is_as_if_it_had_trained,
+    trained_after_another_is_as_if_alone,
+)
 from tests.support.small_run import train
 
 
 @pytest.mark.parametrize(("leader", "follower"), LED)
 def test_a_follower_is_as_if_it_had_trained(monkeypatch, tmp_path, leader, follower):
     follower_is_as_if_it_had_trained("keras", monkeypatch, tmp_path, leader, follower)
+
+
+# the second pair traces two training graphs three times
+@pytest.mark.parametrize(
+    ("before", "policy"), [AFTER[0], *(pytest.param(*pair, marks=pytest.mark.slow) for pair in AFTER[1:])]
+)
+def test_a_cell_after_another_is_as_if_it_were_alone(monkeypatch, tmp_path, before, policy):
+    trained_after_another_is_as_if_alone("keras", monkeypatch, tmp_path, before, policy)
 
 
 @pytest.mark.parametrize("policy", ["frozen", "adapted"])

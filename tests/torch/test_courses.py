@@ -2,9 +2,19 @@
 
 import pytest
 
-from tests.support.course_checks import LED, follower_is_as_if_it_had_trained
+from tests.support.course_checks import (
+    AFTER,
+    LED,
+    follower_is_as_if_it_had_trained,
+    trained_after_another_is_as_if_alone,
+)
 
 
 @pytest.mark.parametrize(("leader", "follower"), LED)
 def test_a_follower_is_as_if_it_had_trained(monkeypatch, tmp_path, leader, follower):
     follower_is_as_if_it_had_trained("torch", monkeypatch, tmp_path, leader, follower)
+
+
+@pytest.mark.parametrize(("before", "policy"), AFTER)
+def test_a_cell_after_another_is_as_if_it_were_alone(monkeypatch, tmp_path, before, policy):
+    trained_after_another_is_as_if_alone("torch", monkeypatch, tmp_path, before, policy)
