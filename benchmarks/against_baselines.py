@@ -2,12 +2,14 @@
 
     python -m benchmarks.against_baselines [ROUNDS]
 
-Prints the median seconds of each; the ratio of medians of `compare run` to the sum of the scripts; and what its
-explanation adds, in time and in the peak memory of the largest worker of each framework. A round takes some 20
-minutes on two cores.
+Prints the median seconds of each; the ratio of medians of `compare run` to the sum of the scripts; what its
+explanation adds, in time and in the peak memory of the largest worker of each framework; and how busy the cores were
+from the end of the first epoch on. A round takes some 10 minutes on two cores. Nothing else may run beside it.
 """
 
 import csv
+import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -22,17 +24,49 @@ COMMANDS = {
     "compare run": RUN,
     "unexplained": [*RUN, "--explain", "nothing"],
 }
+CORES = len(os.sched_getaffinity(0))
+TICK = os.sysconf("SC_CLK_TCK")
 
 
 def seconds(name, folder):
+    """Seconds that a command takes, and the share of the cores' time that it used after its first epoch."""
     command = [sys.executable, *COMMANDS[name]]
     if "compare" in command:
         command += ["--out", str(folder)]
-    start = time.perf_counter()
-    done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    if done.returncode:
-        sys.exit(f"{name} failed\n{done.stderr[-2000:]}")
-    return time.perf_counter() - start
+    start, before, said, mark = time.perf_counter(), _ended(), [], None
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    for line in process.stderr:
+        said.append(line)
+        if mark is None and ": epoch 1/" in line:
+            mark = time.perf_counter(), _running(process.pid)
+    if process.wait():
+        sys.exit(f"{name} failed\n{''.join(said)[-2000:]}")
+    end = time.perf_counter()
+    if mark is None:
+        return end - start, None
+    return end - start, (_ended() - before - mark[1]) / (CORES * (end - mark[0]))
+
+
+def _ended():
+    """Seconds of processor time of all processes that this one has waited for, and of those that they have."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def _running(root):
+    """Seconds of processor time so far of a process and of all that it started."""
+    parents, used = {}, {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (entry / "stat").read_text().rpartition(")")[2].split()
+        except OSError:  # it has just ended
+            continue
+        # see proc(5): ppid, then utime, stime, cutime and cstime
+        parents[int(entry.name)], used[int(entry.name)] = int(fields[1]), sum(map(int, fields[11:15]))
+    family = {root}
+    while more := {pid for pid, parent in parents.items() if parent in family} - family:
+        family |= more
+    return sum(used.get(pid, 0) for pid in family) / TICK
 
 
 def peaks(folder):
@@ -47,21 +81,25 @@ def peaks(folder):
 
 def main(rounds):
     times = {name: [] for name in COMMANDS}
-    memory = {name: [] for name in COMMANDS}
+    memory, busy = {name: [] for name in COMMANDS}, []
     with tempfile.TemporaryDirectory() as parent:
         for number in range(rounds):
             for name, measured in times.items():
                 folder = Path(parent, f"{name}-{number}")
-                measured.append(seconds(name, folder))
-                print(f"round {number + 1}: {name} {measured[-1]:.0f} s", flush=True)
+                took, share = seconds(name, folder)
+                measured.append(took)
+                print(f"round {number + 1}: {name} {took:.0f} s", flush=True)
                 if folder.exists():
                     memory[name].append(peaks(folder))
+                if name == "compare run":
+                    busy.append(share)
     medians = {name: statistics.median(measured) for name, measured in times.items()}
     baseline = medians["baseline_keras"] + medians["baseline_torch"]
     print(f"compare run {medians['compare run']:.0f} s, the two scripts {baseline:.0f} s", end="; ")
     print(f"ratio of medians over {rounds} rounds: {medians['compare run'] / baseline:.2f}")
-    added = medians["compare run"] / medians["unexplained"] - 1
-    print(f"unexplained {medians['unexplained']:.0f} s: the explanation adds {added:.0%}", end="; ")
+    print(f"cores busy after the first epoch: {statistics.median(busy):.0%} of {CORES}")
+    explained = 1 - medians["unexplained"] / medians["compare run"]
+    print(f"unexplained {medians['unexplained']:.0f} s: the explanation's share is {explained:.0%}", end="; ")
     for framework in ("keras", "torch"):
         with_, without = (
             statistics.median(found[framework] for found in memory[name])
