@@ -31,6 +31,8 @@ LOOKS |= {"augmentation": LOOKS["dropout"], "unmixed-batches": LOOKS["batch-nois
 OTHER = {"facecolor": "#cc79a7", "hatch": "xxxx"}
 # of a row's height: what lowers evaluate's loss above, what raises it below
 LANE = 0.3
+# A row may be this many times as long as all others; a longer one would leave nothing of them, and is cut.
+LONGEST = 3.0
 # inches
 ROW, TOP, BOTTOM = 0.46, 0.66, 0.5
 
@@ -66,6 +68,7 @@ def bars(
         labels: a term's name -> what the legend calls it; None where no legend is needed.
         unit: of the loss; empty where nobody knows it.
     """
+    most = _most(list(rows.values()))
     top = TOP if labels is not None else TOP / 3
     height = top + ROW * len(rows) + BOTTOM
     with rc_context(STYLE):
@@ -82,20 +85,39 @@ def bars(
             panel.grid(axis="y", visible=False)
             panel.tick_params(length=0)
             for place, row in enumerate(rows.values()):
-                _row(panel, place, row.get(column, "not run"))
+                _row(panel, place, row.get(column, "not run"), most)
             panel.margins(x=0.03)
         low, high = grid[0].get_xlim()
+        high = min(high, most)
         grid[0].set_xlim(low, high + 0.25 * (high - low))  # room for the figures
         grid[0].set_yticks(range(len(rows)), list(rows), color=INK, fontsize=9)
         grid[0].set_ylim(len(rows) - 0.45, -0.55)
-        figure.supxlabel(f"evaluate minus fit, loss{f' ({unit})' if unit else ''}", y=0.01, fontsize=9)
+        cut = "; an arrow: the bar goes on to its figure" if most < math.inf else ""
+        figure.supxlabel(f"evaluate minus fit, loss{f' ({unit})' if unit else ''}{cut}", y=0.01, fontsize=9)
         if labels is not None:
             shown = [bar for row in rows.values() for bar in row.values() if isinstance(bar, Bar)]
             _legend(figure, shown, labels)
     return figure
 
 
-def _row(axes: Axes, place: int, bar: Bar | str) -> None:
+def _most(rows: Sequence[Mapping[str, Bar | str]]) -> float:
+    """Tell where bars are cut, so that those of the other rows can be read; infinity where none is that long."""
+    ends = sorted(
+        max([_end(bar) for bar in row.values() if isinstance(bar, Bar)], default=0.0) for row in rows
+    )
+    if len(ends) < 2 or ends[-2] <= 0 or ends[-1] <= LONGEST * ends[-2]:
+        return math.inf
+    return LONGEST * ends[-2]
+
+
+def _end(bar: Bar) -> float:
+    """How far to the right a bar is drawn."""
+    low = sum(value for value in bar.terms.values() if value < 0)
+    ends = (bar.gap + (bar.half or 0.0), low + sum(value for value in bar.terms.values() if value > 0))
+    return max([end for end in ends if math.isfinite(end)], default=0.0)
+
+
+def _row(axes: Axes, place: int, bar: Bar | str, most: float) -> None:
     if isinstance(bar, str):
         axes.text(0, place, f" {bar}", va="center", color=MUTED, fontsize=8)
         return
@@ -121,6 +143,13 @@ def _row(axes: Axes, place: int, bar: Bar | str) -> None:
         "fontweight": "bold" if bar.worse else "normal",
         "fontsize": 8,
     }
+    if gap > most:
+        paper = {"facecolor": PAPER, "edgecolor": "none", "pad": 2}
+        axes.annotate(
+            f"\u2192 {signed(gap)}", (1, place - LANE / 2), (-2, 0), ("axes fraction", "data"), "offset points",
+            va="center", ha="right", bbox=paper, zorder=5, **text,
+        )  # fmt: skip
+        return
     end = max(gap + (half or 0.0), low, 0.0)
     axes.annotate(signed(gap), (end, place), (5, 0), "data", "offset points", va="center", **text)
 
