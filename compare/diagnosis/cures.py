@@ -117,7 +117,9 @@ _PASS_ON_KERAS = """\
 def call(self, x, training=None):
     return self.head(self.body(x, training=training), training=training)"""
 _KERAS = {
-    "stale-statistics": _REESTIMATE_KERAS,
+    "stale-statistics": _REESTIMATE_KERAS.replace(
+        "layer.momentum = decay", "layer.momentum = min(decay, 0.9)  # 29 steps; compile again for fit"
+    ),
     "foreign-statistics": _FREEZE_KERAS,
     "batch-noise": "train_ds = train_ds.unbatch().shuffle(10_000).batch(64)  # arrays: fit(x, y, batch_size=64)",
     "unmixed-batches": (
