@@ -2,7 +2,10 @@
 
 import pytest
 
-from benchmarks.public_pairs import PAIRS, judged
+from benchmarks.public_pairs import HERE, PAIRS, judged
+from compare.pair.asked import Asked
+from compare.pair.meeting import meet
+from compare.pair.references import pair as references
 
 # name -> the first cause as torchvision has it, and after each mend; then nothing is left
 CAUSES = {
@@ -15,6 +18,28 @@ CAUSES = {
     "EfficientNetB0": ("input-scale", "padding", "epsilon", "decay"),
     "ResNet50": ("bias", "epsilon", "stride", "decay"),
 }
+
+
+# name -> arrays of Keras's that have a partner, and that have none: what torchvision leaves to a transform, biases
+MAPPED = {
+    "DenseNet121": (606, 0), "MobileNetV2": (262, 0), "MobileNetV3Small": (210, 0), "InceptionV3": (378, 0),
+    "ConvNeXtTiny": (182, 0), "EfficientNetB0": (311, 2), "ResNet50": (267, 53),
+}  # fmt: skip
+
+
+LARGE = ("ConvNeXtTiny", "DenseNet121", "ResNet50")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in LARGE else ()) for name in MAPPED]
+)
+def test_a_public_pair_is_mapped_without_a_map_of_a_person_s(both, name):
+    keras, torch = references(f"{HERE}/in_keras.py:{name}", f"{HERE}/in_torch.py:{name}_0")
+    found = meet(both, Asked(keras, torch), lambda line: None).map
+    left = [one for one in found.left if one.side == "keras"]
+    assert (len({one.keras for one in found.bindings}), len(left)) == MAPPED[name], left[:3]
+    assert len({one.torch for one in found.bindings}) == len(found.bindings)
+    assert not found.undecided
 
 
 def test_every_public_pair_has_its_causes():
