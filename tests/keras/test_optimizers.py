@@ -32,7 +32,7 @@ def train(model, optimizer, steps):
     kernel, bias = model.layers[-1].kernel, model.layers[-1].bias
     for gradient in steps:
         gradient = keras.ops.convert_to_tensor(gradient, kernel.dtype)
-        optimizer.apply([gradient, keras.ops.zeros_like(bias)], [kernel, bias])
+        optimizer.apply([gradient, keras.ops.zeros(bias.shape, bias.dtype)], [kernel, bias])
     return kernel.numpy()
 
 
