@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from functools import partial
 from pathlib import Path
@@ -28,10 +27,12 @@ def home(tmp_path_factory):
     """A folder with images, in which the environment of fake cells is set and the local engine has run."""
     folder = tmp_path_factory.mktemp("cluster")
     photos_in(folder)
+    (folder / "temporary").mkdir()
     environment = {
         "PYTHONPATH": str(ROOT),
         "FAKE_CELLS": str(folder / "asked"),
         "FAKE_CELLS_LOG": str(folder / "log"),
+        "TMPDIR": str(folder / "temporary"),
         "RAY_AUTH_MODE": "disabled",  # Ray's own token would be left in the home of who runs the tests
     }
     with pytest.MonkeyPatch.context() as patch:
@@ -104,7 +105,8 @@ def test_a_run_on_two_nodes_is_the_local_one_byte_for_byte(home, cluster):
     assert "keras fine-tune: epoch 2/2" in stderr
     assert same_as_local(home, "two")
     assert "printed by" in (home / "two/cells" / CELL / "log.txt").read_text()
-    assert not list(Path(tempfile.gettempdir()).glob(f"compare-cells-{os.getuid()}/*"))
+    (unpacked,) = (home / "temporary").glob("compare-cells-*")
+    assert list(unpacked.iterdir()) == []
 
 
 def test_a_worker_that_dies_costs_its_cell_a_second_try_and_nothing_else(home, cluster):

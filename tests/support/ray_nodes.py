@@ -1,8 +1,11 @@
 """A Ray cluster whose nodes are processes of this machine, small, and nothing left of it afterwards."""
 
+import os
 import shutil
 import tempfile
 from contextlib import contextmanager
+from pathlib import Path
+from unittest.mock import patch
 
 STORE = 100 * 2**20  # bytes
 
@@ -13,9 +16,11 @@ def nodes(count, cpus=1):
     from ray.cluster_utils import Cluster
 
     # a name of its own, and short: Ray's sockets lie below it
-    folder = tempfile.mkdtemp(prefix="ray-")
+    folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
     own = {"object_store_memory": STORE, "include_dashboard": False}
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "temp_dir": folder, **own})
+    Path(folder, "ray").mkdir()  # where it notes its address
+    with patch.dict(os.environ, RAY_TMPDIR=folder):
+        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **own})
     try:
         for _ in range(count):
             cluster.add_node(num_cpus=cpus, **own)
