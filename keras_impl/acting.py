@@ -6,6 +6,8 @@ import keras
 import numpy as np
 
 from . import owned
+from .asking import asks, baked_in, frozen
+from .batches import made_up
 from .evidence import Layer
 from .keeping import random_state, replaced, set_random_state, value
 from .switches import given
@@ -44,7 +46,7 @@ def alone(model):
     """Describe every layer by what it does with inputs made up for the model."""
     from .switches import Switches
 
-    return observe(Switches(model), _OutputsAlone(model), [_made_up(model)])
+    return observe(Switches(model), _OutputsAlone(model), [made_up(model)])
 
 
 def faults(mean, variance):
@@ -285,36 +287,10 @@ class _OutputsAlone:
         return self.model(batch)
 
 
-def _made_up(model):
-    """Make inputs of a model's own shapes: 4 samples, normal where floats are taken, small whole numbers elsewhere.
-
-    Raises:
-        ValueError: nobody can tell the shapes.
-    """
-    generator = np.random.default_rng(0)
-    if hasattr(model, "_inputs_struct"):
-        return keras.tree.map_structure(
-            lambda tensor: _array(generator, tensor.shape, keras.backend.standardize_dtype(tensor.dtype)),
-            model._inputs_struct,
-        )
-    config = model.get_build_config() or {}
-    shape = config.get("input_shape")
-    if not shape:
-        raise ValueError("the model's input shapes aren't known: give data")
-    return _array(generator, shape, keras.config.floatx())
-
-
-def _array(generator, shape, dtype):
-    shape = (4, *(8 if size is None else size for size in shape[1:]))
-    if "float" in dtype:
-        return keras.ops.convert_to_tensor(generator.normal(size=shape).astype("float32"), dtype)
-    return keras.ops.convert_to_tensor(generator.integers(0, 2, shape), dtype)
-
-
 def _rows(switches):
     model = switches.model
     trainable = {id(v) for v in model.trainable_variables}
-    baked = _baked(model)
+    baked = baked_in(model)
     found = [site for site in switches.sites if site.role is not None]
     steps = _steps(model)
     rows = [_row(site, switches, trainable, baked, steps) for site in found]
@@ -325,7 +301,7 @@ def _row(site, switches, trainable, baked, steps):
     layer = site.layer
     own = layer._trainable_variables
     trains = any(id(v) in trainable for v in own)
-    asks, why = _asks(site, switches, baked)
+    asked, why = asks(site, baked)
     facts = {}
     if site.owned:
         mean, variance = site.owned.stored()
@@ -334,9 +310,9 @@ def _row(site, switches, trainable, baked, steps):
             "virgin": _virgin(layer, mean, variance),
             "steps": steps * max(1, len(site.fit)) if site.moves[0] and steps else None,
         }  # fmt: skip
-        flags = [None if ask is None else "batch" if ask and layer.trainable else "moving" for ask in asks]
+        flags = [None if ask is None else "batch" if ask and layer.trainable else "moving" for ask in asked]
     else:
-        flags = [None if ask is None else "on" if ask else "off" for ask in asks]
+        flags = [None if ask is None else "on" if ask else "off" for ask in asked]
         flags = [None, None] if site.role == "normalisation" else flags
     return Layer(
         site.name,
@@ -345,7 +321,7 @@ def _row(site, switches, trainable, baked, steps):
         switch=site.switch,
         trains=trains,
         parameters=bool(own),
-        frozen=site.role == "normalisation" and _frozen(site, trainable),
+        frozen=site.role == "normalisation" and frozen(site, trainable),
         fit=site.uses[0],
         evaluate=site.uses[1],
         flag_fit=flags[0],
@@ -374,81 +350,3 @@ def _virgin(layer, mean, variance):
         made = np.full(values.shape, usual) if initializer is None else initializer(values.shape)
         begins.append(np.array_equal(np.asarray(keras.ops.convert_to_numpy(made), np.float64), values))
     return all(begins)
-
-
-def _frozen(site, trainable):
-    """Whether a person would believe that a layer is frozen: nothing in it and beside it trains, but something does."""
-    if not trainable or any(id(v) in trainable for v in site.layer.variables):
-        return False
-    around = site.parent
-    while around is not None and around.parent is not None:
-        if any(id(v) in trainable for v in around.layer.variables):
-            return False
-        if around.layer._trainable_variables or len(around.layer.weights) > len(site.layer.weights):
-            return True
-        around = around.parent
-    before = _feeding(site)
-    return before is not None and not any(id(v) in trainable for v in before.variables)
-
-
-def _feeding(site):
-    """The layer with weights that comes before a layer among those beside it; None where there is none."""
-    beside = site.parent.layer._flatten_layers(include_self=False, recursive=False) if site.parent else []
-    before = beside[: beside.index(site.layer)] if site.layer in beside else []
-    return next((layer for layer in reversed(before) if layer.weights), None)
-
-
-def _baked(model):
-    """What a graph has stored for the calls of its layers: id of a layer -> its ``training=``."""
-    found = {}
-    for container in model._flatten_layers():
-        for nodes in getattr(container, "_nodes_by_depth", {}).values():
-            for node in nodes:
-                mode = node.arguments.kwargs.get("training") if not node.is_input else None
-                # a default is stored as if somebody had said it
-                if isinstance(mode, bool) and mode is not _default(node.operation):
-                    found[id(node.operation)] = bool(mode)
-    return found
-
-
-def _default(layer):
-    signature = getattr(layer, "_call_signature", None)
-    mode = None if signature is None else signature.parameters.get("training")
-    return None if mode is None else mode.default
-
-
-def _asks(site, switches, baked):
-    """What is asked of a layer in training and in evaluation by what is around it, and why it gets something else."""
-    if site.compiled is not None:
-        now = site.layer.trainable
-        return [
-            True,
-            False,
-        ], f"its trainable was set to {now} after compile, and fit goes on as it was compiled"
-    around = site
-    while around is not None:
-        if id(around.layer) in baked:
-            break
-        around = around.parent
-    given = [bool(site.fit and site.fit[0]), bool(site.evaluate and site.evaluate[0])]
-    if around is not None:
-        mode = baked[id(around.layer)]
-        what = around.name
-        if site.fit and given[0] != mode:
-            return [mode, mode], f"training={mode} in the graph's call of {what} is overridden by fit"
-        if site.evaluate and given[1] != mode:
-            return [mode, mode], f"training={mode} in the graph's call of {what} is overridden by evaluate"
-        return [mode, mode], None
-    if site.fit and not given[0]:
-        asked = site
-        while asked is not None and asked.asked[0] is None:
-            asked = asked.parent
-        if asked is None or (asked.parent is None and asked.asked[0] is False):
-            return [
-                True,
-                False,
-            ], "its call gets no training=True in fit: the code around it doesn't pass that on"
-        return [False, False], None
-    if site.evaluate and given[1]:
-        return [True, False], "the code around it says training=True, in evaluation too"
-    return [True, False], None

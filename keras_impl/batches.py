@@ -48,3 +48,29 @@ class Epochs(keras.utils.PyDataset):
     def __getitem__(self, step):
         """One batch."""
         return self.batches_of(self.epoch)[step]
+
+
+def made_up(model):
+    """Make inputs of a model's own shapes: 4 samples, normal where floats are taken, small whole numbers elsewhere.
+
+    Raises:
+        ValueError: nobody can tell the shapes.
+    """
+    generator = np.random.default_rng(0)
+    if hasattr(model, "_inputs_struct"):
+        return keras.tree.map_structure(
+            lambda tensor: _array(generator, tensor.shape, keras.backend.standardize_dtype(tensor.dtype)),
+            model._inputs_struct,
+        )
+    config = model.get_build_config() or {}
+    shape = config.get("input_shape")
+    if not shape:
+        raise ValueError("the model's input shapes aren't known: give data")
+    return _array(generator, shape, keras.config.floatx())
+
+
+def _array(generator, shape, dtype):
+    shape = (4, *(8 if size is None else size for size in shape[1:]))
+    if "float" in dtype:
+        return keras.ops.convert_to_tensor(generator.normal(size=shape).astype("float32"), dtype)
+    return keras.ops.convert_to_tensor(generator.integers(0, 2, shape), dtype)

@@ -11,6 +11,8 @@ FILES = sorted(path.name for path in (ROOT / "torch_impl").glob("*.py"))
 # files of one side alone, with the reason
 ALONE = {
     "logged.py": "a Keras model is its own trainer, and logs nothing",
+    "sorting.py": "a Keras layer is watched where it is called; a PyTorch module's mode is toggled to see what it does",
+    "waiting.py": "a Keras model without weights is refused",
     "nested.py": "Keras has keras.tree for structures of tensors",
     "traces.py": "a Keras layer is known before it is called; PyTorch's calls are written down",
     "trying.py": "a Keras layer is tried with what reaches it in the model",
@@ -30,9 +32,16 @@ FILES = [name for name in FILES if name not in ALONE]
 
 # what one framework needs and the other doesn't, with the reason
 ONE_SIDED = {
+    "asking.asks": "a Keras call's argument decides, which a graph may have stored; a PyTorch module's flag",
+    "asking.baked_in": "as asks",
+    "asking.flag": "as asks",
+    "asking.override": "as asks",
+    "asking.why": "as asks",
+    "batches.made_up": "a PyTorch module doesn't say what inputs it takes",
     "batches.Epochs": "Keras's own loops take their batches from such an object; PyTorch's loop is written out",
     "bn_policy.hold": "a Keras layer keeps its state; a PyTorch module must be set again after train() and eval()",
     "bn_policy.leaves": "PyTorch's named_modules() already walks nested models",
+    "keeping.loader_kept": "a Keras data set holds no generator of a framework's",
     "keeping.metrics_kept": "Keras compiles metric objects into a model, which count on; PyTorch has none",
     "keeping.value": "a Keras variable is copied by each backend in its own way",
     "keeping.buffers_kept": "a Keras variable stays the same object when it is assigned",
@@ -106,6 +115,7 @@ COPY_LINES = 5  # what is that long, has one name and one text on both sides is 
 OTHER_ARGUMENTS = {
     "layers.conv": "a PyTorch layer must be told the channels that come in, and isn't called on a tensor",
     "layers.max_pool": "as conv",
+    "asking.frozen": "a Keras layer's place among the others is known by its site; a PyTorch module's by its path",
     "acting.observe": "PyTorch's passes are traced before; Keras's layers are tried one by one",
     "keeping.random_state": "Keras's layers have generators of their own",
     "keeping.seed_all": "as random_state",

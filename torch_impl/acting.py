@@ -6,10 +6,8 @@ import torch
 from torch import nn
 
 from . import owned, trying
+from .asking import RUNNING, flag, frozen, override, why
 from .evidence import Layer
-from .statistics import BATCH_NORM
-
-_RUNNING = (BATCH_NORM, nn.modules.instancenorm._InstanceNorm)
 
 
 def observe(switches, moved_in_fit, moved_in_evaluation, others=()):
@@ -65,7 +63,7 @@ def alone(model):
                     fit=on[0],
                     evaluate=on[1],
                     flag_evaluate="off",
-                    override=_why(model, path, evaluate_modes),
+                    override=why(model, path, evaluate_modes),
                     calls=1,
                 )
             )
@@ -89,7 +87,7 @@ def _norm(switches, name, count, moved, trains):
     in_fit = switches.fit.norms.get(name, ("unreached",))[0]
     in_evaluation = switches.evaluate.norms.get(name, ("unreached",))[0]
     module = switches.modules[path]
-    known = isinstance(module, _RUNNING) or name == path
+    known = isinstance(module, RUNNING) or name == path
     mode = switches.fit_modes[path]
     return Layer(
         name=name,
@@ -98,10 +96,10 @@ def _norm(switches, name, count, moved, trains):
         switch=in_fit != in_evaluation,
         fit=in_fit,
         evaluate=in_evaluation,
-        flag_fit=_flag(module, mode),
+        flag_fit=flag(module, mode),
         flag_evaluate="moving" if trying.keeps(module) or call.mean is not None else in_evaluation,
         calls=max(1, count),
-        override=_override(switches, path, module, in_fit, in_evaluation, call),
+        override=override(switches, path, module, in_fit, in_evaluation, call),
         **_kept(switches.model, path, module, trains, moved, call),
     )
 
@@ -126,7 +124,7 @@ def _unwatched(switches, path, moved, trains):
         flag_fit=how[0],
         flag_evaluate=how[1] if switches.evaluate_modes[path] is False else "moving",
         calls=switches.fit.reached.get(path, 0),
-        override=_why(switches.model, path, switches.evaluate_modes),
+        override=why(switches.model, path, switches.evaluate_modes),
         **_kept(switches.model, path, module, trains, moved, None),
     )
 
@@ -138,7 +136,7 @@ def _kept(model, path, module, trains, moved, call):
     fields = {
         "trains": any(p.requires_grad for p in own),
         "parameters": bool(own),
-        "frozen": trains and _frozen(model, path, own),
+        "frozen": trains and frozen(model, path, own),
         "moves": bool(names & moved[0]),
         "moves_in_evaluation": bool(names & moved[1]),
         "epsilon": getattr(module, "eps", None) or (call.epsilon if call is not None else None),
@@ -159,7 +157,7 @@ def _kept(model, path, module, trains, moved, call):
 
 def _stored(module, path, call, model):
     """Mean, variance and the names of the buffers they are in."""
-    own = owned.find(module) if not isinstance(module, _RUNNING) else None
+    own = owned.find(module) if not isinstance(module, RUNNING) else None
     if own is not None:
         mean, variance = own.stored()
         return mean, variance, {_join(path, name) for name in own.names}
@@ -177,51 +175,6 @@ def _decay(module, call):
     if momentum is None and call is not None and not hasattr(module, "momentum"):
         momentum = call.momentum
     return None if not isinstance(momentum, int | float) else round(1 - momentum, 12)
-
-
-def _frozen(model, path, own):
-    """Whether a person would believe a layer frozen, in a model where something trains."""
-    if own:
-        return not any(p.requires_grad for p in own)
-    parent = model.get_submodule(path.rpartition(".")[0]) if path else model
-    beside = list(parent.parameters())
-    return bool(beside) and not any(p.requires_grad for p in beside)
-
-
-def _flag(module, mode):
-    if isinstance(module, _RUNNING):
-        return "batch" if mode or not trying.keeps(module) else "moving"
-    return None
-
-
-def _override(switches, path, module, fit, evaluate, call):
-    """Why a layer does something else than its flag or ``eval()`` asks for; None where it doesn't."""
-    if (why := _why(switches.model, path, switches.evaluate_modes)) is not None:
-        return why
-    asked = _flag(module, switches.evaluate_modes[path])
-    if not isinstance(module, _RUNNING):
-        if evaluate == "batch" and fit == "batch" and call.mean is not None:
-            return f"the call says training=True in evaluation, too (F.{call.function.__name__})"
-        return None
-    if asked == "moving" and evaluate == "batch":
-        return f"{type(module).__name__} normalises with the batch although its mode is evaluation"
-    if _flag(module, switches.fit_modes[path]) == "batch" and fit == "moving":
-        return f"{type(module).__name__} normalises with what it has stored although its mode is training"
-    return None
-
-
-def _why(model, path, evaluate_modes):
-    """Why a module is still in training mode after ``eval()``."""
-    if not evaluate_modes[path]:
-        return None
-    parts = path.split(".") if path else []
-    for i in range(len(parts) + 1):
-        above = model.get_submodule(".".join(parts[:i]))
-        if type(above).train is not nn.Module.train:
-            return f"{type(above).__name__}.train() leaves it in training mode, whatever it is told"
-        if type(above).eval is not nn.Module.eval:
-            return f"{type(above).__name__}.eval() leaves it in training mode"
-    return "it is in training mode while the model is in evaluation mode"
 
 
 def _role(switches, path, others):
@@ -259,7 +212,7 @@ def _acting(switches, path, role):
         flag_fit="on" if switches.fit_modes[path] else "off",
         flag_evaluate="on" if switches.evaluate_modes[path] else "off",
         calls=switches.fit.reached.get(path, 1),
-        override=_why(switches.model, path, switches.evaluate_modes),
+        override=why(switches.model, path, switches.evaluate_modes),
     )
 
 
@@ -294,7 +247,7 @@ def _functions(switches):
 
 
 def _is_normalisation(module):
-    return isinstance(module, _RUNNING) or trying.by_sample(module) or owned.is_normalisation(module)
+    return isinstance(module, RUNNING) or trying.by_sample(module) or owned.is_normalisation(module)
 
 
 def _described(model, path, module, done, fit_mode, evaluate_modes, trains):
@@ -307,10 +260,10 @@ def _described(model, path, module, done, fit_mode, evaluate_modes, trains):
         switch=fit != evaluate,
         fit=fit,
         evaluate=evaluate,
-        flag_fit=_flag(module, fit_mode),
+        flag_fit=flag(module, fit_mode),
         flag_evaluate="moving" if trying.keeps(module) else evaluate,
         calls=1,
-        override=_why(model, path, evaluate_modes),
+        override=why(model, path, evaluate_modes),
         **(kept | {"moves": moves, "moves_in_evaluation": moves_there}),
     )
 

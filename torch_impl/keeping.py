@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
+from torch.utils.data import DataLoader
 
 from .remembering import Memory, undisturbed
 
@@ -62,6 +63,28 @@ def buffers_kept(modules, names=None):
             for module, name, buffer, values in held:
                 module._buffers[name] = buffer
                 buffer.copy_(values)
+
+
+@contextmanager
+def loader_kept(data, seed):
+    """Seed the generators that a DataLoader and its samplers hold, and put those back at the end."""
+    parts = [data] if isinstance(data, DataLoader) else []
+    if parts:
+        parts += [
+            data.sampler,
+            data.batch_sampler,
+            getattr(data.batch_sampler, "sampler", None),
+            data.dataset,
+        ]
+    held = {id(g): g for part in parts if isinstance(g := getattr(part, "generator", None), torch.Generator)}
+    states = [(generator, generator.get_state()) for generator in held.values()]
+    try:
+        for generator, _ in states:
+            generator.manual_seed(seed)
+        yield
+    finally:
+        for generator, before in states:
+            generator.set_state(before)
 
 
 def state(subject):

@@ -1,6 +1,5 @@
 """One person's PyTorch model, and everything that the diagnosis can ask of it."""
 
-import copy
 import math
 from contextlib import contextmanager
 from dataclasses import replace
@@ -8,9 +7,8 @@ from functools import partial
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader
 
-from . import acting, keeping, lockstep, nested
+from . import acting, keeping, lockstep, nested, sorting, waiting
 from .evidence import Facts, Pass
 from .gathering import Gathering
 from .initial import initial
@@ -41,9 +39,9 @@ class Subject:
     """
 
     def __init__(self, model, *, loss=None, step=None, metrics=None, batch_size=None, limit=320):
-        self.waits = _waits(module_of(model))
+        self.waits = waiting.waits(module_of(model))
         # a lazy layer that has got its shapes never waits again: a copy gets them
-        model = _copied(module_of(model)) if self.waits else model
+        model = waiting.copied(module_of(model)) if self.waits else model
         self.model, self.limit = model, limit
         self.module = module_of(model)
         self.objective = Objective(self.model, loss, step, metrics)
@@ -110,7 +108,7 @@ class Subject:
         outside = keeping.random_state()
         keeping.seed_all(seed)
         data = source()
-        with _own_generators(data, seed):
+        with keeping.loader_kept(data, seed):
             iterator = None
             while True:
                 try:
@@ -133,12 +131,12 @@ class Subject:
             return acting.alone(self.module)
         self.switches = switches = Switches(self.module)
         switches.fit_modes |= {path: mode for path, mode in self.modes.items() if path in switches.fit_modes}
-        fit, moved_in_fit = self._trace(batches, training=True)
-        evaluate, moved_in_evaluation = self._trace(batches, training=False)
+        fit, moved_in_fit = sorting.trace(self, batches, training=True)
+        evaluate, moved_in_evaluation = sorting.trace(self, batches, training=False)
         switches = self.switches
         switches.trace(fit, evaluate)
         self.moving = moved_in_fit | moved_in_evaluation
-        others = self._others(batches[0])
+        others = sorting.others(self, batches[0])
         return acting.observe(switches, moved_in_fit, moved_in_evaluation, others)
 
     def facts(self):
@@ -153,7 +151,7 @@ class Subject:
             trains=any(p.requires_grad for p in parameters.values()),
             accumulation=accumulation or getattr(trainer, "accumulate_grad_batches", None),
             batch_size=self.batch_size,
-            initial=() if _waits(self.module) else tuple(initial(self.module)),
+            initial=() if waiting.waits(self.module) else tuple(initial(self.module)),
             parameters=len(parameters),
             precision=str(next(iter(parameters.values())).dtype).removeprefix("torch.")
             if parameters
@@ -291,83 +289,9 @@ class Subject:
                 found[key] = tensor.detach().cpu().float().numpy()
         return found
 
-    def _trace(self, batches, training):
-        before = {name: buffer.clone() for name, buffer in self.module.named_buffers()}
-        trace, moved = None, set()
-        with keeping.buffers_kept(self.switches.modules):
-            for i, batch in enumerate(batches):
-                with torch.no_grad(), self.switches.tracing(training) as now:
-                    self.objective.measure(batch, training, index=i)
-                trace = now if trace is None else trace
-            for name, buffer in self.module.named_buffers():
-                if name in before and not torch.equal(buffer, before[name]):
-                    moved.add(name)
-        return trace, moved
-
-    def _others(self, batch):
-        """Find the modules that do something else when only their own mode is training's; quiet the rest.
-
-        A step that reads the mode of the outermost module, or has a loss of training's own, is ``objective``.
-        """
-        switches, found = self.switches, []
-        plain = self._sample(batch, frozenset())
-        if self.objective.two and switches.groups.get("") == "inert":
-            switches.groups[""] = "other"  # a step reads this mode, whatever the module does with it
-        before = {path: switches.groups[path] for path in switches.groups if switches.may_be_other(path)}
-        if self._sample(batch, frozenset(before.values())) == plain:
-            switches.groups |= dict.fromkeys(before, "inert")
-            before = {}
-        sorted_out = dict(before)
-        for path, group in before.items():
-            switches.groups |= dict.fromkeys(before, "inert") | {path: group}
-            now = self._sample(batch, frozenset({group}))
-            if now == plain:
-                sorted_out[path] = "inert"
-            elif group == "other" and path == "" and self.objective.two and now[1] == plain[1]:
-                sorted_out[path] = "objective"
-            elif group == "other":
-                found.append(path)
-        switches.groups |= sorted_out
-        if self.objective.two and self._sample(batch, frozenset({"objective"})) != plain:
-            self.objectives_differ = True
-        return found
-
-    @torch.no_grad()
-    def _sample(self, batch, fit):
-        """The loss of a batch, and what each module made of it, as numbers that can be compared."""
-        made = []
-        handles = [
-            module.register_forward_hook(lambda module, args, output: made.extend(nested.sums(output)))
-            for module in self.module.modules()
-        ]
-        try:
-            step = self.run([batch], fit).steps[0]
-        finally:
-            for handle in handles:
-                handle.remove()
-        return step.loss if math.isfinite(step.loss) else str(step.loss), made
-
     def _unmoved(self):
         """Put back the buffers that were seen to move."""
         return keeping.buffers_kept(self.switches.modules, self.moving)
-
-
-def _waits(module):
-    """Whether a module has lazy layers that have seen no data yet."""
-    return any(torch.nn.parameter.is_lazy(t) for t in (*module.parameters(), *module.buffers()))
-
-
-def _copied(module):
-    # a buffer that waits has no copy of PyTorch's own
-    waiting = [b for b in module.buffers() if torch.nn.parameter.is_lazy(b)]
-    fresh = {id(b): torch.nn.parameter.UninitializedBuffer(device=b.device, dtype=b.dtype) for b in waiting}
-    try:
-        return copy.deepcopy(module, fresh)
-    except Exception as error:
-        text = (
-            "model has lazy layers that have seen no data yet, and can't be copied: call it once on a batch"
-        )
-        raise ValueError(text) from error
 
 
 def _figures(steps):
@@ -379,28 +303,6 @@ def _figures(steps):
         having = [step for step in steps if name in step.metrics]
         figures[name] = sum(s.metrics[name] * s.weight for s in having) / sum(s.weight for s in having)
     return figures
-
-
-@contextmanager
-def _own_generators(data, seed):
-    """Seed the generators that a DataLoader and its samplers hold, and put those back at the end."""
-    parts = [data] if isinstance(data, DataLoader) else []
-    if parts:
-        parts += [
-            data.sampler,
-            data.batch_sampler,
-            getattr(data.batch_sampler, "sampler", None),
-            data.dataset,
-        ]
-    held = {id(g): g for part in parts if isinstance(g := getattr(part, "generator", None), torch.Generator)}
-    states = [(generator, generator.get_state()) for generator in held.values()]
-    try:
-        for generator, _ in states:
-            generator.manual_seed(seed)
-        yield
-    finally:
-        for generator, before in states:
-            generator.set_state(before)
 
 
 @contextmanager

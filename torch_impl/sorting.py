@@ -1,0 +1,67 @@
+"""Write down what passes in both modes do, and sort the modules whose mode matters from those where it doesn't."""
+
+import math
+
+import torch
+
+from . import keeping, nested
+
+
+def trace(subject, batches, training):
+    """Trace a pass of a subject's model in training or in evaluation; the trace, and the names of what moved."""
+    before = {name: buffer.clone() for name, buffer in subject.module.named_buffers()}
+    first, moved = None, set()
+    with keeping.buffers_kept(subject.switches.modules):
+        for i, batch in enumerate(batches):
+            with torch.no_grad(), subject.switches.tracing(training) as now:
+                subject.objective.measure(batch, training, index=i)
+            first = now if first is None else first
+        for name, buffer in subject.module.named_buffers():
+            if name in before and not torch.equal(buffer, before[name]):
+                moved.add(name)
+    return first, moved
+
+
+def others(subject, batch):
+    """Find the modules that do something else when only their own mode is training's; quiet the rest.
+
+    A step that reads the mode of the outermost module, or has a loss of training's own, is ``objective``.
+    """
+    switches, found = subject.switches, []
+    plain = _sample(subject, batch, frozenset())
+    if subject.objective.two and switches.groups.get("") == "inert":
+        switches.groups[""] = "other"  # a step reads this mode, whatever the module does with it
+    before = {path: switches.groups[path] for path in switches.groups if switches.may_be_other(path)}
+    if _sample(subject, batch, frozenset(before.values())) == plain:
+        switches.groups |= dict.fromkeys(before, "inert")
+        before = {}
+    sorted_out = dict(before)
+    for path, group in before.items():
+        switches.groups |= dict.fromkeys(before, "inert") | {path: group}
+        now = _sample(subject, batch, frozenset({group}))
+        if now == plain:
+            sorted_out[path] = "inert"
+        elif group == "other" and path == "" and subject.objective.two and now[1] == plain[1]:
+            sorted_out[path] = "objective"
+        elif group == "other":
+            found.append(path)
+    switches.groups |= sorted_out
+    if subject.objective.two and _sample(subject, batch, frozenset({"objective"})) != plain:
+        subject.objectives_differ = True
+    return found
+
+
+@torch.no_grad()
+def _sample(subject, batch, fit):
+    """The loss of a batch, and what each module made of it, as numbers that can be compared."""
+    made = []
+    handles = [
+        module.register_forward_hook(lambda module, args, output: made.extend(nested.sums(output)))
+        for module in subject.module.modules()
+    ]
+    try:
+        step = subject.run([batch], fit).steps[0]
+    finally:
+        for handle in handles:
+            handle.remove()
+    return step.loss if math.isfinite(step.loss) else str(step.loss), made
