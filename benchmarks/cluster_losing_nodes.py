@@ -18,6 +18,7 @@ from pathlib import Path
 from tests.support.ray_nodes import nodes
 
 TABLES = ("results.csv", "history.csv", "gap.csv", "layers.csv", "stages.csv")
+KEPT = ("cell.json", "best.safetensors")
 SMALL = ["--images", "16", "--image-size", "32", "--batch-size", "8", "--epochs", "3"]
 POLICIES = ["--policy", "frozen-drifting", "--policy", "frozen", "--policy", "features"]
 ENOUGH = 600  # seconds that a run may take at most
@@ -48,9 +49,6 @@ def same(one, other):
     )
 
 
-KEPT = ("cell.json", "best.safetensors")
-
-
 def measure(times):
     """Return for each time: cells finished, cells that began again, the same bytes or not."""
     found = []
@@ -67,7 +65,7 @@ def measure(times):
             finished = (folder / "results.csv").read_text().count(",finished,")
             found.append((finished, said.count("begins again elsewhere"), same(local, folder)))
             print(f"{number + 1}: {finished} of 6 cells finished, {found[-1][1]} began again,", end=" ")
-            print("the same bytes" if found[-1][2] else "OTHER BYTES", flush=True)
+            print("the same bytes" if found[-1][2] else f"OTHER BYTES:\n{said[-3000:]}", flush=True)
     return found
 
 
