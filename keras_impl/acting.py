@@ -291,10 +291,10 @@ def _rows(switches):
     model = switches.model
     trainable = {id(v) for v in model.trainable_variables}
     baked = baked_in(model)
-    found = [site for site in switches.sites if site.role is not None]
-    steps = _steps(model)
-    rows = [_row(site, switches, trainable, baked, steps) for site in found]
-    return sorted(rows, key=lambda row: row.order)
+    steps, found = _steps(model), [site for site in switches.sites if site.role is not None]
+    return sorted(
+        (_row(site, switches, trainable, baked, steps) for site in found), key=lambda row: row.order
+    )
 
 
 def _row(site, switches, trainable, baked, steps):
