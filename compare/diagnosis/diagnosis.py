@@ -107,10 +107,10 @@ def audit(model: Any) -> Audit:
 def _check(counts: dict[str, Any], functions: dict[str, Any], metrics: Any, seed: Any) -> None:
     """Refuse an argument of another kind than it must be, by its name."""
     for name, value in counts.items():
-        whole = isinstance(value, Integral) and not isinstance(value, bool) and value >= 1
-        if value is not None and not whole:
+        whole = isinstance(value, Integral) and not isinstance(value, bool)
+        if value is not None and not (whole and int(value) >= 1):
             raise InputError(f"{name} is {value!r}; it must be a whole number, 1 or more")
-    if not isinstance(seed, Integral) or seed < 0:
+    if not isinstance(seed, Integral) or int(seed) < 0:
         raise InputError(f"seed is {seed!r}; it must be a whole number, 0 or more")
     for name, value in functions.items():
         if value is not None and not callable(value):

@@ -146,12 +146,12 @@ def _load_weights(model: Any, path: Path) -> None:
         state = torch.load(path, map_location="cpu", weights_only=True)
     state = state.get("state_dict", state)
     own = model.state_dict()
-    fits = [name for name, values in state.items() if name in own and own[name].shape == values.shape]
-    if len(fits) < len(own):
+    fitting = [name for name, values in state.items() if name in own and own[name].shape == values.shape]
+    if len(fitting) < len(own):
         raise InputError(
-            f"--weights: {len(fits)} of {len(own)} tensors of the model are in {path} by name and shape"
+            f"--weights: {len(fitting)} of {len(own)} tensors of the model are in {path} by name and shape"
         )
-    model.load_state_dict({name: state[name] for name in fits})
+    model.load_state_dict({name: state[name] for name in fitting})
 
 
 def _fits_keras(model: Any, path: Path) -> tuple[int, int] | None:

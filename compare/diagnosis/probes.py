@@ -75,7 +75,8 @@ def _alone(subject: Subject, batch: Batch, together: Pass, found: Probed, precis
     outputs = together.steps[0].outputs
     if batch.size < 2 or outputs is None:
         return
-    losses, same = [], True
+    losses: list[float] = []
+    same = True
     with subject.kept():
         for i in range(min(MOST_ALONE, batch.size)):
             if i >= ALONE and same:
