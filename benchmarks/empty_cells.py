@@ -20,7 +20,8 @@ from compare.cells.grid import grid
 from compare.cells.settings import Settings
 from compare.cells.work import Start, Task, Trained
 from compare.data import ImageData
-from compare.gap.records import CellResult, Ended, Epoch, Status
+from compare.gap.events import Ended
+from compare.gap.records import CellResult, Epoch, Status
 from compare.processes.engine import Engine, on_cluster, running
 from compare.processes.local import Local
 from compare.spec import POLICIES

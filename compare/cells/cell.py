@@ -17,8 +17,9 @@ from compare.data import Batches, Stream, kept, split
 from compare.data.ahead import Ahead
 from compare.frameworks import FRAMEWORKS, device
 from compare.gap.evaluations import BodyAndHead, Parts
+from compare.gap.events import EpochDone, Event, StepDone
 from compare.gap.features import FeatureStream
-from compare.gap.records import CellResult, Epoch, EpochDone, Event, Explanation, Status, StepDone
+from compare.gap.records import CellResult, Epoch, Explanation, Status
 from compare.gap.sample import Bounds, bounds, images_of
 from compare.gap.terms import explain
 from compare.processes.environment import large_blocks_given_back

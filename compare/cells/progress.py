@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.progress import Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from compare.cells.estimate import cost, duration
-from compare.gap.records import CellResult, Ended, EpochDone, Event, Retried, Started, StepDone
+from compare.gap.events import Ended, EpochDone, Event, Retried, Started, StepDone
+from compare.gap.records import CellResult
 from compare.spec import Cell
 
 

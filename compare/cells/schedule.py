@@ -14,7 +14,8 @@ from compare.cells.serve import Outcome, perform
 from compare.cells.store import Store
 from compare.cells.work import Task, Trained
 from compare.frameworks import FRAMEWORKS
-from compare.gap.records import CellResult, Ended, Event, Retried, Started, Status
+from compare.gap.events import Ended, Event, Retried, Started
+from compare.gap.records import CellResult, Status
 from compare.processes.environment import threads
 from compare.processes.errors import WorkerDiedError, in_a_line
 from compare.processes.local import Local, Transport

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from compare.cells.work import Task, Timing, Trained
-from compare.gap.records import Event
+from compare.gap.events import Event
 from compare.processes.environment import peak_memory
 from compare.processes.errors import portable
 from compare.spec import Cell

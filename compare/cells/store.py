@@ -17,7 +17,8 @@ from typing import Any
 from compare.cells import tables
 from compare.cells.work import Timing
 from compare.files import sha256, write
-from compare.gap.records import CellResult, RecordError, read_result, to_json, validated
+from compare.gap.reading import RecordError, read_result, to_json, validated
+from compare.gap.records import CellResult
 from compare.spec import Cell, InputError
 
 CONFIG, WEIGHTS, LOCK = "config.json", "weights.safetensors", ".lock"

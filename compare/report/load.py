@@ -10,7 +10,8 @@ from pathlib import Path
 
 from compare.cells.store import CONFIG, LOCK
 from compare.frameworks import FRAMEWORKS
-from compare.gap.records import CellResult, NotJSONError, RecordError, read_result
+from compare.gap.reading import NotJSONError, RecordError, read_result
+from compare.gap.records import CellResult
 from compare.report.rows import Table, tabulate
 from compare.spec import BACKBONES, NUMERICS, POLICIES, InputError
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from compare.gap.observed import Rule
-from compare.gap.records import validated
+from compare.gap.reading import validated
 from compare.spec import Behaviour
 
 Uses = Literal["batch", "moving", "neither", "raises"]
@@ -89,7 +89,7 @@ def read_row(found: dict[str, Any]) -> Row:
     """Make a row of what was read from JSON.
 
     Raises:
-        compare.gap.records.RecordError: something is missing or of another type.
+        compare.gap.reading.RecordError: something is missing or of another type.
     """
     facts = found.get("facts")
     if facts is not None:

@@ -3,7 +3,7 @@
 import pytest
 
 from compare.cells.progress import showing
-from compare.gap.records import Ended, EpochDone, Retried, Started
+from compare.gap.events import Ended, EpochDone, Retried, Started
 from compare.spec import Cell
 from tests.support.synthetic_run import make_result
 from tests.support.terminals import console_of

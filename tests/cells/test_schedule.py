@@ -9,7 +9,7 @@ from compare.cells import store
 from compare.cells.grid import grid
 from compare.cells.settings import Settings
 from compare.cells.work import Task
-from compare.gap.records import Ended, EpochDone, Started, StepDone
+from compare.gap.events import Ended, EpochDone, Started, StepDone
 from compare.spec import POLICIES, Cell
 from tests.support import fake_cells
 

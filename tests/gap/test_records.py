@@ -5,15 +5,8 @@ import math
 
 import pytest
 
-from compare.gap.records import (
-    METRICS,
-    CellResult,
-    Evaluations,
-    RecordError,
-    Status,
-    read_result,
-    to_json,
-)
+from compare.gap.reading import RecordError, read_result, to_json
+from compare.gap.records import METRICS, CellResult, Evaluations, Status
 from tests.support.synthetic_run import make_cell
 
 

@@ -12,7 +12,8 @@ import pytest
 
 from compare.cells import tables
 from compare.gap import terms as gap
-from compare.gap.records import METRICS, CellResult, Evaluations, Explanation, Status, Term, validated
+from compare.gap.reading import validated
+from compare.gap.records import METRICS, CellResult, Evaluations, Explanation, Status, Term
 from tests.support.gap_checks import AGREEING
 
 AT = {

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from compare.frameworks import FRAMEWORKS
-from compare.gap.records import read_result
+from compare.gap.reading import read_result
 from compare.report.rows import tabulate
 from compare.report.terminal import print_results
 from compare.spec import POLICIES

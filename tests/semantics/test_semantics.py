@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from compare.gap.observed import Rule
-from compare.gap.records import RecordError
+from compare.gap.reading import RecordError
 from compare.semantics import measuring, terminal
 from compare.semantics.page import chapter
 from compare.semantics.record import RECORDS as FOLDER

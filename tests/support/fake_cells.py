@@ -17,7 +17,8 @@ from pathlib import Path
 
 from compare.cells import schedule
 from compare.cells.work import Trained
-from compare.gap.records import EpochDone, Status, StepDone
+from compare.gap.events import EpochDone, StepDone
+from compare.gap.records import Status
 from compare.processes import engine
 from compare.processes.local import Local
 from tests.support.synthetic_run import make_result

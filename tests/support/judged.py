@@ -2,7 +2,7 @@
 
 import json
 
-from compare.gap.records import read_result
+from compare.gap.reading import read_result
 from compare.report.answer import answer, headlines
 from compare.report.rows import sentences, tabulate
 from compare.spec import DECAY, Behaviour

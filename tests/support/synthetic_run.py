@@ -5,7 +5,7 @@ import math
 import random
 
 from compare.frameworks import FRAMEWORKS
-from compare.gap.records import read_result
+from compare.gap.reading import read_result
 from compare.spec import DECAY, POLICIES
 
 GAPS = {

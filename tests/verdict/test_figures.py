@@ -4,7 +4,8 @@ import math
 
 import pytest
 
-from compare.gap.records import TERMS, read_result
+from compare.gap.reading import read_result
+from compare.gap.records import TERMS
 from compare.verdict.figures import label
 from tests.support.judged import table_of
 from tests.support.synthetic_run import make_cell
