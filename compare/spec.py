@@ -257,6 +257,11 @@ class Cell:
         return f"{self.framework}-{self.policy}-{self.numerics}-seed{self.seed}"
 
 
+def counted(number: int, noun: str) -> str:
+    """Write a number of things: ``1 image``, ``2 images``."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def some(names: Sequence[str], most: int = 10) -> str:
     """List names, of many the first: ``a, b and 3 more``."""
     more = f" and {len(names) - most} more" if len(names) > most else ""

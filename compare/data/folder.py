@@ -10,7 +10,7 @@ from unicodedata import normalize
 
 from compare.data.dataset import File, ImageData, assemble
 from compare.data.image import SUFFIXES
-from compare.spec import InputError, some
+from compare.spec import InputError, counted, some
 
 # What people call the parts of a data set, in small letters.
 PARTS = {
@@ -127,19 +127,19 @@ def _notes(found: Contents, outside: Sequence[Path_], aside: Sequence[Path_]) ->
     """Say what is left out, and how much of it."""
     notes = []
     if found.others or found.folders:
-        files = [f"{len(found.others)} files that are no images"] if found.others else []
-        folders = [f"{len(found.folders)} folders of a machine's"] if found.folders else []
+        files = [f"{counted(len(found.others), 'file')} without an image"] if found.others else []
+        folders = [f"{counted(len(found.folders), 'folder')} of a machine's"] if found.folders else []
         named = some(["/".join(path) for path in (*found.others, *found.folders)])
         notes.append(f"ignored {' and '.join(files + folders)}: {named}")
     if found.bare:
         named = some(["/".join(path) for path in found.bare])
-        notes.append(f"no images in {len(found.bare)} folders, which are no classes: {named}")
+        notes.append(f"left out {counted(len(found.bare), 'folder')} without images: {named}")
     if outside:
         named = some(["/".join(path) for path in outside])
-        notes.append(f"ignored {len(outside)} images outside a class's folder: {named}")
+        notes.append(f"ignored {counted(len(outside), 'image')} outside a class's folder: {named}")
     for top in dict.fromkeys(path[0] for path in aside):
         count = sum(path[0] == top for path in aside)
-        notes.append(f"left aside {count} images in {top}/, which are neither trained on nor validated with")
+        notes.append(f"left aside {counted(count, 'image')} in {top}/: neither trained on nor validated with")
     return notes
 
 

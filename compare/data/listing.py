@@ -11,7 +11,7 @@ from unicodedata import normalize
 from compare.data.dataset import File, ImageData, assemble
 from compare.data.folder import PARTS
 from compare.data.image import SUFFIXES
-from compare.spec import InputError, some
+from compare.spec import InputError, counted, some
 
 # What the columns are called, as `_plain` has it; without a line of names the first two are path and label.
 PATHS = (
@@ -65,10 +65,8 @@ def load_listing(listing: str, positive: str | None = None, skip_unreadable: boo
         else:
             files.append(File(_found(path.parent, _portable(name)), normalize("NFC", label), part))
     once = list(dict.fromkeys(files))
-    notes = [f"left aside {aside} images of the test part"] if aside else []
-    notes += (
-        [f"left out {len(files) - len(once)} rows that are there already"] if len(once) < len(files) else []
-    )
+    notes = [f"left aside {counted(aside, 'image')} of the test part"] if aside else []
+    notes += [f"left out {counted(len(files) - len(once), 'repeated row')}"] if len(once) < len(files) else []
     files = once
     _check(listing, path.parent, files)
     return assemble(listing, path.parent, files, positive, skip_unreadable, decode=True, notes=notes)

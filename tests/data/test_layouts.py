@@ -44,7 +44,7 @@ def test_a_test_part_is_left_aside_and_counted(tmp_path):
     two_classes(tmp_path / "test", 3, 2)
     data = load(str(tmp_path))
     assert (len(data), data.split, data.classes) == (10, None, ("cats", "dogs"))
-    assert data.notes[0] == "left aside 5 images in test/, which are neither trained on nor validated with"
+    assert data.notes[0] == "left aside 5 images in test/: neither trained on nor validated with"
 
 
 def test_other_folders_beside_the_parts_are_left_aside_too(tmp_path):
@@ -81,8 +81,8 @@ def test_what_machines_leave_behind_is_ignored_and_counted(tmp_path):
     data = load(str(tmp_path))
     assert (data.sha256, before.notes) == (before.sha256, ())
     ignored, outside = data.notes
-    assert ignored.startswith("ignored 5 files that are no images and 3 folders of a machine's: .DS_Store, ")
-    assert outside == "ignored 1 images outside a class's folder: preview.jpg"
+    assert ignored.startswith("ignored 5 files without an image and 3 folders of a machine's: .DS_Store, ")
+    assert outside == "ignored 1 image outside a class's folder: preview.jpg"
 
 
 def test_a_folder_without_images_is_no_class_and_said(tmp_path):
@@ -90,13 +90,13 @@ def test_a_folder_without_images_is_no_class_and_said(tmp_path):
     (tmp_path / "birds").mkdir()
     data = load(str(tmp_path))
     assert data.classes == ("cats", "dogs")
-    assert data.notes == ("no images in 1 folders, which are no classes: birds",)
+    assert data.notes == ("left out 1 folder without images: birds",)
 
 
 def test_a_pipe_is_no_image_and_is_not_waited_for(tmp_path):
     two_classes(tmp_path, 3, 2)
     os.mkfifo(tmp_path / "cats" / "000.png")
-    assert load(str(tmp_path)).notes == ("ignored 1 files that are no images: cats/000.png",)
+    assert load(str(tmp_path)).notes == ("ignored 1 file without an image: cats/000.png",)
 
 
 def test_a_folder_too_high_is_refused_with_the_one_that_is_meant(tmp_path):

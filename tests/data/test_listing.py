@@ -90,7 +90,7 @@ def test_a_path_may_lack_its_suffix(listed):
 
 def test_a_row_that_is_there_again_is_left_out_and_counted(listed):
     data = load(listed("\n".join(["path,label", *ROWS, *ROWS[:2]])))
-    assert (len(data), data.notes) == (7, ("left out 2 rows that are there already",))
+    assert (len(data), data.notes) == (7, ("left out 2 repeated rows",))
 
 
 def test_an_image_with_two_labels_is_said(listed):
