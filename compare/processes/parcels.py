@@ -6,11 +6,13 @@ import fcntl
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol, Self
 
+PAUSE = 0.02  # seconds, before a lock that another process had is asked for again
 CHUNK = 2**26  # bytes: what a node has in memory of the files at a time
 
 Piece = tuple[
@@ -65,16 +67,26 @@ class Folder:
         sweep(but=run)
         self.path, self._lock = home / run, home / f"{run}.lock"
         self._held = _hold(self._lock, fcntl.LOCK_SH)  # waits while another process unpacks
-        if not self.path.exists():
+        while not self.path.exists():
             os.close(self._held)
-            self._held = _hold(self._lock, fcntl.LOCK_EX)
-            try:
-                if not self.path.exists():
-                    _unpack(bring(), self.path)
-            except BaseException:
-                self.close()
-                raise
-            fcntl.lockf(self._held, fcntl.LOCK_SH)
+            self._held = self._unpacked(bring)
+
+    def _unpacked(self, bring: Callable[[], Iterable[list[Piece]]]) -> int:
+        """Unpack the files, unless another process is about to; return a shared hold in either case."""
+        try:  # never waits: whoever has unpacked meanwhile keeps its hold for as long as it works
+            held = _hold(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(PAUSE)
+            return _hold(self._lock, fcntl.LOCK_SH)
+        try:
+            if not self.path.exists():
+                _unpack(bring(), self.path)
+            fcntl.lockf(held, fcntl.LOCK_SH)
+        except BaseException:
+            os.close(held)
+            _clear(self._lock)
+            raise
+        return held
 
     def close(self) -> None:
         """Let go of it."""

@@ -1,10 +1,12 @@
 """Files on their way to a node: packed in pieces, unpacked once for all that work there, gone with the last."""
 
 import errno
+import fcntl
 import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 import pytest
@@ -67,6 +69,24 @@ def test_processes_of_a_node_share_a_folder_and_the_last_takes_it_away(home):
             process.stdin.flush()
             assert process.stdout.readline() == "closed\n"
             assert sorted(os.listdir(home)) == left
+
+
+def test_who_finds_it_unpacked_meanwhile_does_not_wait_for_the_others_end(home, monkeypatch):
+    held, others = parcels._hold, []
+
+    def after_another(lock, how):
+        if how & fcntl.LOCK_EX and not others:
+            others.append(hold())
+            ready(others[0])
+            threading.Timer(10, others[0].kill).start()  # so that a wait ends, and the test fails
+        return held(lock, how)
+
+    monkeypatch.setattr(parcels, "_hold", after_another)
+    folder = Folder("run", lambda: [])
+    assert (folder.path / "0").read_bytes() == b"zero"
+    with others[0] as other:
+        assert other.poll() is None
+        folder.close()
 
 
 def test_what_a_killed_process_left_goes_with_the_next_run_and_what_is_used_stays(home):
