@@ -58,6 +58,7 @@ WORK = {
     "parity": {
         "compare.cli.pair.asked": says("asked"),
         "compare.pair.proof.prove": says("prove"),
+        "compare.pair.certificate.certificate": says("certificate"),
         "compare.pair.terminal.print_outcome": says("print"),
         "compare.parity.certificate.check_parity": says("check"),
         "compare.parity.certificate.read": says("read"),
