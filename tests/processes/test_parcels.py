@@ -72,16 +72,16 @@ def test_processes_of_a_node_share_a_folder_and_the_last_takes_it_away(home):
 
 
 def test_who_finds_it_unpacked_meanwhile_does_not_wait_for_the_others_end(home, monkeypatch):
-    held, others = parcels._hold, []
+    lock, others = fcntl.lockf, []
 
-    def after_another(lock, how):
+    def after_another(file, how):
         if how & fcntl.LOCK_EX and not others:
             others.append(hold())
             ready(others[0])
             threading.Timer(10, others[0].kill).start()  # so that a wait ends, and the test fails
-        return held(lock, how)
+        return lock(file, how)
 
-    monkeypatch.setattr(parcels, "_hold", after_another)
+    monkeypatch.setattr(fcntl, "lockf", after_another)
     folder = Folder("run", lambda: [])
     assert (folder.path / "0").read_bytes() == b"zero"
     with others[0] as other:
