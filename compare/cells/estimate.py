@@ -10,12 +10,13 @@ from compare.spec import POLICIES, Cell
 # Seconds a cell took, roughly, one thread a worker; on JAX and for Keras on PyTorch guessed from short runs:
 # `MEASURED_STEPS` steps, quarter width, 96 px, batches of 32.
 COSTS = {
-    "keras": {"all": 150, "bn": 115, "batch": 75, "moving": 12},
-    "keras-jax": {"all": 150, "bn": 115, "batch": 75, "moving": 12},
-    "keras-torch": {"all": 95, "bn": 60, "batch": 35, "moving": 2},
-    "torch": {"all": 95, "bn": 60, "batch": 35, "moving": 2},
+    "keras": {"all": 58, "bn": 39, "batch": 37, "moving": 5},
+    "keras-jax": {"all": 58, "bn": 39, "batch": 37, "moving": 5},
+    "keras-torch": {"all": 27, "bn": 20, "batch": 13, "moving": 1},
+    "torch": {"all": 27, "bn": 20, "batch": 13, "moving": 1},
 }
-MEASURED_STEPS = 224
+MEASURED_STEPS = 140
+FOLLOWING = 0.25  # of those seconds, for a cell that goes by what another one's `fit` did
 # At full width there are 16 times as many products; a machine makes them 3 times as fast in larger arrays.
 WIDTH_POWER = 1.25
 LONG = 3600.0  # seconds: who asks for more on a CPU is told what makes it shorter

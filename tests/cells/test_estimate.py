@@ -10,8 +10,8 @@ CELLS = [Cell(f, "resnet50", policy, "native", 0) for f in ("keras", "torch") fo
 
 
 def test_the_default_run_takes_minutes_and_the_full_one_a_day():
-    """Measured: some 4 minutes for the one, a day for the other, on two cores."""
-    assert 100 < seconds(CELLS, PRESETS["quick"], 10, 0.25, 2) < 400
+    """Measured: 2 minutes for the one; a day for the other, on two cores."""
+    assert 60 < seconds(CELLS, PRESETS["quick"], 10, 0.25, 2) < 400
     assert 10 < seconds(CELLS, PRESETS["full"], 91, 1.0, 2) / 3600 < 50
 
 
