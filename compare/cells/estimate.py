@@ -16,7 +16,6 @@ COSTS = {
     "torch": {"all": 27, "bn": 20, "batch": 13, "moving": 1},
 }
 MEASURED_STEPS = 140
-FOLLOWING = 0.25  # of those seconds, for a cell that goes by what another one's `fit` did
 # At full width there are 16 times as many products; a machine makes them 3 times as fast in larger arrays.
 WIDTH_POWER = 1.25
 LONG = 3600.0  # seconds: who asks for more on a CPU is told what makes it shorter

@@ -9,7 +9,7 @@ from typing import Any
 
 from compare.cells.cell import run_cell
 from compare.cells.courses import can_follow, course
-from compare.cells.estimate import FOLLOWING, cost
+from compare.cells.estimate import cost
 from compare.cells.serve import Outcome, perform
 from compare.cells.store import Store
 from compare.cells.work import Task, Trained
@@ -64,16 +64,9 @@ class _Schedule:
         # the cells that can go by what another one's `fit` did, in the same worker
         self.following = {cell for cell in self.course if can_follow(cell, task.settings)}
         # of cells that one training serves, one that can't follow another comes first
-        self.waiting = sorted(self.course, key=lambda cell: (-self.whole(cell), cell in self.following))
+        self.waiting = sorted(self.course, key=lambda cell: (-cost(cell), cell in self.following))
         self.at: dict[Any, Cell] = {}
         self.trained: dict[Any, set] = {}
-
-    def whole(self, cell: Cell) -> float:
-        """Estimate what a cell takes, with those that will follow it in the same worker."""
-        if cell in self.following:
-            return cost(cell)
-        served = (other for other in self.following if self.course[other] == self.course[cell])
-        return cost(cell) + FOLLOWING * sum(map(cost, served))
 
     @property
     def ready(self) -> list[Cell]:

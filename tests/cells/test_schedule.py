@@ -217,11 +217,3 @@ def test_a_cell_follows_the_training_that_serves_it_in_the_same_worker(tmp_path,
         )
         assert worker == other
         assert place < after
-
-
-def test_a_training_that_others_follow_comes_before_one_as_long(tmp_path, log):
-    run(open_run(tmp_path / "run", ("bn-trainable", "frozen-batch-stats", "frozen-drifting")), jobs=1)
-    order = [name for _, what, name in log() if what == "cell" and name.startswith("keras")]
-    assert order == [
-        f"keras-{policy}-native-seed0" for policy in ("frozen-drifting", "frozen-batch-stats", "bn-trainable")
-    ]
