@@ -1,18 +1,14 @@
 """One training serves two policies in this framework, and each image's features are computed once."""
 
-import dataclasses
-
 import pytest
 
-from compare.cells import cell as cell_module
-from compare.spec import POLICIES
 from tests.support.course_checks import (
     AFTER,
     LED,
+    features_computed_once_train_the_same,
     follower_is_as_if_it_had_trained,
     trained_after_another_is_as_if_alone,
 )
-from tests.support.small_run import train
 
 
 @pytest.mark.parametrize(("leader", "follower"), LED)
@@ -30,18 +26,4 @@ def test_a_cell_after_another_is_as_if_it_were_alone(monkeypatch, tmp_path, befo
 
 @pytest.mark.parametrize("policy", ["frozen", "adapted"])
 def test_features_computed_once_train_the_same(policy, tmp_path, monkeypatch):
-    once = train("keras", policy, tmp_path, "native")
-    monkeypatch.setattr(cell_module, "POLICIES", {policy: _plain(POLICIES[policy])})
-    plainly = train("keras", policy, tmp_path, "native")
-    for ours, theirs in zip(once.history, plainly.history, strict=True):
-        for part in ("fit", "evaluate", "val"):
-            assert ours.part(part)["loss"] == pytest.approx(theirs.part(part)["loss"], abs=1e-6)
-
-
-def _plain(policy):
-    """The same policy, whose backbone runs at every step."""
-
-    class Plain(type(policy)):
-        fixed_in_fit = fixed_in_evaluate = False
-
-    return Plain(**dataclasses.asdict(policy))
+    features_computed_once_train_the_same("keras", monkeypatch, tmp_path, policy)

@@ -1,12 +1,15 @@
 """What a process keeps from one cell to the next changes nothing: held against a new process, to the last digit."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
+
+import pytest
 
 from compare.cells import cell as cells
 from compare.cells.courses import Courses
 from compare.cells.models import Models
 from compare.frameworks import FRAMEWORKS
+from compare.spec import POLICIES
 from tests.support.small_run import SMALL, train
 
 EXPLAINED = replace(SMALL, epochs=2, patience=2, explain="best-and-last")
@@ -23,6 +26,16 @@ def forget(monkeypatch):
 
 
 def trained_after_another_is_as_if_alone(framework, monkeypatch, tmp_path, before, policy):
+    same_after(framework, monkeypatch, tmp_path, before, policy, without=("transfer", "build"))
+
+
+def follower_is_as_if_it_had_trained(framework, monkeypatch, tmp_path, leader, follower):
+    same_after(framework, monkeypatch, tmp_path, leader, follower, without=("training", "fit"))
+
+
+def same_after(framework, monkeypatch, tmp_path, before, policy, without):
+    """Train a policy alone, then after another without a function of the wing: nothing may differ."""
+    module, function = without
     forget(monkeypatch)
     alone = train(framework, policy, tmp_path, "native", EXPLAINED)
     best = (Path(tmp_path) / "best.safetensors").read_bytes()
@@ -30,23 +43,26 @@ def trained_after_another_is_as_if_alone(framework, monkeypatch, tmp_path, befor
     train(framework, before, tmp_path, "native", EXPLAINED)
 
     def never(*_, **__):
-        raise AssertionError("built again")
+        raise AssertionError(f"{module}.{function} was called again")
 
-    monkeypatch.setattr(FRAMEWORKS[framework].implementation.transfer, "build", never)
+    monkeypatch.setattr(FRAMEWORKS[framework].module(module), function, never)
     assert train(framework, policy, tmp_path, "native", EXPLAINED) == alone
     assert (Path(tmp_path) / "best.safetensors").read_bytes() == best
 
 
-def follower_is_as_if_it_had_trained(framework, monkeypatch, tmp_path, leader, follower):
-    forget(monkeypatch)
-    alone = train(framework, follower, tmp_path, "native", EXPLAINED)
-    best = (Path(tmp_path) / "best.safetensors").read_bytes()
-    forget(monkeypatch)
-    train(framework, leader, tmp_path, "native", EXPLAINED)
+def features_computed_once_train_the_same(framework, monkeypatch, tmp_path, policy):
+    once = train(framework, policy, tmp_path, "native")
+    monkeypatch.setattr(cells, "POLICIES", {policy: _plain(POLICIES[policy])})
+    plainly = train(framework, policy, tmp_path, "native")
+    for ours, theirs in zip(once.history, plainly.history, strict=True):
+        for part in ("fit", "evaluate", "val"):
+            assert ours.part(part)["loss"] == pytest.approx(theirs.part(part)["loss"], abs=1e-6)
 
-    def never(*_, **__):
-        raise AssertionError("trained again")
 
-    monkeypatch.setattr(FRAMEWORKS[framework].implementation.training, "fit", never)
-    assert train(framework, follower, tmp_path, "native", EXPLAINED) == alone
-    assert (Path(tmp_path) / "best.safetensors").read_bytes() == best
+def _plain(policy):
+    """The same policy, whose backbone runs at every step."""
+
+    class Plain(type(policy)):
+        fixed_in_fit = fixed_in_evaluate = False
+
+    return Plain(**asdict(policy))

@@ -30,7 +30,7 @@ class Stage(Enum):
 
 
 EXTRAS = {
-    "args": argparse.Namespace(lr=0.1, out=pathlib.Path("/tmp/a")),
+    "args": argparse.Namespace(lr=0.1, out=pathlib.Path("runs/a")),
     "best": np.float64(0.93),
     "scores": np.arange(3),
     "generator": np.random.default_rng(0).bit_generator.state,

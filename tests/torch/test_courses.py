@@ -1,10 +1,11 @@
-"""One training serves two policies in this framework."""
+"""One training serves two policies in this framework, and each image's features are computed once."""
 
 import pytest
 
 from tests.support.course_checks import (
     AFTER,
     LED,
+    features_computed_once_train_the_same,
     follower_is_as_if_it_had_trained,
     trained_after_another_is_as_if_alone,
 )
@@ -18,3 +19,8 @@ def test_a_follower_is_as_if_it_had_trained(monkeypatch, tmp_path, leader, follo
 @pytest.mark.parametrize(("before", "policy"), AFTER)
 def test_a_cell_after_another_is_as_if_it_were_alone(monkeypatch, tmp_path, before, policy):
     trained_after_another_is_as_if_alone("torch", monkeypatch, tmp_path, before, policy)
+
+
+@pytest.mark.parametrize("policy", ["frozen", "adapted"])
+def test_features_computed_once_train_the_same(policy, tmp_path, monkeypatch):
+    features_computed_once_train_the_same("torch", monkeypatch, tmp_path, policy)

@@ -6,9 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from compare.cells import cell as cell_module
 from compare.gap.records import Status
-from compare.spec import POLICIES
 from tests.support.small_run import SMALL, train
 from torch_impl import optimizers, training
 from torch_impl.layers import CounterDropout
@@ -83,25 +81,6 @@ def test_counter_dropout_keeps_the_right_share_and_repeats_itself():
     layer.step.zero_()
     assert torch.equal(layer(x), first)
     assert torch.equal(layer.eval()(x), x)
-
-
-@pytest.mark.parametrize("policy", ["frozen", "adapted"])
-def test_features_computed_once_train_the_same(policy, tmp_path, monkeypatch):
-    once = train("torch", policy, tmp_path, "native")
-    monkeypatch.setattr(cell_module, "POLICIES", {policy: _plain(POLICIES[policy])})
-    plainly = train("torch", policy, tmp_path, "native")
-    for ours, theirs in zip(once.history, plainly.history, strict=True):
-        for part in ("fit", "evaluate", "val"):
-            assert ours.part(part)["loss"] == pytest.approx(theirs.part(part)["loss"], abs=1e-6)
-
-
-def _plain(policy):
-    """The same policy, whose backbone runs at every step."""
-
-    class Plain(type(policy)):
-        fixed_in_fit = fixed_in_evaluate = False
-
-    return Plain(**dataclasses.asdict(policy))
 
 
 def test_a_diverging_cell_fails_with_its_place(tmp_path):
