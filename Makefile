@@ -48,7 +48,7 @@ lint: .venv/installed
 # every tutorial is run anew: a kept result would hide that a command no longer does what its page says
 docs: .venv/installed
 	rm -rf site .cache
-	PATH="$(CURDIR)/$(BIN):$$PATH" NO_MKDOCS_2_WARNING=1 TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m mkdocs build --quiet
+	PATH="$(CURDIR)/$(BIN):$$PATH" NO_MKDOCS_2_WARNING=1 TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m mkdocs build
 
 bench: .venv/installed
 	$(BIN)/python -m benchmarks.against_baselines

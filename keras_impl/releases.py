@@ -71,8 +71,9 @@ class BatchNorm(layers.BatchNorm):
     DIFFERS: t is a weight of the layer, an integer. In the releases no file of weights kept it.
 
     Args:
-        epsilon, decay, evaluates_with: as of `layers.BatchNorm`.
+        epsilon, decay: as of `layers.BatchNorm`.
         release: one of `RELEASES`.
+        kwargs: ``evaluates_with`` of `layers.BatchNorm`, and what every Keras layer takes.
 
     Source: the releases themselves; https://github.com/keras-team/keras/pull/9003 for the zero-debiasing
     """

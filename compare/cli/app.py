@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from typing import Any
 
@@ -27,6 +28,8 @@ def main(arguments: list[str] | None = None) -> int:
     Args:
         arguments: without the program's name; None takes the process's.
     """
+    # what ends a batch job or a container is heard as Ctrl-C is: nothing is lost, and how to go on is said
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return app(arguments, prog_name="compare", standalone_mode=False) or 0
     except InputError as error:

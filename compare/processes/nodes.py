@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -142,12 +143,15 @@ def joined(address: str | None, cpus: int) -> Iterator[Nodes]:
             "object_store_memory": STORE,
             "_temp_dir": folder,
         }
+        ends = signal.getsignal(signal.SIGTERM)
         try:
             try:
                 ray.init(address=address or "local", **({} if address else own), **quiet)
             except (ConnectionError, RuntimeError, ValueError) as error:
                 where = f"--ray-address {address}" if address else "--engine ray"
                 raise InputError(f"{where}: {' '.join(str(error).split())}") from None
+            # Ray takes this signal for itself, and would end this process where it stands
+            signal.signal(signal.SIGTERM, ends)
             resources = [node["Resources"] for node in ray.nodes() if node["Alive"]]
             yield Nodes(
                 tuple(int(found.get("CPU", 0)) for found in resources),

@@ -107,10 +107,12 @@ def test_the_configuration_says_what_was_run_on_what(photos):
     assert set(config["machine"]) == {"platform", "cores", "threads"}
 
 
-def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(photos):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(photos, number):
     process = start(*options("cut"), cells={"keras-fine-tune-native-seed0": "hang"})
     lines = wait_for_hang(photos)
-    os.killpg(process.pid, signal.SIGINT)
+    # a terminal tells all of them; a batch system or a container's end tells the first
+    (os.killpg if number == signal.SIGINT else os.kill)(process.pid, number)
     code, stdout, stderr = finish(process)
     assert (code, stdout) == (130, "")
     assert "Traceback" not in stderr

@@ -172,15 +172,17 @@ def test_a_node_that_is_killed_costs_the_cell_that_was_on_it(home, cluster):
     assert same_as_local(home, "node")
 
 
-def test_without_an_address_ray_is_started_here_and_nothing_is_left_of_it(home):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_without_an_address_ray_is_started_here_and_nothing_is_left_of_it(home, number):
     before = set(Path("/tmp").glob("compare-ray-*"))
     ask(home, **{CELL: "hang"})
-    process = start(home, *options("here", "--engine", "ray"))
+    process = start(home, *options(f"here-{number}", "--engine", "ray"))
     hanging(home)
     assert "gcs_server" in _processes_of(process.pid)
-    os.killpg(process.pid, signal.SIGINT)
+    (os.killpg if number == signal.SIGINT else os.kill)(process.pid, number)
     code, _, stderr = finish(process)
     assert code == 130, stderr
+    assert "to go on: compare run" in stderr
     assert _processes_of(process.pid) == ""
     assert set(Path("/tmp").glob("compare-ray-*")) <= before
 

@@ -6,8 +6,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 
-def blocks(page, *tags):
-    """The blocks of a page that are fenced as ``python`` with one of some tags, in their order."""
+def blocks(page, *titles):
+    """The blocks of a page that are fenced as ``python`` under one of some titles, in their order."""
     text = (ROOT / page).read_text()
-    found = re.findall(r"```python (\w+)\n(.*?)```", text, re.DOTALL)
-    return [code for tag, code in found if tag in tags]
+    found = re.findall(r'```python title="([^"]+)"\n(.*?)```', text, re.DOTALL)
+    return [code for title, code in found if title in titles]

@@ -21,7 +21,7 @@ def test_the_code_for_a_keras_model_runs(page, tmp_path, monkeypatch, capsys):
     x = np.random.default_rng(0).normal(6, 2, (64, 8)).astype("float32")
     names = {"compare": compare, "keras": keras, "model": model, "x": x, "y": (x[:, 0] > 6).astype("int32")}
     names["train_ds"] = _dataset(x, names["y"])
-    codes = blocks(page, "keras", "both")
+    codes = blocks(page, "Keras", "Keras and PyTorch")
     assert codes
     for code in codes:
         exec(code, names)

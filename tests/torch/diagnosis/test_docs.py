@@ -23,7 +23,7 @@ def test_the_code_of_a_persons_own_loop_runs(page, tmp_path, monkeypatch, capsys
         "loader": batches,
         "optimizer": optimizer,
     }
-    codes = blocks(page, "torch", "both")
+    codes = blocks(page, "PyTorch", "Keras and PyTorch")
     assert codes
     for code in codes:
         exec(code, names)
@@ -34,10 +34,10 @@ def test_the_code_of_a_persons_own_loop_runs(page, tmp_path, monkeypatch, capsys
 
 @pytest.mark.filterwarnings("ignore")  # Lightning's own words on loggers
 @pytest.mark.parametrize(
-    ("tag", "package"), [("lightning", "lightning.pytorch"), ("transformers", "transformers")]
+    ("title", "package"), [("Lightning", "lightning.pytorch"), ("Hugging Face", "transformers")]
 )
-def test_the_code_for_a_trainer_runs(tag, package):
+def test_the_code_for_a_trainer_runs(title, package):
     trainer = pytest.importorskip(package, reason=f"{package} isn't installed").Trainer
-    for code in blocks("docs/diagnose.md", tag):
+    for code in blocks("docs/diagnose.md", title):
         exec(code, {"compare": compare, "Trainer": trainer})
-    assert blocks("docs/diagnose.md", tag)
+    assert blocks("docs/diagnose.md", title)

@@ -1,0 +1,95 @@
+"""The site is built strictly: what leads nowhere, and a page that nothing leads to, ends the build with a word."""
+
+import ast
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import markdown
+import pytest
+import yaml
+
+ROOT = Path(__file__).parent.parent
+MAKEFILE = (ROOT / "Makefile").read_text()
+OWN = yaml.safe_load((ROOT / "mkdocs.yml").read_text())
+
+
+def build(folder, text, **pages):
+    """Build a page and others with the options that the gate builds with, and this project's own strictness."""
+    (folder / "docs").mkdir()
+    for name, content in {"index": text, **pages}.items():
+        (folder / "docs" / f"{name}.md").write_text(content)
+    kept = {name: OWN[name] for name in ("strict", "validation", "markdown_extensions")}
+    shown = [{"mkdocstrings": OWN["plugins"][-1]["mkdocstrings"]}]
+    config = {"site_name": "a", "nav": [{"Start": "index.md"}], "plugins": shown, **kept}
+    (folder / "mkdocs.yml").write_text(yaml.safe_dump(config))
+    options = shlex.split(re.search(r"-m mkdocs build(.*)$", MAKEFILE, re.MULTILINE)[1])
+    command = [sys.executable, "-m", "mkdocs", "build", *options]
+    run = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    return run.returncode, run.stderr
+
+
+def test_a_page_without_fault_is_built(tmp_path):
+    code, said = build(tmp_path, "# Start\n\n[here](#start)\n\n::: compare.spec.InputError\n")
+    assert code == 0, said
+
+
+@pytest.mark.parametrize(
+    ("text", "pages", "word"),
+    [
+        ("[there](nowhere.md)", {}, "nowhere.md"),
+        ("[there](#nowhere)", {}, "#nowhere"),
+        ("# Start", {"alone": "# Nothing leads here"}, "alone.md"),
+        ("::: compare.nothing", {}, "compare.nothing"),
+    ],
+)
+def test_what_leads_nowhere_ends_the_build(tmp_path, text, pages, word):
+    code, said = build(tmp_path, text, **pages)
+    assert code != 0
+    assert word in said
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.stem)
+def test_every_block_of_code_is_shown_as_one(page):
+    """A fence whose first line isn't understood becomes text, and turns all that follows inside out."""
+    shown = markdown.markdown(page.read_text(), extensions=["attr_list", "tables", "pymdownx.superfences"])
+    assert "```" not in shown
+
+
+@pytest.mark.parametrize("room", ["compare", "keras_impl", "torch_impl"])
+def test_docstrings_explain_only_arguments_that_are_there(room):
+    unknown = [
+        f"{path.relative_to(ROOT)}:{node.lineno} {name}"
+        for path in sorted((ROOT / room).rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef))
+        for name in explained(ast.get_docstring(node) or "") - arguments(node)
+    ]
+    assert unknown == []
+
+
+def test_an_argument_that_is_not_there_would_be_found():
+    node = ast.parse(
+        'def f(a, b):\n    """F.\n\n    Args:\n        a, c: some.\n        b: other.\n    """'
+    ).body[0]
+    assert explained(ast.get_docstring(node)) - arguments(node) == {"c"}
+
+
+def explained(text):
+    """The names that a docstring explains below ``Args:``, perhaps several before a colon."""
+    block = re.search(r"^Args:\n((?: {4}.*\n?|\n)+)", text, re.MULTILINE)
+    heads = re.findall(r"^ {4}([*\w][*\w, ]*?):(?= |$)", block[1], re.MULTILINE) if block else []
+    return {name.strip(" *") for head in heads for name in head.split(",")}
+
+
+def arguments(node):
+    """The names that a function takes, or a class when it is made; a record takes its fields."""
+    if isinstance(node, ast.FunctionDef):
+        taken = node.args
+        every = [*taken.posonlyargs, *taken.args, *taken.kwonlyargs, taken.vararg, taken.kwarg]
+        return {argument.arg for argument in every if argument is not None}
+    inner = [item for item in node.body if isinstance(item, ast.FunctionDef) and item.name == "__init__"]
+    fields = {item.target.id for item in node.body if isinstance(item, ast.AnnAssign)}
+    return fields.union(*map(arguments, inner))
