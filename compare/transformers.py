@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import Any
 
-from transformers import TrainerCallback
+from transformers import Trainer, TrainerCallback
 
 from compare.diagnosis.diagnosis import diagnose
 from compare.diagnosis.records import Diagnosis
@@ -20,8 +21,7 @@ class Diagnose(TrainerCallback):
     Modes and samples of each batch are noted inside the step; nothing is evaluated before training is over.
 
     Args:
-        model: what `compare.diagnose` is to take in place of the trainer's model: the ``Trainer`` itself, where its
-            ``compute_loss`` isn't the model's own loss.
+        model: what `compare.diagnose` is to take; None takes the trainer that calls, with its own ``compute_loss``.
         data: what training sees; None takes the trainer's own loader.
         evaluate_data: what evaluation sees; None takes the trainer's own loader where it has evaluated.
         verbose: whether the diagnosis is printed.
@@ -78,7 +78,7 @@ class Diagnose(TrainerCallback):
         if evaluate_data is None:
             figures.pop("eval_loss", None)
         self.diagnosis = diagnose(
-            kwargs["model"] if self.model is None else self.model,
+            self.model if self.model is not None else _calling(self) or kwargs["model"],
             kwargs["train_dataloader"] if self.data is None else self.data,
             evaluate_data=evaluate_data,
             reported=self._watching.seen.reported(figures),
@@ -92,6 +92,21 @@ class Diagnose(TrainerCallback):
         if self._handle is not None:
             self._handle.remove()
             self._handle = None
+
+
+def _calling(callback: TrainerCallback) -> Trainer | None:
+    """The trainer that has just called a callback; None where nobody does.
+
+    It hands its callbacks all that it has but itself, and its loss is its own to compute: it is found among those who
+    wait for the call to return.
+    """
+    frame = sys._getframe()
+    while frame is not None:
+        held = frame.f_locals.get("self")
+        if isinstance(held, Trainer) and any(one is callback for one in held.callback_handler.callbacks):
+            return held
+        frame = frame.f_back  # type: ignore[assignment]
+    return None
 
 
 def figures_of(history: Sequence[dict[str, float]], at: int, epoch: float) -> dict[str, float]:

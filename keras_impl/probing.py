@@ -1,6 +1,6 @@
 """One person's Keras model, and everything that the diagnosis can ask of it."""
 
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 
 import keras
@@ -9,7 +9,7 @@ from keras import ops
 
 from . import acting, keeping, lockstep
 from .evidence import Batch, Facts, Pass
-from .gathering import Gathering
+from .gathering import Gathering, Reached, Until
 from .initial import initial
 from .keeping import replaced
 from .objectives import Objective
@@ -163,6 +163,16 @@ class Subject:
                     steps.append(self.objective.measure(batch, training, keep, i, whole))
                     self.switches.put_back()
             return Pass(steps, self.objective.figures(steps, whole), gathering.seen() if collect else {})
+
+    def reaching(self, batches, name):
+        """What reaches a normalisation call in evaluation; each pass ends there."""
+        gathering = Until(name)
+        with self._unmoved(), self.switches.standing(frozenset(), None, gathering):
+            for i, batch in enumerate(batches):
+                self.switches.begin(0, i)
+                with suppress(Reached), self.objective.tallying():
+                    self.objective.watched(batch, False)
+        return gathering.seen().get(name)
 
     def nonfinite(self, batches):
         """Name the first layer whose output isn't finite in evaluation; None where all are."""

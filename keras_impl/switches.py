@@ -216,12 +216,19 @@ def given(site, options, mode):
 
 
 def _renormed(site, call, args, options):
-    """Have batch renormalisation correct statistics that are put in place as it corrects a batch's own."""
+    """Have batch renormalisation correct statistics that are put in place as it corrects a batch's own.
+
+    What it is moved by comes back at once: other batches wait at the layer for the same statistics.
+    """
+    held = [(variable, value(variable)) for variable in site.layer.non_trainable_variables]
     stored = [value(variable) for variable in site.owned.pair]
     with replaced(
         site.layer, _moments=lambda inputs, mask: [keras.ops.cast(v, inputs.dtype) for v in stored]
     ):
-        return call(*args, **options)
+        outputs = call(*args, **options)
+    for variable, values in held:
+        variable.assign(values)
+    return outputs
 
 
 def _named(layer, args, options):

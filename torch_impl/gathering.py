@@ -35,6 +35,28 @@ class Gathering:
         return {name: sums.seen() for name, sums in self._kept.items()}
 
 
+class Reached(BaseException):
+    """Ends a pass that has reached what it was to reach; past whatever takes in errors."""
+
+
+class Until(Gathering):
+    """Gathers what reaches one call, and ends the pass there with `Reached`.
+
+    Args:
+        name: of the call.
+    """
+
+    def __init__(self, name):
+        super().__init__()
+        self.name = name
+
+    def take(self, name, *values, **options):
+        """Add a batch, where it has reached the call; arguments as of `Gathering.take`."""
+        if name == self.name:
+            super().take(name, *values, **options)
+            raise Reached
+
+
 class _Sums:
     def __init__(self, channels):
         zeros = np.zeros(channels)

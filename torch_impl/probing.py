@@ -1,7 +1,7 @@
 """One person's PyTorch model, and everything that the diagnosis can ask of it."""
 
 import math
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 
@@ -10,7 +10,7 @@ import torch
 
 from . import acting, keeping, lockstep, nested, sorting, waiting
 from .evidence import Facts, Pass
-from .gathering import Gathering
+from .gathering import Gathering, Reached, Until
 from .initial import initial
 from .objectives import Objective, module_of
 from .switches import Switches
@@ -218,6 +218,19 @@ class Subject:
                 with self.switches.standing(fit, statistics, gathering, seed=(seed, i)):
                     steps.append(self.objective.measure(batch, "objective" in fit, keep, i))
         return Pass(steps, _figures(steps), gathering.seen() if collect else {})
+
+    @torch.no_grad()
+    def reaching(self, batches, name):
+        """What reaches a normalisation call in evaluation; each pass ends there."""
+        gathering = Until(name)
+        for i, batch in enumerate(batches):
+            with (
+                self._unmoved(),
+                self.switches.standing(frozenset(), None, gathering, seed=(0, i)),
+                suppress(Reached),
+            ):
+                self.objective.measure(batch, False)
+        return gathering.seen().get(name)
 
     def nonfinite(self, batches):
         """Name the first module whose output isn't finite in evaluation; None where all are."""

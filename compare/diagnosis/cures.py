@@ -162,6 +162,26 @@ for layer in model._flatten_layers():
         variance.assign(keras.ops.ones_like(variance))
 {_REESTIMATE_KERAS}""",
 }
+_SHIFT = "Put the noise behind the last normalisation, or re-estimate the statistics without it."
+_SHIFT_TORCH = """\
+norms = [module for module in model.modules() if hasattr(module, "reset_running_stats")]
+""" + _AGAIN.removeprefix(_NORMS).replace(
+    "model.train()\n",
+    """\
+model.train()
+for module in model.modules():
+    if "Dropout" in type(module).__name__:
+        module.eval()
+""",
+)
+_SHIFT_KERAS = f"""\
+drops = [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.Dropout)]
+rates = [layer.rate for layer in drops]
+for layer in drops:
+    layer.rate = 0.0
+{_REESTIMATE_KERAS}
+for layer, rate in zip(drops, rates):
+    layer.rate = rate"""
 _ALWAYS = (
     "If it is meant to act in evaluation, give it a call of its own: in Keras 3.0 to 3.15 evaluate overrides what a"
     " graph's call says."
@@ -187,6 +207,9 @@ def cure(framework: str, cause: str, layers: tuple[str, ...] = (), detail: str =
         return Cure(_FROZEN, _KERAS["mode-override frozen"])
     if framework == "keras" and cause == "mode-override" and detail == "always":
         return Cure(_ALWAYS, _ALWAYS_KERAS)
+    if cause in ("dropout", "augmentation") and detail:
+        code = _SHIFT_TORCH if framework == "torch" else _SHIFT_KERAS
+        return Cure(_SHIFT, code.replace("{names}", _listed(layers)))
     if cause == "input-scale" and detail:
         code = f"x = {detail}"
     if framework == "torch" and cause == "mode-override" and detail:

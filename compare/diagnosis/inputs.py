@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from compare.diagnosis.case import Case, figure
-from compare.diagnosis.side import Batch, Layer, Seen
+from compare.diagnosis.side import Batch, Layer
 
 CAFFE = np.array([103.939, 116.779, 123.68])
 MEAN, DEVIATION = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
@@ -67,15 +67,20 @@ def changed_inputs(case: Case) -> bool:
     """Say whether one of the known changes makes evaluation as good as training, and find ``input-scale``."""
     batches = _some(case.fit.some(case.limit))
     aim = case.said_in_fit if "loss" in case.reported.fit else case.as_in_fit
-    base, before = _tried(case, batches)
+    base, first = case.subject.run(batches, frozenset()).figures["loss"], _first(case)
+    before = _distance(case, first, batches)
     best = None
     for change in _possible(case):
-        now, distance = _tried(case, [case.subject.scaled(batch, change.apply) for batch in batches])
+        changed = [case.subject.scaled(batch, change.apply) for batch in batches]
+        distance = _distance(case, first, changed)
         closer = before is None or (distance is not None and distance < min((1 - CLOSED) * before, 1.5))
+        if not closer:
+            continue
+        now = case.subject.run(changed, frozenset()).figures["loss"]
         # what reaches the first layer is as it was: the rest is what later layers have learned since
         there = before is not None and distance is not None and distance < min(THERE * before, 0.5)
         closed = base - now > (PART if there else CLOSED) * (base - aim)
-        if closed and closer and (best is None or now < best[1]):
+        if closed and (best is None or now < best[1]):
             best = (change, now)
     if best is None:
         return False
@@ -128,24 +133,22 @@ def _some(batches: list[Batch]) -> list[Batch]:
     return found
 
 
-def _tried(case: Case, batches: list[Batch]) -> tuple[float, float | None]:
-    """The loss in evaluation, and how far what reaches the first normalisation lies from what it has stored.
+def _first(case: Case) -> Layer | None:
+    """The first normalisation that stands on stored statistics in evaluation; None where there is none."""
+    if "normalisation" not in case.measured.switches:
+        return None
+    rows = [
+        row for row in case.normalisations() if row.evaluate == "moving" and row.name in case.measured.seen
+    ]
+    return next(iter(rows), None)
 
-    The distance is of means and log variances; None where nothing is stored.
-    """
-    rows = [row for row in case.normalisations() if row.evaluate == "moving"]
-    compared = bool(rows) and "normalisation" in case.measured.switches
-    one = case.subject.run(batches, frozenset(), collect=compared)
-    return one.figures["loss"], _distance(rows, one.seen) if compared else None
 
-
-def _distance(rows: list[Layer], seen: dict[str, Seen]) -> float | None:
-    first = next((row for row in rows if row.name in seen), None)
+def _distance(case: Case, first: Layer | None, batches: list[Batch]) -> float | None:
+    """How far what reaches the first normalisation lies from what it has stored, of means and log variances."""
     if first is None or first.mean is None or first.variance is None:
         return None
-    now = seen[first.name]
-    stored = np.maximum(first.variance, 1e-12)
-    if not np.isfinite(stored).all():
+    now, stored = case.subject.reaching(batches, first.name), np.maximum(first.variance, 1e-12)
+    if now is None or not np.isfinite(stored).all():
         return None
     means = np.sqrt(np.mean((now.mean - first.mean) ** 2 / stored))
     return float(means + np.sqrt(np.mean(np.log(np.maximum(now.variance, 1e-12) / stored) ** 2)))

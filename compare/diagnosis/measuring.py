@@ -18,11 +18,15 @@ from compare.spec import InputError
 UNMIXED, MILDLY = 3.0, 1.0
 # of the loss: what dealing the samples anew changes where no second dealing is asked for
 HARDLY = 0.02
+# of a variance: what another switch must change of what reaches a normalisation for its statistics to be others
+SHIFTED = 0.01
 # samples of the probes, and of each batch that layers are watched with: enough to see a difference, few enough to be
 # quick
 PROBED, WATCHED = 32, 16
 # samples, and batches, that are dealt anew
 DEALT, DEALT_BATCHES = 160, 4
+
+ALONE = frozenset({"normalisation"})
 
 
 @dataclass
@@ -40,6 +44,8 @@ class Measured:
         orders: losses of passes as in training, of other orders of the samples.
         population, averaged: what normalisation calls get, by call: the population's, the mean of the batches'.
         under_averages: a pass with the latter by layer; by_call: by call, where a layer is called more than once.
+        unshifted: the same of batches' statistics that were taken with all other switches off, where those switches
+            change what reaches normalisation and that matters.
         mixed: losses of fit's batches and of batches of the same size dealt anew, both as in training.
         restacked: an evaluation of batches dealt anew.
         nonfinite: first layer whose output isn't finite.
@@ -61,6 +67,7 @@ class Measured:
     averaged: Statistics | None = None
     under_averages: Pass | None = None
     by_call: Pass | None = None
+    unshifted: Pass | None = None
     mixed: tuple[float, float] | None = None
     restacked: float | None = None
     nonfinite: str | None = None
@@ -143,21 +150,69 @@ def _as_in_fit(
                     done.standing[frozenset()] = pooled[1]
         if "normalisation" not in every and (done.probed.twice, done.probed.state) == ("same", "same"):
             done.standing[frozenset()] = done.evaluate  # no switch thrown is an evaluation
-        for size in range(len(every)):
-            for on in map(frozenset, combinations(sorted(every), size)):
-                if on in done.standing:
-                    continue
-                given = None if "normalisation" in on else done.population
-                done.standing[on] = subject.run(data, on, statistics=given, seed=seed)
+        _stand(subject, data, done, seed)
         if done.population is not None and done.averaged is not None:
-            done.under_averages = subject.run(data, frozenset(), statistics=done.averaged)
-            if any("#" in name for name in done.fit.seen):
-                averages = {
-                    name: (seen.batch_mean, seen.batch_variance) for name, seen in done.fit.seen.items()
-                }
-                done.by_call = subject.run(data, frozenset(), statistics=averages)
+            _average(subject, data, done)
         if "normalisation" in every and len(some) > 1 and (orders or _unlike(done.fit.seen, MILDLY)):
             _mix(subject, data, some, done)
+
+
+def _stand(subject: Subject, data: Passes, done: Measured, seed: int) -> None:
+    """The passes of all sets of switches that are left, those on the batch's own statistics first.
+
+    Dropout before a normalisation changes what reaches it: with dropout on the population is one of such inputs.
+    """
+    sets = [
+        frozenset(on)
+        for size in range(len(done.switches))
+        for on in combinations(sorted(done.switches), size)
+    ]
+    shifted = False
+    for on in sorted(sets, key=lambda on: "normalisation" not in on):
+        if on in done.standing:
+            continue
+        if "normalisation" in on or done.population is None:
+            collect = done.population is not None and (on == ALONE or shifted)
+            done.standing[on] = subject.run(data, on, collect=collect, seed=seed)
+            shifted |= on == ALONE and collect and bool(shifting(done))
+        else:
+            seen = done.standing[on | ALONE].seen if on and shifted else {}
+            given = {name: (one.mean, one.variance) for name, one in seen.items()} or done.population
+            done.standing[on] = subject.run(data, on, statistics=given, seed=seed)
+
+
+def _average(subject: Subject, data: Passes, done: Measured) -> None:
+    """The passes with the means of the batches' statistics."""
+    nothing: frozenset[str] = frozenset()
+    done.under_averages = subject.run(data, nothing, statistics=done.averaged)
+    if any("#" in name for name in done.seen):
+        done.by_call = subject.run(data, nothing, statistics=_batches(done.seen))
+    reached = (done.by_call or done.under_averages).figures["loss"]
+    apart = abs(reached - done.standing[nothing].figures["loss"])
+    if shifting(done) and not apart <= HARDLY * abs(reached):
+        done.unshifted = subject.run(data, nothing, statistics=_batches(done.standing[ALONE].seen))
+
+
+def shifting(done: Measured) -> dict[str, float]:
+    """Layers that other switches, dropout before all, hand other inputs to: the ratio of variances, with by without."""
+    if len(done.switches) < 2 or ALONE not in done.standing:
+        return {}
+    alone, found = done.standing[ALONE].seen, {}
+    for name, one in done.seen.items():
+        if name in alone:
+            least = 1e-9 * (np.abs(one.mean) ** 2 + np.median(one.variance)) + 1e-300
+            alive = (one.variance > least) & (alone[name].variance > least)
+            ratio = (
+                float(np.median(one.variance[alive] / alone[name].variance[alive])) if alive.any() else 1.0
+            )
+            if abs(ratio - 1) > SHIFTED:
+                found[name.split("#")[0]] = ratio
+    return found
+
+
+def _batches(seen: dict[str, Seen]) -> Statistics:
+    """The mean of the batches' statistics, by call."""
+    return {name: (one.batch_mean, one.batch_variance) for name, one in seen.items()}
 
 
 def _mix(subject: Subject, data: Passes, some: list[Batch], done: Measured) -> None:

@@ -106,7 +106,8 @@ class Term:
     """One additive part of the gap.
 
     Attributes:
-        term: its name: one of `CAUSES`, ``batch-composition`` or ``unexplained``.
+        term: its name: one of `CAUSES`, ``batch-composition``, ``variance-shift`` (statistics of what dropout before
+            a normalisation made larger) or ``unexplained``.
         value: its share of evaluate minus fit.
         uncertainty: half the spread over the orders in which the switches can be thrown, or over runs.
     """

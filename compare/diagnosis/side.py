@@ -112,6 +112,10 @@ class Subject(Protocol):
         """
         ...
 
+    def reaching(self, batches: Iterable[Batch], name: str) -> Seen | None:
+        """What reaches a normalisation call in evaluation; each pass ends there. None where none reaches it."""
+        ...
+
     def population(self, batches: list[Batch]) -> tuple[Statistics, Pass | None]:
         """Pool what reaches each normalisation call that differs, each before it normalising with its own pool.
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from math import isfinite
+from math import isfinite, log
 
-from compare.diagnosis.case import Case, figure
+from compare.diagnosis.case import Case, figure, names
 from compare.diagnosis.finding import find
-from compare.diagnosis.measuring import unmixed
+from compare.diagnosis.measuring import shifting, unmixed
 from compare.diagnosis.records import Term
 
 # samples a batch that people train normalisation on without harm
@@ -22,6 +22,8 @@ def find_switch(case: Case, term: Term) -> None:
         effect = "better" if term.value < 0 else "worse"
         evidence = f"Without it the loss is {figure(abs(term.value))} {effect}; evaluation goes without."
         find(case, term.term, False, term.value, names, evidence)
+    elif term.term == "variance-shift" and case.matters(term.value):
+        _find_shift(case, term)
     elif term.term == "objective" and case.matters(term.value):
         evidence = (
             f"The same outputs have a loss that is {figure(abs(term.value))} {'less' if term.value < 0 else 'more'} by"
@@ -48,6 +50,24 @@ def find_switch(case: Case, term: Term) -> None:
         find(case, term.term, True, term.value, *_normalised(case, term.term))
 
 
+def _find_shift(case: Case, term: Term) -> None:
+    """Noise before a normalisation: what is stored is of inputs that evaluation never sees.
+
+    Source: Li et al. 2018, https://arxiv.org/abs/1801.05134
+    """
+    cause = next((role for role in ("dropout", "augmentation") if role in case.measured.switches), None)
+    if cause is None:
+        return
+    ratios = shifting(case.measured)
+    layer = max(ratios, key=lambda name: abs(log(ratios[name])))
+    evidence = (
+        f"It is on before {names(tuple(ratios))}, whose stored variances are of such inputs: in training they are"
+        f" {figure(ratios[layer])} times those of evaluation in {layer}. By that alone evaluation's loss is"
+        f" {figure(abs(term.value))} {'better' if term.value < 0 else 'worse'}."
+    )
+    find(case, cause, False, term.value, tuple(ratios), evidence, "before a normalisation")
+
+
 def _felt(case: Case, cause: str) -> bool:
     """Whether evaluation is worse than training: what dropout outweighs, in batches that are large, does no harm."""
     worse = case.evaluated - case.as_in_fit
@@ -60,7 +80,8 @@ def _certain(case: Case, term: Term) -> float:
     alone = frozenset({"normalisation"})
     if term.term == "shared-layer" or alone not in case.measured.standing or len(case.measured.switches) == 1:
         return term.value - term.uncertainty
-    pooled = case.measured.under_averages or case.measured.standing[frozenset()]
+    measured = case.measured
+    pooled = measured.unshifted or measured.under_averages or measured.standing[frozenset()]
     without_others = pooled.figures["loss"] - case.measured.standing[alone].figures["loss"]
     return min(term.value - term.uncertainty, without_others)
 

@@ -67,7 +67,8 @@ def _normalisation(measured: Measured, share: float, spread: float, pooled: floa
     averaged = measured.under_averages.figures["loss"]
     by_call = averaged if measured.by_call is None else measured.by_call.figures["loss"]
     apart = unmixed(measured)
-    between = by_call - pooled
+    arrived = by_call if measured.unshifted is None else measured.unshifted.figures["loss"]
+    between = arrived - pooled
     noise = share
     terms = []
     if apart:
@@ -75,6 +76,8 @@ def _normalisation(measured: Measured, share: float, spread: float, pooled: floa
         terms.append(Term("unmixed-batches", dealt + between, spread))
         noise = share - dealt
     terms.append(Term("batch-noise", noise + (0.0 if apart else between), spread))
+    if measured.unshifted is not None:
+        terms.append(Term("variance-shift", by_call - arrived))
     if measured.by_call is not None:
         terms.append(Term("shared-layer", averaged - by_call))
     terms.append(Term("stored-statistics", end - averaged))

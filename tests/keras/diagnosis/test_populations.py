@@ -31,6 +31,7 @@ KINDS = {
     "center=False": (lambda: BN(center=False), 2),
     "neither": (lambda: BN(scale=False, center=False), 2),
     "synchronized": (lambda: BN(synchronized=True), 2),
+    "renorm": (lambda: BN(renorm=True), 2),
     "a subclass": (Whitened, 2),
     "an arithmetic of its own": (models.RunningNorm, 0),
 }
@@ -83,6 +84,46 @@ def test_the_population_is_that_of_all_samples_at_once(kind):
         np.testing.assert_allclose(ours[0], theirs[0], rtol=1e-6, atol=1e-9)
         np.testing.assert_allclose(ours[1], theirs[1], rtol=1e-6, atol=1e-9)
     assert not np.allclose(wanted[1][1], brute_force(model, x[:5], model.layers[1::2])[1][1], rtol=1e-3)
+
+
+def test_the_populations_of_a_layer_for_every_time_step_are_each_steps_own():
+    keras.utils.set_random_seed(1)
+    keras.config.set_dtype_policy("float64")
+    try:
+        norms = [layers.TimeDistributed(BN(name=name)) for name in ("first", "second")]
+        model = keras.Sequential(
+            [keras.Input((4, 3)), norms[0], Dense(5, activation="tanh"), norms[1], Dense(2)]
+        )
+    finally:
+        keras.config.set_dtype_policy("float32")
+    model.compile("sgd", "mse", jit_compile=False)
+    rng = np.random.default_rng(0)
+    # each step has a mean and a deviation of its own
+    x = rng.normal(size=(COUNT, 4, 3)) * (1 + np.arange(4))[:, None] + 10 * np.arange(4)[:, None]
+    x = x.astype("float32").astype("float64")  # as fit hands it on
+    subject = Subject(model)
+    y = np.asarray(model(x))
+    batches = [subject.objective.batch((x[i : i + 5], y[i : i + 5])) for i in range(0, COUNT, 5)]
+    subject.layers(batches[:2])
+    with subject.kept():
+        pooled, _ = subject.population(batches)
+    wanted, values = {}, x
+    for norm, between in ((norms[0], model.layers[1]), (norms[1], None)):
+        wanted |= {
+            f"{norm.layer.name}#{step + 1}" if step else norm.layer.name: (
+                values[:, step].mean(0),
+                values[:, step].var(0),
+            )
+            for step in range(4)
+        }
+        values = (values - values.mean(0)) / np.sqrt(values.var(0) + norm.layer.epsilon)
+        values = values if between is None else np.asarray(between(values))
+    assert pooled.keys() == wanted.keys()
+    for name, (mean, variance) in wanted.items():
+        np.testing.assert_allclose(pooled[name][0], mean, rtol=1e-6, atol=1e-9)
+        np.testing.assert_allclose(pooled[name][1], variance, rtol=1e-6, atol=1e-9)
+    # of all steps together it would be another
+    assert not np.allclose(wanted["first"][1], x.reshape(-1, 3).var(0), rtol=0.1)
 
 
 @pytest.mark.parametrize(

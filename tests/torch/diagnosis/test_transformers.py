@@ -21,20 +21,39 @@ class Model(nn.Module):
 
     def forward(self, x, labels=None):
         logits = self.net(x)
-        return {"loss": F.cross_entropy(logits, labels), "logits": logits}
+        return {"logits": logits} | ({} if labels is None else {"loss": F.cross_entropy(logits, labels)})
 
 
-def trained(tmp_path, *callbacks, **options):
+class Scores(nn.Module):
+    """Computes no loss: its trainer does."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = mlp(momentum=0.002)
+
+    def forward(self, x, labels=None):
+        return {"logits": self.net(x)}
+
+
+class Focal(transformers.Trainer):
+    """A loss of the trainer's own, as people write it to weigh classes."""
+
+    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
+        outputs = model(inputs["x"])
+        rare = F.cross_entropy(outputs["logits"], inputs["labels"], reduction="none")
+        loss = ((1 - torch.exp(-rare)) ** 2 * rare).mean()
+        return (loss, outputs) if return_outputs else loss
+
+
+def trained(tmp_path, *callbacks, model=None, kind=transformers.Trainer, **options):
     torch.manual_seed(0)
-    model = Model()
+    model = model or Model()
     data = [{"x": x, "labels": y} for x, y in zip(*toy(96, shift=6.0), strict=True)]
     arguments = transformers.TrainingArguments(
         tmp_path, per_device_train_batch_size=16, num_train_epochs=3, learning_rate=0.01, logging_strategy="epoch",
         save_strategy="no", report_to=[], use_cpu=True, disable_tqdm=True, **options,
     )  # fmt: skip
-    trainer = transformers.Trainer(
-        model, arguments, train_dataset=data, eval_dataset=data, callbacks=list(callbacks)
-    )
+    trainer = kind(model, arguments, train_dataset=data, eval_dataset=data, callbacks=list(callbacks))
     trainer.remove_callback(transformers.PrinterCallback)
     trainer.train()
     log = trainer.state.log_history
@@ -70,6 +89,27 @@ def test_without_an_evaluation_training_data_stand_for_it(tmp_path):
     assert set(callback.diagnosis.reported) == {"loss"}
     assert callback.diagnosis.given["evaluate_data"].startswith("nothing")
     assert callback.diagnosis.findings[0].cause == "stale-statistics"
+
+
+def test_a_loss_that_only_the_trainer_computes_is_asked_of_it(tmp_path):
+    callback = compare.transformers.Diagnose(verbose=False)
+    _, log = trained(tmp_path, callback, model=Scores(), kind=Focal, eval_strategy="epoch")
+    found = callback.diagnosis
+    evaluated = [entry["eval_loss"] for entry in log if "eval_loss" in entry][-1]
+    assert found.measured["evaluate_loss"] == pytest.approx(evaluated, rel=1e-5)
+    assert found.findings[0].cause == "stale-statistics"
+    assert found.probes.restored == "same"
+
+
+def test_a_loss_of_the_trainers_comes_before_the_models_own(tmp_path):
+    """The model computes one, too, and it is another."""
+    callback = compare.transformers.Diagnose(verbose=False)
+    model, _ = trained(tmp_path, callback, kind=Focal)
+    data = [{"x": x, "labels": y} for x, y in zip(*toy(96, shift=6.0), strict=True)]
+    plain = compare.diagnose(model, torch.utils.data.DataLoader(data, 16))
+    assert callback.diagnosis.measured["evaluate_loss"] != pytest.approx(
+        plain.measured["evaluate_loss"], rel=0.05
+    )
 
 
 def test_a_figure_over_more_than_an_epoch_is_not_taken_for_the_epochs():
