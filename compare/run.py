@@ -20,7 +20,7 @@ from compare.cells.releases import meanings
 from compare.cells.settings import Settings
 from compare.cells.work import Start, Task
 from compare.frameworks import FRAMEWORKS
-from compare.pages.console import Unheard
+from compare.pages.console import Output
 from compare.processes import engine as engines
 from compare.processes.environment import cores
 
@@ -56,7 +56,7 @@ def run(
         InputError: something given can't be used; nothing was written.
         OSError: a file can't be written.
     """
-    console = Unheard(stderr=True)
+    console = Output(stderr=True)
     opened = None
     try:
         engines.check(engine)
@@ -141,7 +141,7 @@ def _train(
     from compare.report.page import write_report
     from compare.report.terminal import print_results
 
-    found, results = load_run(opened.path), Unheard()
+    found, results = load_run(opened.path), Output()
     report = write_report(found)
     if as_json:
         _say(results, json.dumps({"run": str(opened.path), "tables": record(found.tables)}, indent=1))

@@ -1,8 +1,14 @@
 """Offers each tutorial as a notebook beside its page: `mkdocs build` calls `on_files` before it reads the pages."""
 
+import os
+from pathlib import Path
+
 import jupytext
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+
+# a command's output comes in pieces; jupyter_nbconvert_config.json has them joined, or words would be torn apart
+os.environ["JUPYTER_CONFIG_PATH"] = str(Path(__file__).parent)
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:

@@ -22,12 +22,14 @@ def showing(
     """Show the events of cells that the yielded function is called with.
 
     Args:
-        console: where; its being a terminal decides how.
+        console: where; whether somebody looks at it as it goes decides how.
         cells: all of the run's.
         left: those of them that aren't finished already.
     """
     lines = _Lines(console, cells, left)
-    if not console.is_terminal:
+    if (
+        not console.file.isatty()
+    ):  # colours may be asked for elsewhere, too; lines that move make no sense there
         yield lines
         return
     losses = TextColumn("fit {task.fields[fit]}  evaluate {task.fields[evaluate]}")

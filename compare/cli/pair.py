@@ -53,11 +53,10 @@ def map_(
 
         print(json.dumps(map_json(found), indent=1))
     else:
-        from rich.console import Console
-
+        from compare.pages.console import Output
         from compare.pair.terminal import print_map
 
-        print_map(found, Console())
+        print_map(found, Output())
     return 2 if found.undecided else 0
 
 
@@ -86,11 +85,10 @@ def parity(a: Path | None, b: Path | None, options: dict[str, Any], out: Path | 
     if as_json:
         print(json.dumps(content, indent=1))
     else:
-        from rich.console import Console
-
+        from compare.pages.console import Output
         from compare.pair.terminal import print_outcome
 
-        print_outcome(outcome, Console())
+        print_outcome(outcome, Output())
     if out is not None:
         _write(out, content)
     return {"same": 0, "differs": 1, "unmapped": 2}[outcome.verdict]
@@ -150,9 +148,9 @@ def asked(a: str, b: str, map_file: Path | None, shape: str | None, **options: A
 
 
 def _with_progress(prove: Any, asked: Any) -> Any:
-    from rich.console import Console
+    from compare.pages.console import Output
 
-    console = Console(stderr=True)
+    console = Output(stderr=True)
     with console.status("starting Keras and PyTorch") as status:
         return prove(asked, lambda line: status.update(line))
 

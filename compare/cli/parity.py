@@ -199,11 +199,10 @@ def _files(a: Path | None, b: Path | None, as_json: bool) -> int:
     if as_json:
         print(json.dumps(stage.as_dict(), indent=1))
     else:
-        from rich.console import Console
-
+        from compare.pages.console import Output
         from compare.parity.terminal import print_files
 
-        print_files(stage, Console())
+        print_files(stage, Output())
     return 0 if stage.verdict == "same" else 1
 
 
@@ -230,21 +229,19 @@ def _again(path: Path, as_json: bool) -> int:
 
 
 def _with_progress(asked: Any, policies: tuple[str, ...]) -> Any:
-    from rich.console import Console
-
+    from compare.pages.console import Output
     from compare.parity.certificate import check_parity
 
-    console = Console(stderr=True)
+    console = Output(stderr=True)
     with console.status("starting both frameworks") as status:
         return check_parity(asked, policies, lambda line: status.update(line))
 
 
 def _print(result: Any, out: Path | None, seconds: float) -> None:
-    from rich.console import Console
-
+    from compare.pages.console import Output
     from compare.parity.terminal import print_result
 
-    console = Console()
+    console = Output()
     print_result(result, console)
     console.print(f"took {seconds:.0f} s and at most {result.peak_memory / 2**30:.1f} GiB", highlight=False)
     if out is not None:

@@ -27,9 +27,9 @@ def policies(
     if as_json:
         print(json.dumps([asdict(policy) for policy in POLICIES.values()], indent=1))
         return
-    from rich.console import Console
+    from compare.pages.console import Output
 
-    console = Console()
+    console = Output()
     console.print(deeds(), spellings())
 
 

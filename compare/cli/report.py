@@ -51,13 +51,12 @@ def _one(folder: Path, out: Path | None, as_json: bool) -> int:
         tables = record(run.tables)
         print(json.dumps({"run": str(folder), "warnings": run.warnings, "tables": tables}, indent=1))
         return 0
-    from rich.console import Console
-
+    from compare.pages.console import Output
     from compare.report.page import write_report
     from compare.report.terminal import print_results
 
     _warn(run.warnings)
-    print_results(run.tables, Console())
+    print_results(run.tables, Output())
     _say_where(write_report(run, out))
     return 0
 
@@ -70,13 +69,12 @@ def _several(folders: list[Path], out: Path | None, as_json: bool) -> int:
     if as_json:
         print(json.dumps({"warnings": warnings, "rows": comparison.record(compared)}, indent=1))
         return 0
-    from rich.console import Console
-
+    from compare.pages.console import Output
     from compare.report.comparison_page import write_comparison
     from compare.report.terminal import print_comparison
 
     _warn(warnings)
-    print_comparison(compared, Console())
+    print_comparison(compared, Output())
     _say_where(write_comparison(compared, out or Path("comparison")))
     return 0
 

@@ -80,14 +80,13 @@ def _releases(asked: Sequence[str], there: Sequence[str]) -> list[str]:
 
 
 def _measure(names: Sequence[str], only: str | None = None) -> list[Record]:
-    from rich.console import Console
-
+    from compare.pages.console import Output
     from compare.processes.environment import default_jobs
     from compare.semantics.measuring import measure
 
     if not names:
         return []
-    with Console(stderr=True).status(f"measuring {', '.join(names)}"):
+    with Output(stderr=True).status(f"measuring {', '.join(names)}"):
         return measure(names, default_jobs(), only)
 
 
@@ -99,11 +98,10 @@ def _past() -> list[Record]:
 
 
 def _print(records: Sequence[Record], whole: Sequence[str], timeline: bool) -> None:
-    from rich.console import Console
-
+    from compare.pages.console import Output
     from compare.semantics.terminal import print_changes, print_records, print_timeline
 
-    console, past = Console(), _past()
+    console, past = Output(), _past()
     print_records(records, whole, console)
     print_changes([record for record in records if record.measured], past, console)
     if timeline:
@@ -113,9 +111,8 @@ def _print(records: Sequence[Record], whole: Sequence[str], timeline: bool) -> N
 
 def _explain(spelling: str, asked: Sequence[str], recorded: Sequence[Record], as_json: bool) -> int:
     """Explain one spelling as measured now, or as recorded; in one line, what else is recorded under its name."""
-    from rich.console import Console
-
     from compare import frameworks
+    from compare.pages.console import Output
     from compare.semantics.record import find
     from compare.semantics.terminal import explanation, print_elsewhere, print_explanation
 
@@ -133,7 +130,7 @@ def _explain(spelling: str, asked: Sequence[str], recorded: Sequence[Record], as
         ]
         print(json.dumps(said, indent=1))
         return 0
-    console = Console()
+    console = Output()
     print_explanation(spelling, whole, past, console)
     print_elsewhere(spelling, [record for record in elsewhere if record not in whole], console)
     return 0

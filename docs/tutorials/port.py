@@ -46,7 +46,7 @@ def build():
         layers.Dense(10, name="scores"),
     ])
 """)
-Path("torch_model.py").write_text('''
+_ = Path("torch_model.py").write_text('''
 from torch import nn
 
 

@@ -11,9 +11,11 @@ from tests.support.terminals import console_of
 CELL = Cell("torch", "resnet50", "frozen", "native", 0)
 
 
+@pytest.mark.parametrize("colour", [False, True])
 @pytest.mark.parametrize("terminal", [False, True])
-def test_a_cell_that_begins_again_is_said_and_ends_once(terminal):
-    console, printed = console_of(colour=terminal)
+def test_a_cell_that_begins_again_is_said_and_ends_once(terminal, colour, monkeypatch):
+    console, printed = console_of(colour=colour)
+    monkeypatch.setattr(console.file, "isatty", lambda: terminal)
     epoch = EpochDone(1, 2, 0.5, 0.6, 0.7)
     events = (
         Started(),
@@ -28,3 +30,5 @@ def test_a_cell_that_begins_again_is_said_and_ends_once(terminal):
     text = printed()
     assert text.count("torch frozen: the torch worker died; it begins again elsewhere") == 1
     assert text.count("[1/1] torch frozen: finished") == 1
+    # where colours are forced on a file, as continuous integration and notebooks do, no line is written twice
+    assert ("\x1b[2K" in text) == (terminal and colour)

@@ -47,3 +47,22 @@ def test_results_that_nobody_reads_leave_the_other_stream_as_it_is(tmp_path, clo
     said = (tmp_path / "said").read_text()
     assert said.count(": finished") == 4
     assert "Error" not in said
+
+
+def test_where_colours_are_forced_on_a_pipe_nothing_moves_and_the_colours_are_there(monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    command = [sys.executable, "-c", MOVING]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert run.stderr == "\x1b[1;31mdone\x1b[0m\n"
+
+
+MOVING = """
+import time
+from compare.pages.console import Output
+console = Output(stderr=True)
+with console.status("at work") as status:
+    time.sleep(0.3)
+    status.update("nearly done")
+    time.sleep(0.3)
+console.print("done", style="bold red")
+"""
