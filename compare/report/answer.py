@@ -18,6 +18,7 @@ from compare.words import Span, difference, join, points
 
 CALM = "No policy evaluates worse than it fits on the same images."
 NOTHING = "No cell finished, so there is nothing to compare."
+FAR = 3  # times the smaller of two gaps, from which on the larger one is another story
 
 # of one policy: framework -> judgement
 Judgements = dict[str, Judgement]
@@ -231,11 +232,15 @@ def _tests(table: Table, rows: dict[str, Judgements], policies: dict[str, Metric
 
 
 def _differs_in(row: Judgements) -> Metric | None:
-    """The metric in which one framework has a gap and another hasn't, and not by a hair."""
-    if len({judgement.finding for judgement in row.values()}) == 1:
+    """The metric in which one framework has a gap and another has none or a far smaller one, and not by a hair."""
+    found = [judgement for judgement in row.values() if judgement.finding != "none"]
+    if not found:
         return None
-    metric = next(judgement.metric for judgement in row.values() if judgement.finding != "none")
-    gaps = list(_same_kind(row, metric).values())
+    metric = found[0].metric
+    gaps = _same_kind(row, metric).values()
+    sizes = sorted(map(abs, gaps))
+    if len({judgement.finding for judgement in row.values()}) == 1 and sizes[-1] < FAR * sizes[0]:
+        return None
     bar = max(judgement.figures.least for judgement in row.values())
     return None if max(gaps) - min(gaps) <= bar else metric
 

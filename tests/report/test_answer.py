@@ -127,6 +127,15 @@ def test_the_answer_turns_when_the_figures_do():
     assert "differ in frozen" in differing
 
 
+def test_two_gaps_differ_where_one_is_a_multiple_of_the_other():
+    keras = unexplained("fine-tune", "keras", gap=(0.9, -0.2))
+    assert (
+        "differ in fine-tune (Keras loss +0.90, PyTorch loss +0.20)"
+        in answered(keras, unexplained("fine-tune", "torch", gap=(0.2, -0.1)))[2]
+    )
+    assert "agree on every policy" in answered(keras, unexplained("fine-tune", "torch", gap=(0.5, -0.1)))[2]
+
+
 def test_a_policy_that_failed_in_one_framework_is_not_said_to_close_the_gap():
     cells = make_cells(("frozen", "features"), failed=[("frozen", "torch", 0)])
     assert answered(*cells)[1].startswith("features shows no gap; ")

@@ -121,5 +121,11 @@ def test_code_that_is_cut_off_has_a_shade_where_it_goes_on(report, measured):
 
 def test_on_paper_nothing_is_wider_than_the_page(report, measured):
     assert measured(report, 700, WIDTH, media="print") <= 700
-    hidden = "[...document.querySelectorAll('details:not([open])')].some(part => part.offsetHeight > 0)"
-    assert measured(report, 700, hidden, media="print") is False
+
+
+def test_on_paper_every_cure_is_open_and_what_else_is_closed_is_left_out(report, measured):
+    heights = "[...document.querySelectorAll('details:not([open])')].filter(part => {})"
+    cured = heights.format("part.closest('.answer')") + ".map(part => part.lastElementChild.offsetHeight)"
+    other = heights.format("!part.closest('.answer')") + ".map(part => part.offsetHeight)"
+    assert min(measured(report, 700, cured, media="print")) > 0
+    assert max(measured(report, 700, other, media="print")) == 0
