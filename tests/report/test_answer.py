@@ -130,7 +130,7 @@ def test_the_answer_turns_when_the_figures_do():
 def test_two_gaps_differ_where_one_is_a_multiple_of_the_other():
     keras = unexplained("fine-tune", "keras", gap=(0.9, -0.2))
     assert (
-        "differ in fine-tune (Keras loss +0.90, PyTorch loss +0.20)"
+        "differ in fine-tune (Keras loss +0.90, PyTorch loss +0.19)"
         in answered(keras, unexplained("fine-tune", "torch", gap=(0.2, -0.1)))[2]
     )
     assert "agree on every policy" in answered(keras, unexplained("fine-tune", "torch", gap=(0.5, -0.1)))[2]
