@@ -26,9 +26,14 @@ _UNIMPORTANT = ("_called", "_losses", "_loss_ids", "_arguments_seen")
 
 
 @contextmanager
-def kept(subject):
-    """Put all state of a subject's model back at the end, also when an error or Ctrl-C ended the block."""
-    snapshot = _Snapshot(subject.model)
+def kept(subject, weights=True):
+    """Put all state of a subject's model back at the end, also when an error or Ctrl-C ended the block.
+
+    Args:
+        weights: False leaves out what an optimizer changes, which a pass without gradients doesn't, and a copy of
+            which may take gigabytes.
+    """
+    snapshot = _Snapshot(subject.model, weights)
     try:
         yield
     finally:
@@ -135,9 +140,10 @@ def replaced(target, **values):
 class _Snapshot:
     """A copy of all state of a model."""
 
-    def __init__(self, model):
+    def __init__(self, model, weights=True):
         self.generators = random_state()
-        found = [*model.variables, *_optimizer_variables(model)]
+        found = [*(model.variables if weights else model.non_trainable_variables)]
+        found += _optimizer_variables(model) if weights else []
         found += [v for metric in (*model.metrics, *_given_metrics(model)) for v in metric.variables]
         self.values = [(v, value(v)) for v in {id(v): v for v in found}.values()]
         self.memory = _remembered(_objects(model))

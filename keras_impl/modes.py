@@ -15,9 +15,9 @@ from .bn_policy import BATCH_NORM
 from .keeping import replaced
 
 
-def kept(model):
+def kept(model, weights=True):
     """Put back at the end what calls of the model, or settings of its layers, have changed: see `keeping`."""
-    return keeping.kept(SimpleNamespace(model=model))
+    return keeping.kept(SimpleNamespace(model=model), weights)
 
 
 @contextmanager

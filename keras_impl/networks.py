@@ -12,7 +12,7 @@ ACTIVATIONS = (
 )
 
 
-def build(network, dropout=True):
+def build(network, dropout=True, drawn=True):
     """Build a network of stock layers, its weights random: ``(N, H, W, 3)`` images to the last layer's output.
 
     Args:
@@ -23,19 +23,22 @@ def build(network, dropout=True):
             with ``name``, ``units``, ``bias``, ``activation`` (one of `ACTIVATIONS`) and ``dropout``, the rate in
             front of it.
         dropout: False leaves dropout out.
+        drawn: False leaves all weights zero, which takes less time and memory where others are set anyway.
 
     Returns:
         A model with the layers ``resnet50`` or ``vgg16``, ``pool`` and ``head``; without dense layers the output
         is the pooled features.
     """
-    return join(backbone(network), network, dropout)
+    kernels = "glorot_uniform" if drawn else "zeros"
+    return join(backbone(network, kernels=kernels), network, dropout, kernels=kernels)
 
 
-def backbone(network, names=()):
+def backbone(network, names=(), kernels="glorot_uniform"):
     """Build the backbone alone, of stock layers, with the record's epsilon, decay and biases.
 
     Args:
         names: layer -> other name that it is to have.
+        kernels: how they are initialized.
     """
     size = network.size if network.pooling == "flatten" else (None, None)
     own = resnet50(network.variant, network.width) if network.backbone == "resnet50" else vgg16(network.width)
@@ -46,19 +49,19 @@ def backbone(network, names=()):
             return keras.layers.BatchNormalization(momentum=network.decay, epsilon=network.epsilon, name=name)
         config = {**layer.get_config(), "name": name}
         if isinstance(layer, keras.layers.Conv2D):
-            config["use_bias"] = network.bias
+            config |= {"use_bias": network.bias, "kernel_initializer": kernels}
         return type(layer).from_config(config)
 
     return keras.models.clone_model(own, keras.Input((*size, 3), name="images"), stock)
 
 
-def join(body, network, dropout=True, names=()):
+def join(body, network, dropout=True, names=(), kernels="glorot_uniform"):
     """Join a backbone, its pooling and the dense layers as `transfer.build` does, each a part of its own."""
     inputs = keras.Input(body.input_shape[1:], name="images")
     features = _pool(network.pooling)(body(inputs))
     x = start = keras.Input(features.shape[1:], name="features_in")
     features_out = keras.layers.Identity(name="features")
-    x = _dense(x, network, dropout, names) if network.top else features_out(x)
+    x = _dense(x, network, dropout, names, kernels) if network.top else features_out(x)
     head = keras.Model(start, x, name="head")
     return keras.Model(inputs, head(features), name=f"{network.backbone}_network")
 
@@ -81,10 +84,11 @@ def _pool(pooling):
     return kinds[pooling](name="pool")
 
 
-def _dense(x, network, dropout, names):
+def _dense(x, network, dropout, names, kernels="glorot_uniform"):
     for layer in network.top:
         name = dict(names).get(layer.name, layer.name)
         if dropout and layer.dropout:
             x = keras.layers.Dropout(layer.dropout, name=f"{name}_dropout")(x)
-        x = keras.layers.Dense(layer.units, layer.activation, layer.bias, name=name)(x)
+        dense = keras.layers.Dense(layer.units, layer.activation, layer.bias, kernels, name=name)
+        x = dense(x)
     return x

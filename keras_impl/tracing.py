@@ -63,7 +63,7 @@ def forward(model, images, training=False, reference=None):
         return output if reference is None else tensor(reference[name], output)
 
     backbone, head = transfer.parts(model)
-    with modes.kept(model), modes.without_gradients():
+    with modes.kept(model, weights=False), modes.without_gradients():
         x = record("images", keras.ops.convert_to_tensor(images, keras.config.floatx()))
         x = _run(backbone, x, training, record)
         x = record("pool", model.get_layer("pool")(x))

@@ -14,17 +14,23 @@ _PLAIN = (bool, int, float, str, bytes, type(None))
 
 
 @contextmanager
-def kept(subject):
+def kept(subject, weights=True):
     """Put all state back at the end, whatever happens.
 
     Weights, buffers, all that modules keep in their attributes, gradients, modes, hooks,
     ``requires_grad``, and the random generators of Python, NumPy and PyTorch.
 
     DIFFERS: PyTorch's modules keep state in any attribute; Keras's in variables.
+
+    Args:
+        weights: False leaves out parameters and gradients, which a pass without gradients doesn't change, and a copy
+            of which may take gigabytes.
     """
     memory, found = _remembered(subject.module)
+    parameters = list(subject.module.parameters()) if weights else []
+    found = [tensor for tensor in found if weights or not isinstance(tensor, torch.nn.Parameter)]
     tensors = [(tensor, tensor.detach().clone(), tensor.requires_grad) for tensor in found]
-    gradients = [(p, p.grad, None if p.grad is None else p.grad.clone()) for p in subject.module.parameters()]
+    gradients = [(p, p.grad, None if p.grad is None else p.grad.clone()) for p in parameters]
     generators = random_state()
     try:
         yield

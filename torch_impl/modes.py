@@ -12,13 +12,13 @@ from . import bn_policy, keeping
 
 
 @contextmanager
-def kept(model):
+def kept(model, weights=True):
     """Put back at the end what calls of the model, or settings of its modules, have changed: see `keeping`."""
     scripts = [module for module in model.modules() if isinstance(module, torch.jit.ScriptModule)]
     modes = [
         (module, module.training) for module in scripts if hasattr(module, "training")
     ]  # frozen ones have none
-    with keeping.kept(SimpleNamespace(module=model)):
+    with keeping.kept(SimpleNamespace(module=model), weights):
         try:
             yield
         finally:

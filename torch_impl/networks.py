@@ -26,7 +26,7 @@ _FUNCTIONS = (
 )
 
 
-def build(network, dropout=True):
+def build(network, dropout=True, drawn=True):
     """Build a network, its weights random: ``(N, 3, H, W)`` images to the last layer's output.
 
     Args:
@@ -37,12 +37,19 @@ def build(network, dropout=True):
             with ``name``, ``units``, ``bias``, ``activation`` (one of `ACTIVATIONS`) and ``dropout``, the rate in
             front of it.
         dropout: False leaves dropout out.
+        drawn: False leaves all weights zero, which takes less time and memory where others are set anyway.
 
     Returns:
         A model with the parts ``backbone``, ``pool`` and ``head``; without dense layers the output is the pooled
         features.
     """
-    return join(backbone(network), network, dropout)
+    with torch.device("cpu" if drawn else "meta"):
+        model = join(backbone(network), network, dropout)
+    if not drawn:
+        model.to_empty(device="cpu")
+        for tensor in model.state_dict().values():
+            tensor.zero_()
+    return model
 
 
 def backbone(network):

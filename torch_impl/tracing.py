@@ -56,7 +56,7 @@ def forward(model, images, training=False, reference=None):
         outputs[name] = array(output)
         return output if reference is None else tensor(reference[name], output)
 
-    with modes.kept(model), _recorded(model, record), torch.no_grad():
+    with modes.kept(model, weights=False), _recorded(model, record), torch.no_grad():
         model.train(training)
         bn_policy.hold(model)
         model(*tensors((images,), model))

@@ -34,10 +34,16 @@ def from_arrays(model, arrays):
     """
     state = model.state_dict()
     names = of_state(state)
-    check(arrays, {name: to_array(state[key], key).shape for key, name in names.items()})
+    check(arrays, {name: _shape(state[key]) for key, name in names.items()})
     with torch.no_grad():
         for key, name in names.items():
             state[key].copy_(to_tensor(arrays[name], key))
+
+
+def _shape(tensor):
+    """The shape of a tensor in Keras's layout, without a copy of it."""
+    size = tuple(tensor.shape)
+    return (*size[2:], *size[1::-1]) if len(size) == 4 else size[::-1]
 
 
 def backbone_arrays(arrays):

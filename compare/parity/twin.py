@@ -19,15 +19,22 @@ from compare.parity.tolerances import TWIN_FACTOR
 
 Arrays = Mapping[str, np.ndarray]
 
+PART = 2**20  # elements that are moved at a time
+
 
 def one_rounding_away(
     array: np.ndarray, seed: int | Sequence[int] = 0, dtype: str | None = None
 ) -> np.ndarray:
     """Move every element to the next number, up or down by chance; zeros stay zeros."""
-    array = array.astype(dtype or array.dtype)
-    up = np.random.default_rng([2, *np.atleast_1d(seed)]).random(array.shape) < 0.5
-    away = np.nextafter(array, np.where(up, np.inf, -np.inf).astype(array.dtype))
-    return np.where(array == 0, array, away)
+    away = np.array(array, dtype, order="C")
+    generator, flat = np.random.default_rng([2, *np.atleast_1d(seed)]), away.reshape(-1)
+    # part by part: of a large array the numbers by chance alone would take as much memory again, several times
+    for start in range(0, flat.size, PART):
+        part = flat[start : start + PART]
+        up = generator.random(part.shape) < 0.5
+        moved_part = np.nextafter(part, np.where(up, np.inf, -np.inf).astype(part.dtype))
+        np.copyto(part, moved_part, where=part != 0)
+    return away
 
 
 def moved(state: Arrays, check: Check, number: int = 0) -> dict[str, np.ndarray]:

@@ -21,7 +21,7 @@ from compare.weights.source import Format, Source
 
 IMAGES, SIZE, SEED = 4, 64, 0
 DTYPES = ("float64", "float32")
-# images that the original computes with, which may be large ones
+# images where they may be large ones: those that the original computes with, or a flattened map is of
 FEW = 2
 
 Held = tuple[Arrays, Network]  # what one of the two files holds
@@ -33,13 +33,13 @@ def traced(keras: Process, held: Held, folder: Path, report: Callable[[str], Non
     Raises:
         InputError: it isn't finite, or there is no room for it.
     """
-    images = _images(held[1])
+    images, kept = _images(held[1]), keras.keep(held[0])
     for dtype in DTYPES:
         report(f"computing with Keras, {dtype}")
         place = folder / dtype
         try:
             place.mkdir()
-            _finite(keras.call(trace.trace, *held, images, dtype, place))
+            _finite(keras.call(trace.trace, kept, held[1], images, dtype, place))
         except OSError as error:
             raise no_room(folder, error) from error
 
@@ -61,10 +61,10 @@ def compared(torch: Process, held: Held, folder: Path, folded: bool, report: Cal
     Returns:
         Stages (`compare.parity.figures.Stage`): inference and training mode, in float64 and float32.
     """
-    images, stages = _images(held[1]), []
+    images, kept, stages = _images(held[1]), torch.keep(held[0]), []
     for dtype in DTYPES:
         report(f"computing with PyTorch, {dtype}")
-        stages += torch.call(trace.compare_trace, *held, images, dtype, folder / dtype, folded)
+        stages += torch.call(trace.compare_trace, kept, held[1], images, dtype, folder / dtype, folded)
     return stages
 
 
@@ -96,7 +96,7 @@ def prove_original(process: Process, source: Source, network: Network, arrays: A
     images = preprocess(random_images(FEW, max(size), SEED), network.preprocessing)[:, : size[0], : size[1]]
     images = np.ascontiguousarray(images)
     try:
-        stage = process.call(trace.compare_original, own, arrays, network, images)
+        stage = process.call(trace.compare_original, own, process.keep(arrays), network, images)
     except ValueError as error:
         if source.format is Format.KERAS and source.version.startswith("3"):
             raise InputError(f"SOURCE {source.path}: {error}") from error
@@ -148,5 +148,6 @@ def write(path: Path, certificate: dict) -> None:
 def _images(network: Network) -> np.ndarray:
     """Preprocessed random images, of the only size that a flattened map allows."""
     height, width = network.size if any(network.size) else (SIZE, SIZE)
-    images = preprocess(random_images(IMAGES, max(height, width), SEED), network.preprocessing)
+    count = FEW if max(height, width) > SIZE else IMAGES
+    images = preprocess(random_images(count, max(height, width), SEED), network.preprocessing)
     return np.ascontiguousarray(images[:, :height, :width])

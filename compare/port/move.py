@@ -165,7 +165,7 @@ def _write(process: Process, target: Destination, folder: Path, arrays: Arrays, 
     needed = sum(array.nbytes for array in arrays.values())
     _room(target.path, folder, needed)
     try:
-        process.call(trace.write, path, arrays, network, target.layout, names)
+        process.call(trace.write, path, process.keep(arrays), network, target.layout, names)
         again = read_file(path)
         # it has the arrays' memory still
         guard.end()
