@@ -126,6 +126,7 @@ class _Reader:
     ended: bool = False
     same: bool = False
     padded: bool = False
+    mapped: str = ""
     strides: int = 0
 
     def named(self, name: str) -> str:
@@ -194,6 +195,10 @@ class _Reader:
     def dense(self, layer: Layer) -> None:
         self.ended = True
         arguments = layer.arguments
+        if len(layer.shape) == 4:
+            self.mapped = layer.name
+            if layer.shape[1:3] != (1, 1):
+                self.refuse(layer, "sees a map that nothing has pooled or flattened, and can't be moved")
         activation = _activation_name(arguments.get("activation"))
         self.top.append(
             Dense(
@@ -235,7 +240,11 @@ class _Reader:
             self.top[-1] = replace(self.top[-1], activation=activation)
 
     def ends(self, config: Any) -> None:
-        """Refuse what has several inputs or outputs."""
+        """Refuse what has several inputs or outputs, or ends in a map of one place."""
+        if self.mapped and self.told.pooling is None:
+            self.obstacles.append(
+                f"layer {self.mapped} (Dense) gives a map of one place that nothing flattens"
+            )
         inner = config.get("config", {})
         for word in ("input", "output"):
             layers = inner.get(f"{word}_layers") if isinstance(inner, dict) else None

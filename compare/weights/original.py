@@ -37,7 +37,7 @@ class Original:
     form: str
     layout: str
     keys: dict[str, str]
-    where: tuple[str, ...]
+    where: tuple[str | int, ...]
 
 
 def original(source: Source, network: Network) -> Original | None:

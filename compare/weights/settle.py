@@ -112,7 +112,8 @@ def _top(source: Source, network: Network) -> tuple[Network, list[str]]:
     if order.unsure:
         lines.append(f"the order of {listed(list(order.unsure))}, which fit in any: the file doesn't say")
     flatten = order.rows > 1
-    if flatten != (told.pooling == "flatten") and told.pooling is not None and (flatten or told.map):
+    flattened = told.pooling == "flatten" and told.map != (1, 1)
+    if told.pooling is not None and flatten != flattened and (flatten or told.map):
         raise InputError(
             f"{source.path} may be damaged: {order.names[0]} doesn't fit its pooling, {told.pooling}"
         )

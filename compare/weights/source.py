@@ -41,6 +41,7 @@ class Beside(Enum):
 
     OPTIMIZER = "state of an optimizer; training goes on from a fresh one"
     IDLE = "does nothing when the model is evaluated"
+    NETWORK = "another network, or the same at another time; saved alone, it can be moved, too"
     LOSS = "of a loss or a metric, which is no part of the network"
     PRECISION = "what it computed in; what is moved computes in float32"
     OTHER = "which is no weight"
@@ -79,7 +80,7 @@ class Source:
     front: tuple[str, ...] = ()
     whole: bool = False
     version: str = ""
-    where: tuple[str, ...] = ()
+    where: tuple[str | int, ...] = ()
     keys: dict[str, str] = field(default_factory=dict)
     prefix: str = ""
 

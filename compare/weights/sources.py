@@ -7,6 +7,7 @@ with the package; ``random`` is a quarter-width network that has learnt nothing,
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
@@ -53,6 +54,7 @@ OTHERS = {
     "imagenet": ", full width; --weights pretext takes the small network that ships",
 }
 PATIENCE = 4.0  # seconds that a download host has to answer
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 STALLED = 30.0  # seconds without a byte that end a download
 
 
@@ -92,11 +94,11 @@ def _structure(variant: str) -> str:
 def _load(weights: str, backbone: str, seed: int) -> Loaded:
     if weights == "imagenet":
         return _cached_or_downloaded(
-            weights, backbone, KERAS_URLS[backbone], _keras_cache(backbone), "keras", _keras_download
+            weights, backbone, KERAS_URLS[backbone], _keras_cache(backbone), "keras", keras_download
         )
     if weights == "imagenet-torchvision":
         return _cached_or_downloaded(
-            weights, backbone, TORCHVISION_URLS[backbone], _torch_cache(backbone), "torch", _torch_download
+            weights, backbone, TORCHVISION_URLS[backbone], _torch_cache(backbone), "torch", torch_download
         )
     if weights == "pretext":
         return _read(weights, PRETEXT / f"{backbone}.safetensors", backbone)
@@ -143,6 +145,11 @@ def _cached_or_downloaded(
             with Worker(FRAMEWORKS[framework], prepared=False) as worker:
                 worker.call(download, url, files[0])
             return _read(weights, files[0], backbone)
+        except OSError as error:
+            why = "its disk is full" if error.errno in _FULL else error.strerror or str(error)
+            raise InputError(
+                f"--weights {weights}: can't keep the download in {files[0].parent}: {why}"
+            ) from error
         except (ValueError, WorkerDiedError) as error:
             trouble = f"the download failed: {error}"
     raise InputError(
@@ -170,8 +177,13 @@ def _silence(url: str) -> str:
     return said[0] if said else f"{host} does not answer within {PATIENCE:g} s"
 
 
-def _keras_download(url: str, path: Path) -> None:
-    """Let keras.applications fetch the file it calls its own; Keras checks the hash."""
+def keras_download(url: str, path: Path) -> None:
+    """Let keras.applications fetch the file it calls its own; Keras checks the hash.
+
+    Raises:
+        OSError: there is no room for it; nothing is left of it.
+        ValueError: it can't be had.
+    """
     socket.setdefaulttimeout(STALLED)
     import keras
 
@@ -179,19 +191,45 @@ def _keras_download(url: str, path: Path) -> None:
     try:
         build(weights="imagenet", include_top=False)
     except Exception as error:  # Keras raises Exception itself where a download fails
+        _full(error, path)
         raise ValueError(" ".join(str(error).split())) from None
 
 
-def _torch_download(url: str, path: Path) -> None:
-    """Fetch the file through PyTorch's hub, which checks the hash that is part of its name."""
+def torch_download(url: str, path: Path) -> None:
+    """Fetch the file through PyTorch's hub, which checks the hash that is part of its name.
+
+    Raises:
+        OSError: there is no room for it; nothing is left of it.
+        ValueError: it can't be had.
+    """
     socket.setdefaulttimeout(STALLED)
     import torch
 
     path.parent.mkdir(parents=True, exist_ok=True)
+    before = _partial(path)
     try:
         torch.hub.download_url_to_file(url, str(path), hash_prefix=path.stem.rpartition("-")[2])
     except (OSError, RuntimeError, HTTPException) as error:
+        # where its last bytes can't be written, PyTorch leaves what it has
+        for left in _partial(path) - before:
+            left.unlink(missing_ok=True)
+        _full(error, path)
         raise ValueError(" ".join(str(error).split())) from None
+
+
+def _partial(path: Path) -> set[Path]:
+    """What PyTorch's hub has begun to download as a file."""
+    return set(path.parent.glob(f"{path.name}.*.partial"))
+
+
+def _full(error: BaseException, path: Path) -> None:
+    """Raise an error as what it is where it says that there is no room.
+
+    Raises:
+        OSError: that is so.
+    """
+    if isinstance(error, OSError) and error.errno in _FULL:
+        raise OSError(error.errno, error.strerror, str(path)) from None
 
 
 def _read(weights: str, path: Path, backbone: str) -> Loaded:

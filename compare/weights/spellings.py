@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 import numpy as np
 
@@ -236,14 +237,19 @@ def spelled(state: Arrays, own_layers: tuple[str, ...] = ()) -> list[Spelled]:
     return list(found.values())
 
 
-def _prefixes(state: Arrays, spelling: Spelling) -> list[str]:
+def is_known(state: Any) -> bool:
+    """Whether a state dict has known names, of a backbone somewhere in it."""
+    return any(_prefixes(state, spelling) for spelling in SPELLINGS)
+
+
+def _prefixes(state: Any, spelling: Spelling) -> list[str]:
     sign = spelling.sign[0]
     ends = [key.removesuffix(sign) for key in state if key.endswith(sign)]
     ends = [end for end in ends if not end or end.endswith(".")]
     return [
         end
         for end in ends
-        if state[end + sign].ndim == 4 and all(end + key in state for key in spelling.sign)
+        if len(state[end + sign].shape) == 4 and all(end + key in state for key in spelling.sign)
     ]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from compare.weights.hdf5 import natural
 from compare.weights.network import Arrays, Told
 from compare.weights.recognise import recognise
 from compare.weights.source import MOVED, Beside, Format, Source, completed
-from compare.weights.spellings import Names, Spelled, plain_keys, spelled, to_neutral
+from compare.weights.spellings import Names, Spelled, is_known, plain_keys, spelled, to_neutral
 
 # where what names and arrays don't say is kept in a file that this project writes
 FACTS = "facts"
@@ -45,7 +45,7 @@ def _checkpoint(path: Path, content: Any, numbers: Any) -> Source:
     found = _state_dict(content)
     if found is None:
         raise UnreadableError("is not a state dict of name -> tensor; save model.state_dict()")
-    where, state, beside = found
+    state = found.state
     said = getattr(state, "_metadata", None)
     facts = said.get(FACTS) if isinstance(said, dict) else None
     arrays = {
@@ -53,32 +53,83 @@ def _checkpoint(path: Path, content: Any, numbers: Any) -> Source:
     }
     others = [str(key) for key, value in state.items() if not isinstance(value, pickles.Tensor)]
     told = Told.from_json(facts) if facts else Told()
-    kinds = tuple(
-        (name, Beside.OPTIMIZER if "optim" in name else Beside.OTHER) for name in sorted([*beside, *others])
-    )
-    return _from_state(path, Format.STATE_DICT, arrays, told, kinds, where, ordered=True)
+    beside = tuple((name, _beside(name, found.networks)) for name in sorted([*found.beside, *others]))
+    return _from_state(path, Format.STATE_DICT, arrays, told, beside, found.where, ordered=True)
 
 
-def _state_dict(content: Any) -> tuple[tuple[str, ...], dict, list[str]] | None:
-    """Find a state dict: the keys that lead there, itself, and what lies beside it."""
+def _beside(name: str, networks: frozenset[str]) -> Beside:
+    if name in networks:
+        return Beside.NETWORK
+    return Beside.OPTIMIZER if "optim" in name else Beside.OTHER
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A dict with tensors in it.
+
+    Attributes:
+        where: the keys that lead there.
+        beside: names of what lies beside it on the way.
+        count: how many tensors it has.
+        networks: those of ``beside`` that are as large as a network.
+    """
+
+    where: tuple[str | int, ...]
+    state: dict
+    beside: tuple[str, ...]
+    count: int
+    networks: frozenset[str] = frozenset()
+
+
+def _state_dict(content: Any) -> _Found | None:
+    """Find the state dict that is meant: the first that is large, or of those in a list the one whose names are known.
+
+    Raises:
+        UnreadableError: any in a list may be meant.
+    """
     found = list(_dicts_of_tensors(content))
-    most = max((count for _, _, _, count in found), default=0)
-    return next(((where, state, beside) for where, state, beside, count in found if count * 2 >= most), None)
+    most = max((one.count for one in found), default=0)
+    large = [one for one in found if one.count * 2 >= most]
+    if not large:
+        return None
+    chosen = large[0]
+    if any(isinstance(key, int) for key in chosen.where):
+        known = [one for one in large if is_known(one.state)] or large
+        if len(known) > 1:
+            keys = " or ".join("".join(f"[{key!r}]" for key in one.where) for one in known[:3])
+            raise UnreadableError(
+                f"is a list of {len(known)} networks; save the one that is wanted alone: torch.load(...){keys}"
+            )
+        chosen = known[0]
+    networks = frozenset(_name(key) for one in large if one is not chosen for key in one.where)
+    return replace(chosen, networks=networks)
 
 
-def _dicts_of_tensors(content: Any, depth: int = 4) -> Iterator[tuple[tuple[str, ...], dict, list[str], int]]:
-    """Yield each dict with tensors in it, how to get there, what lies beside it, and how many there are."""
-    if not isinstance(content, dict) or not depth:
+def _dicts_of_tensors(content: Any, depth: int = 4) -> Iterator[_Found]:
+    """Yield each dict with tensors in it, in lists, too; those first that a checkpoint's usual names lead to."""
+    if isinstance(content, list | tuple):
+        items: dict[str | int, Any] = dict(enumerate(content))
+    elif isinstance(content, dict):
+        items = content
+    else:
         return
-    count = sum(isinstance(value, pickles.Tensor) for value in content.values())
+    count = sum(isinstance(value, pickles.Tensor) for value in content.values()) if items is content else 0
     if count:
-        yield (), content, [], count
-    names = [name for name in _WRAPPERS if name in content]
-    for name in [*names, *(name for name in content if name not in names)]:
-        if "optim" not in str(name):
-            for where, state, beside, inside in _dicts_of_tensors(content[name], depth - 1):
-                others = [str(key) for key in content if key != name]
-                yield (str(name), *where), state, [*beside, *others], inside
+        yield _Found((), content, (), count)
+    names = [name for name in _WRAPPERS if name in items]
+    for name in [*names, *(name for name in items if name not in names)] if depth else []:
+        if "optim" not in _name(name, items[name]):
+            others = tuple(_name(key, item) for key, item in items.items() if key != name)
+            for one in _dicts_of_tensors(items[name], depth - 1):
+                key = name if isinstance(name, int) else str(name)
+                yield replace(one, where=(key, *one.where), beside=(*one.beside, *others))
+
+
+def _name(key: str | int, item: Any = None) -> str:
+    """What a checkpoint's item is called; an optimizer's state is known by what is in it, too."""
+    name = f"item {key}" if isinstance(key, int) else str(key)
+    optimizer = isinstance(item, dict) and "param_groups" in item and "optim" not in name
+    return f"{name} (an optimizer)" if optimizer else name
 
 
 def read_safetensors(path: Path) -> Source:
@@ -122,7 +173,7 @@ def _from_state(
     state: Arrays,
     told: Told,
     beside: tuple[tuple[str, Beside], ...],
-    where: tuple[str, ...],
+    where: tuple[str | int, ...],
     ordered: bool,
 ) -> Source:
     """Name the arrays of a state dict, or of a file of named arrays, and bring them to Keras's layout."""

@@ -100,3 +100,11 @@ def normalise():
     x = np.random.default_rng(0).normal(size=(4, 3, 3, 5)).astype(keras.config.floatx())
     layer = keras.layers.BatchNormalization()
     return x.astype("float64"), np.array(keras.ops.convert_to_numpy(layer(x, training=True)))
+
+
+def download_to_a_full_disk(url, path):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+
+def download_that_keras_reports(url, path):
+    raise ValueError(f"URL fetch failure on {url}: None -- [Errno 28] {os.strerror(errno.ENOSPC)}")

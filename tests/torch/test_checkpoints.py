@@ -126,3 +126,40 @@ def test_parameters_views_and_transposed_tensors_keep_their_numbers(tmp_path):
     torch.save(state, tmp_path / "a.pth")
     expected = state[name].permute(2, 3, 1, 0).numpy()
     np.testing.assert_array_equal(read(tmp_path / "a.pth").arrays["block1_conv1/kernel"], expected)
+
+
+@pytest.mark.parametrize("kind", [list, tuple])
+@pytest.mark.parametrize("zipped", [True, False])
+def test_in_a_list_the_one_that_fits_is_taken(tmp_path, model, kind, zipped):
+    decoder = {f"up.{key}": tensor for key, tensor in torch.nn.Linear(3, 3).state_dict().items()}
+    decoder |= {f"more.{number}.weight": torch.ones(2) for number in range(30)}
+    optimizer = torch.optim.SGD(model.parameters(), momentum=0.9).state_dict()
+    content = kind([optimizer, decoder, model.state_dict(), 7])
+    torch.save(content, tmp_path / "a.pth", _use_new_zipfile_serialization=zipped)
+    source = held(tmp_path / "a.pth", model)
+    assert source.where == (2,)
+    assert dict(source.beside) == {
+        "item 0 (an optimizer)": Beside.OPTIMIZER,
+        "item 1": Beside.NETWORK,
+        "item 3": Beside.OTHER,
+    }
+
+
+def test_a_list_of_several_that_fit_is_refused_with_how_to_save_one(tmp_path, model):
+    torch.save({"folds": [model.state_dict() for _ in range(5)], "epoch": 3}, tmp_path / "a.pth")
+    with pytest.raises(InputError) as error:
+        read(tmp_path / "a.pth")
+    assert str(error.value).endswith(
+        "a.pth is a list of 5 networks; save the one that is wanted alone:"
+        " torch.load(...)['folds'][0] or ['folds'][1] or ['folds'][2]"
+    )
+
+
+def test_another_network_beside_the_one_that_is_taken_is_called_one(tmp_path, model):
+    content = {"student": model.state_dict(), "teacher": model.state_dict(), "epoch": 3}
+    torch.save(content, tmp_path / "a.pth")
+    source = held(tmp_path / "a.pth", model)
+    assert (source.where, dict(source.beside)) == (
+        ("teacher",),
+        {"student": Beside.NETWORK, "epoch": Beside.OTHER},
+    )

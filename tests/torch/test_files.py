@@ -1,10 +1,14 @@
 """torch_impl.files: a file run by PyTorch's own loading gives what its arrays, as they were read, compute."""
 
+import errno
+import os
+
 import numpy as np
 import pytest
 import safetensors.torch
 import torch
 
+from compare.weights import sources
 from compare.weights.original import original as owners
 from compare.weights.reading import read
 from compare.weights.settle import settle
@@ -108,3 +112,21 @@ def test_what_pytorch_cannot_load_is_said(tmp_path):
     safetensors.torch.save_file({key: t for key, t in state.items() if "layer3.2.bn2" not in key}, path)
     with pytest.raises(ValueError, match="PyTorch can't load it: "):
         files.original(own.paths, own.form, network, own.layout, own.keys, own.where)
+
+
+def test_of_a_download_for_which_there_is_no_room_nothing_is_left(tmp_path, monkeypatch):
+    """PyTorch leaves what it has where its last bytes can't be written: closing the file fails, too."""
+    path = tmp_path / "hub" / "net-00000000.pth"
+    path.parent.mkdir()
+    (path.parent / "net-00000000.pth.another.partial").write_bytes(b"somebody else's, on its way")
+
+    def download(url, place, hash_prefix):
+        with open(f"{place}.0123.partial", "wb") as file:
+            file.write(bytes(1000))
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(torch.hub, "download_url_to_file", download)
+    with pytest.raises(OSError, match="No space left") as error:
+        sources.torch_download("http://nowhere/net-00000000.pth", path)
+    assert (error.value.errno, error.value.filename) == (errno.ENOSPC, str(path))
+    assert [one.name for one in path.parent.iterdir()] == ["net-00000000.pth.another.partial"]

@@ -171,6 +171,33 @@ def test_what_a_known_layer_does_otherwise_is_refused(tmp_path, layers, words):
         settle(read(write(tmp_path / "a.keras", [*body(), *layers], held)))
 
 
+def test_dense_layers_may_see_a_map_of_one_place_before_it_is_flattened(tmp_path):
+    one, five = (1, 1, 32), (1, 1, 5)
+    before = [dense("hidden", 5, "relu", shape=one), layer("Flatten", "flat", shape=five), dense("out", 3)]
+    held = arrays((5, 3), 1, ("hidden", "out"))
+    network, _ = settle(read(write(tmp_path / "a.keras", [*body((32, 32)), *before], held)))
+    assert (network.pooling, network.map, network.size) == ("flatten", (1, 1), (32, 32))
+    assert [(one.name, one.activation) for one in network.top] == [("hidden", "relu"), ("out", "linear")]
+    plain = [layer("Flatten", "flat", shape=one), dense("out", 3)]
+    network, _ = settle(read(write(tmp_path / "b.keras", [*body((32, 32)), *plain], arrays(rows=1))))
+    assert (network.pooling, network.map, network.size) == ("flatten", (1, 1), (32, 32))
+
+
+@pytest.mark.parametrize(
+    ("shape", "after", "words"),
+    [
+        ((2, 2, 32), [layer("Flatten", "flat", shape=(2, 2, 3))], "sees a map that nothing has pooled"),
+        ((None, None, 32), [layer("GlobalAveragePooling2D", "late")], "sees a map that nothing has pooled"),
+        ((1, 1, 32), [], "gives a map of one place that nothing flattens"),
+    ],
+)
+def test_a_dense_layer_on_a_map_is_called_that_and_not_damaged(tmp_path, shape, after, words):
+    layers = [*body(), dense("out", 3, shape=shape), *after]
+    with pytest.raises(InputError, match=f"layer out .Dense. {words}") as error:
+        settle(read(write(tmp_path / "a.keras", layers, arrays(rows=1))))
+    assert "damaged" not in str(error.value)
+
+
 def test_several_outputs_are_refused_by_their_names(tmp_path):
     layers = [*body(), layer("GlobalAveragePooling2D", "pool"), dense("kind", 3), dense("age", 3)]
     held = arrays((3,), 1, ("kind",)) | {"age/kernel": np.ones((32, 3), "float32")}
