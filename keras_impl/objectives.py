@@ -68,7 +68,7 @@ class Objective:
         tensors = [_tensors(part) for part in (batch.inputs, batch.targets, batch.weights)]
         if self.trains_itself if training else self.tests_itself:
             return self._by_itself(batch, tensors, training, keep)
-        outputs = self._forward(tensors[0], training)
+        outputs = self.forward(tensors[0], training)
         kept = [(v, value(v)) for v in self._states()]
         if not whole:
             loss = _number(self._loss(*tensors[:2], outputs, tensors[2], training))
@@ -90,13 +90,13 @@ class Objective:
     def watched(self, batch, training):
         """Pass a batch so that values pass every layer, whatever the loss comes to."""
         if self.traces(training):
-            self._forward(_tensors(batch.inputs), training)
+            self.forward(_tensors(batch.inputs), training)
         else:
             self.measure(batch, training)
 
     def outputs(self, batch):
         """What the model makes of a batch in evaluation; None where only the person's step knows how to call it."""
-        return None if self.step is not None else self._forward(_tensors(batch.inputs), False)
+        return None if self.step is not None else self.forward(_tensors(batch.inputs), False)
 
     def penalty(self):
         """Compute the part of the loss that depends on the weights alone."""
@@ -132,7 +132,8 @@ class Objective:
                 }
         return {**found, "loss": sum(step.loss * step.weight for step in steps) / size}
 
-    def _forward(self, inputs, training):
+    def forward(self, inputs, training):
+        """What the model makes of tensors."""
         if self.model._call_has_training_arg:
             return self.model(inputs, training=training)
         return self.model(inputs)
@@ -215,7 +216,7 @@ class Objective:
                 stack.enter_context(_overheard(model, seen))
                 said = model.train_step(data) if training else model.test_step(data)
         if keep and not seen:
-            seen.append(self._forward(tensors[0], training))
+            seen.append(self.forward(tensors[0], training))
         said = {name: _number(figure) for name, figure in _flat(said).items()}
         # what a metric counts is a sum, so that what was there before comes on top
         _put([(v, value(v) + before[id(v)]) for v in _states(model) if id(v) in before])

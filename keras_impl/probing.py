@@ -10,6 +10,7 @@ from keras import ops
 from . import acting, keeping, lockstep
 from .evidence import Batch, Facts, Pass
 from .gathering import Gathering, Reached, Until
+from .graphs import Graphs
 from .initial import initial
 from .keeping import replaced
 from .objectives import Objective
@@ -44,7 +45,7 @@ class Subject:
         self.batch_size = batch_size
         # DIFFERS: a layer has no mode that a step could see, its call's argument decides
         self.modes = {}
-        self.switches = None
+        self.switches = self.graphs = None
         self.objectives_differ = False
 
     def ready(self, source):
@@ -110,6 +111,7 @@ class Subject:
                 return acting.alone(self.model)
             self.switches = Switches(self.model)
             rows = acting.observe(self.switches, self.objective, batches)
+            self.graphs = Graphs(self.model, self.switches)
         if self.objective.two:
             asked = [
                 self.run(batches[:1], on).figures["loss"] for on in (frozenset(), frozenset({"objective"}))
@@ -140,7 +142,7 @@ class Subject:
         """Evaluate as `model.evaluate` does; what it changes stays, but what the metrics hold comes back."""
         if seed is not None:
             keeping.seed_all(seed, self.model)
-        with self.objective.tallying():
+        with self.objective.tallying(), self._passing(batches):
             steps = [self.objective.measure(batch, False, keep, i) for i, batch in enumerate(batches)]
             return Pass(steps, self.objective.figures(steps))
 
@@ -157,9 +159,11 @@ class Subject:
                         self.switches.begin(seed, i)
                         self.objective.watched(batch, training)
                         self.switches.put_back()
-            with self.switches.standing(fit, statistics, None if apart else gathering):
+            with self._passing(batches, fit, statistics, None if apart else gathering) as given:
                 for i, batch in enumerate(batches):
                     self.switches.begin(seed, i)
+                    for name, pair in given.items():
+                        self.switches.put(name, *pair)
                     steps.append(self.objective.measure(batch, training, keep, i, whole))
                     self.switches.put_back()
             return Pass(steps, self.objective.figures(steps, whole), gathering.seen() if collect else {})
@@ -196,6 +200,10 @@ class Subject:
 
         Source: Wu and Johnson 2021, https://arxiv.org/abs/2105.07576, section 3
         """
+        with self._unmoved(), self.objective.tallying():
+            at_once = self.graphs.at_once(self, batches)
+        if at_once is not None:
+            return at_once
         # a step of the model's own counts its metrics while the other passes wait inside theirs
         counted, steps = not self.objective.tests_itself, {}
 
@@ -241,6 +249,23 @@ class Subject:
                     array = ops.convert_to_numpy(leaf)
                     found[".".join([name, *map(str, path)])] = _last(array) if name == "x" else array
         return found
+
+    @contextmanager
+    def _passing(self, batches, fit=None, statistics=None, gathering=None):
+        """Have batches pass as the switches stand, in a graph where that is quicker; None for an evaluation.
+
+        Yields the statistics that are to be put in place before each batch.
+        """
+        own = statistics is None or "normalisation" not in fit
+        forward = self.graphs.forward(batches, fit or frozenset(), gathering) if self.graphs and own else None
+        if forward is not None:
+            with replaced(self.objective, forward=forward):
+                yield statistics or {}
+        elif fit is None:
+            yield {}
+        else:
+            with self.switches.standing(fit, statistics, gathering):
+                yield {}
 
     @contextmanager
     def _unmoved(self):

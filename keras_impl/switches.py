@@ -99,8 +99,12 @@ class Switches:
 
     def begin(self, seed=0, place=0):
         """Start a forward pass: its calls are counted anew, its random numbers depend on seed and place alone."""
-        self._here.counts = Counter()
+        self.count()
         seed_all((seed, place), self.model)
+
+    def count(self):
+        """Count the calls of a forward pass anew."""
+        self._here.counts = Counter()
 
     def put(self, key, mean, variance):
         """Put statistics in place for the call of that name, until `put_back`."""
@@ -131,7 +135,8 @@ class Switches:
             if site.switch and site.role == "normalisation":
                 key, x, mask = called(site, index), args[0], options.get("mask")
                 if collect is not None:
-                    collect.take(key, *samples(x, site.owned.axis, mask), unbiased=site.owned.unbiased)
+                    look = spread if getattr(collect, "traces", False) else samples
+                    collect.take(key, *look(x, site.owned.axis, mask), unbiased=site.owned.unbiased)
                 if stop:
                     lockstep.stop(key, moments(x, site.owned.axis, mask))
                 if stop or (statistics is not None and key in statistics):
@@ -163,15 +168,28 @@ def samples(x, axis=-1, mask=None):
     """
     if mask is not None:
         return _exactly(_rows(x, axis, mask))
+    means, variances, positions = spread(x, axis)
+    means, variances = (
+        keras.ops.convert_to_numpy(values).astype(np.float64) for values in (means, variances)
+    )
+    return means, variances, positions
+
+
+def spread(x, axis=-1, mask=None):
+    """The same as tensors, which may have no values yet.
+
+    Raises:
+        ValueError: there is a mask.
+    """
+    if mask is not None:
+        raise ValueError("a mask's samples are counted by their values")
     x = keras.ops.cast(x, keras.backend.result_type(x.dtype, "float32"))
     rank = len(x.shape)
     over = [at for at in range(1, rank) if at != axis % rank]
     positions = int(np.prod([x.shape[at] for at in over], dtype=np.int64))
     if not over:
-        means = keras.ops.convert_to_numpy(x).astype(np.float64)
-        return means, np.zeros_like(means), 1
-    means, variances = (keras.ops.convert_to_numpy(values) for values in keras.ops.moments(x, over))
-    return means.astype(np.float64), variances.astype(np.float64), positions
+        return x, keras.ops.zeros_like(x), 1
+    return *keras.ops.moments(x, over), positions
 
 
 def moments(x, axis=-1, mask=None):

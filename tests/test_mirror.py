@@ -10,6 +10,7 @@ FILES = sorted(path.name for path in (ROOT / "torch_impl").glob("*.py"))
 
 # files of one side alone, with the reason
 ALONE = {
+    "graphs.py": "a PyTorch module is run as it is trained, one operation after the other",
     "logged.py": "a Keras model is its own trainer, and logs nothing",
     "sorting.py": "a Keras layer is watched where it is called; a PyTorch module's mode is toggled to see what it does",
     "waiting.py": "a Keras model without weights is refused",
@@ -53,6 +54,7 @@ ONE_SIDED = {
     "switches.Site": "a Keras layer is watched at its call; a PyTorch module's functions are",
     "switches.called": "as Site",
     "switches.given": "as Site",
+    "switches.spread": "a graph's tensors have no values yet; PyTorch's always have",
     "kinds.bind": "PyTorch's calls are of functions, which say nothing of themselves",
     "kinds.facts": "as bind",
     "kinds.quiet": "as bind",

@@ -207,6 +207,10 @@ class Passes:
         every = self._once() if self.held is None else iter(self.held)
         return (batch for batch in every if self.single or batch.size > 1)
 
+    def __length_hint__(self) -> int:
+        """How many batches a pass has."""
+        return len(self.look.batches)
+
     @property
     def whole(self) -> bool:
         """Whether a pass's batches are all held, so that `some` can be all of them."""

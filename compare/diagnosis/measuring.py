@@ -92,10 +92,11 @@ def measure(
     few = _few(some)
     layers = _layers(subject, few[:1])
     switches = frozenset(subject.present())
-    probed = probe(subject, _few(elsewhere.some(limit)) if elsewhere else few)
+    facts = subject.facts()
+    probed = probe(subject, _few(elsewhere.some(limit)) if elsewhere else few, facts.precision)
     with subject.kept():
         evaluate = subject.evaluate(fit, seed=0, keep=fit.look.size <= limit)
-    done = Measured(layers, subject.facts(), probed, switches, evaluate)
+    done = Measured(layers, facts, probed, switches, evaluate)
     if elsewhere is not None:
         with subject.kept():
             done.elsewhere = subject.evaluate(elsewhere, seed=0, keep=elsewhere.look.size <= limit)

@@ -37,9 +37,9 @@ class Probed:
     by_itself: tuple[float, float] | None = None
 
 
-def probe(subject: Subject, batches: list[Batch]) -> Probed:
+def probe(subject: Subject, batches: list[Batch], precision: str) -> Probed:
     """Evaluate twice, hash the state around an evaluation, and compare samples alone with those in a batch."""
-    found, precision = Probed(), subject.facts().precision
+    found = Probed()
     with subject.kept():
         before = subject.state()
         passes = [subject.evaluate(batches, keep=True, seed=1)]
