@@ -164,6 +164,11 @@ class Policy:
         """Whether evaluation's features of an image stay the same through the whole of training."""
         return self.trains == "head" and self.evaluate_statistics == "moving" and not self.updates
 
+    @property
+    def apart_in_evaluate(self) -> bool:
+        """Whether evaluation's features of an image don't depend on what else is in its batch."""
+        return self.evaluate_statistics == "moving"
+
 
 POLICIES = {
     policy.name: policy

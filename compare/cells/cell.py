@@ -7,6 +7,7 @@ from dataclasses import asdict, replace
 from math import isfinite
 from typing import Any
 
+import numpy as np
 from safetensors.numpy import load, save
 
 from compare.cells.courses import Courses, Passed, can_follow, course
@@ -18,7 +19,7 @@ from compare.data.ahead import Ahead
 from compare.frameworks import FRAMEWORKS, device
 from compare.gap.evaluations import BodyAndHead, Parts
 from compare.gap.events import EpochDone, Event, StepDone
-from compare.gap.features import FeatureStream
+from compare.gap.features import Features, FeatureStream
 from compare.gap.records import CellResult, Epoch, Explanation, Status
 from compare.gap.sample import Bounds, bounds, images_of
 from compare.gap.terms import explain
@@ -64,7 +65,7 @@ def run_cell(cell: Cell, task: Task, report: Report) -> Trained:
     except side.training.NonFiniteLossError as error:
         status, reason = Status.NOT_FINITE, str(error)
     ended_well = status is Status.FINISHED
-    fresh = training.evaluate(stream.fresh(FRESH_BATCHES)) if ended_well else {}
+    fresh = training.evaluate(stream.fresh(FRESH_BATCHES))[0] if ended_well else {}
     explanations = training.explanations(at_its_end=ended_well)
     history = tuple(training.history)
     result = CellResult(
@@ -102,9 +103,7 @@ class _Training:
         self._explained: dict[int, Explanation] = {}
         self._features: FeatureStream | None = None
         if policy.fixed_in_fit or policy.fixed_in_evaluate:  # each image's features once, not once an epoch
-            self._features = FeatureStream(
-                stream, lambda batches: self.side.replay.features(parts.body, batches)
-            )
+            self._features = FeatureStream(stream, self._extract)
 
     def run(self, numerics: str, report: Report) -> tuple[Passed, ...]:
         """Train to the end, or until the loss isn't finite; return what a cell of the same course goes by."""
@@ -126,6 +125,10 @@ class _Training:
         )
         return tuple(self._passed)
 
+    def _extract(self, batches: Batches) -> np.ndarray:
+        """The features of batches of images, in the mode of `evaluate`."""
+        return self.side.replay.features(self.parts.body, batches)
+
     def _ahead(self, epoch: int) -> Sequence:
         """An epoch's batches, made while the accelerator is at those before them."""
         return Ahead(self.stream.epoch(epoch))
@@ -136,11 +139,18 @@ class _Training:
             self.side.weights.from_arrays(self.parts.head, at_end.head)
             self._after_epoch(epoch, at_end.logs, at_end.random, report)
 
-    def evaluate(self, batches: Batches) -> dict[str, float]:
-        """Evaluate on batches of images, by way of their features where those can't have changed."""
-        if self._features is not None and self.policy.fixed_in_evaluate:
-            return self.side.training.evaluate(self.parts.evaluated_head, self._features.of(batches))
-        return self.side.training.evaluate(self.parts.evaluated, batches)
+    def evaluate(self, *several: Batches) -> list[dict[str, float]]:
+        """Evaluate on batches of images, several one after another.
+
+        By way of their features where an image's don't depend on its batch: it then passes through the backbone once,
+        however often it is shown, and not at all where its features can't have changed.
+        """
+        evaluate, parts = self.side.training.evaluate, self.parts
+        if not self.policy.apart_in_evaluate:
+            return [evaluate(parts.evaluated, batches) for batches in several]
+        known: Features | None = self._features if self.policy.fixed_in_evaluate else None
+        features = known or Features([self.stream.each_of(several)], self._extract)
+        return [evaluate(parts.evaluated_head, features.of(batches)) for batches in several]
 
     def explanations(self, at_its_end: bool) -> tuple[Explanation, ...]:
         """Explain the gaps of the best and the last epoch, those that aren't yet.
@@ -192,7 +202,7 @@ class _Training:
         batches = self.stream.epoch(epoch)
         if self.policy.reestimate == "before-evaluate":
             _recalibrate(self.side, self.model, batches, self.limits)
-        evaluate, val = self.evaluate(batches), self.evaluate(self.stream.validation())
+        evaluate, val = self.evaluate(batches, self.stream.validation())
         # the epoch's losses were finite, and its last step was one too far
         if not (isfinite(evaluate["loss"]) and isfinite(val["loss"])):
             raise self.side.training.NonFiniteLossError(epoch + 1, self.stream.steps)

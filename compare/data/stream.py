@@ -175,6 +175,10 @@ class Stream:
         """Each image of a part once, in the order that ``split`` gave; the last batch may be smaller."""
         return self._batches({"train": self.train, "val": self.val}[which])
 
+    def each_of(self, several: Sequence[Batches]) -> Batches:
+        """Each image of some batches once, by index; the last batch may be smaller."""
+        return self._batches(np.unique(np.concatenate([batches.all_indices for batches in several])))
+
     def images_at(self, indices: np.ndarray) -> np.ndarray:
         """The images at some indices of the data set, preprocessed: float32 (n, h, w, 3)."""
         pixels = np.stack([self.data.read(index, self.image_size) for index in indices])

@@ -36,27 +36,38 @@ class Rows:
         return np.frombuffer(bytearray().join(read), np.float32).reshape(len(places), self._width)
 
 
-class FeatureStream:
-    """The batches of a `Stream` with each image replaced by its features, which are computed once.
+class Features:
+    """The features of images, which are computed once.
+
+    Args:
+        images: each image once.
+        extract: runs the backbone over batches of images; returns ``(N, C)`` float32 in their order.
+    """
+
+    def __init__(self, images: Sequence[Batches], extract: Callable[[Batches], np.ndarray]) -> None:
+        self.rows = Rows(extract(part) for batches in images for part in batches.parts(BATCHES_AT_A_TIME))
+        self.places = places(np.concatenate([batches.all_indices for batches in images]))
+
+    def of(self, batches: Batches) -> FeatureBatches:
+        """The features of any batches of these images, however often they show one."""
+        return FeatureBatches(self.rows, self.places, batches)
+
+
+class FeatureStream(Features):
+    """The batches of a `Stream` with each image replaced by its features.
 
     Args:
         stream: whose images, epochs and order are taken over.
-        extract: runs the backbone over batches of images; returns ``(N, C)`` float32 in their order.
+        extract: as for `Features`.
     """
 
     def __init__(self, stream: Stream, extract: Callable[[Batches], np.ndarray]) -> None:
         self.stream = stream
-        images = [stream.images("train"), stream.images("val")]
-        self.rows = Rows(extract(part) for batches in images for part in batches.parts(BATCHES_AT_A_TIME))
-        self.places = places(np.concatenate([batches.all_indices for batches in images]))
+        super().__init__([stream.images("train"), stream.images("val")], extract)
 
     def epoch(self, epoch: int) -> FeatureBatches:
         """The features of a training epoch's batches."""
         return self.of(self.stream.epoch(epoch))
-
-    def of(self, batches: Batches) -> FeatureBatches:
-        """The features of any batches of the stream."""
-        return FeatureBatches(self.rows, self.places, batches)
 
 
 class FeatureBatches(Sequence):

@@ -24,6 +24,6 @@ def test_a_cell_after_another_is_as_if_it_were_alone(monkeypatch, tmp_path, befo
     trained_after_another_is_as_if_alone("keras", monkeypatch, tmp_path, before, policy)
 
 
-@pytest.mark.parametrize("policy", ["frozen", "adapted"])
+@pytest.mark.parametrize("policy", ["frozen", "adapted", "frozen-drifting"])
 def test_features_computed_once_train_the_same(policy, tmp_path, monkeypatch):
     features_computed_once_train_the_same("keras", monkeypatch, tmp_path, policy)

@@ -60,9 +60,9 @@ def features_computed_once_train_the_same(framework, monkeypatch, tmp_path, poli
 
 
 def _plain(policy):
-    """The same policy, whose backbone runs at every step."""
+    """The same policy, whose backbone runs at every step of `fit` and of `evaluate`."""
 
     class Plain(type(policy)):
-        fixed_in_fit = fixed_in_evaluate = False
+        fixed_in_fit = fixed_in_evaluate = apart_in_evaluate = False
 
     return Plain(**asdict(policy))
