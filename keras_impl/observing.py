@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import tree
 
-from . import kinds
+from . import beside, kinds
 
 # attributes that hold a share or a size of noise, of Keras's own layers and as people name them
 _NOISE = (
@@ -95,7 +95,8 @@ def observe(model, inputs, training=False, edits=(), values=True, until=None):
         with watch.attached():
             outputs = model(tensors if len(tensors) > 1 else tensors[0], training=training)
         found = [watch.name(x) for x in tree.flatten(outputs)]
-    return {"calls": watch.calls, "inputs": names, "outputs": found, "values": watch.values, "error": None}
+    values = {**watch.values, **watch.masks}
+    return {"calls": watch.calls, "inputs": names, "outputs": found, "values": values, "error": None}
 
 
 class _Watch:
@@ -103,11 +104,11 @@ class _Watch:
 
     def __init__(self, model, values):
         self.keep = values
-        self.calls, self.values, self.held, self.names = [], {}, [], {}
+        self.calls, self.values, self.masks, self.held, self.names = [], {}, {}, [], {}
         self.paths = paths(model)
         held = [(path, layer) for path, layer in self.paths.values() if not is_leaf(layer)]
         self.own, self.read = {path: kinds.arrays(layer, path) for path, layer in held}, set()
-        self.scopes, self.inside, self.dropped = [("", model, [])], False, []
+        self.scopes, self.inside, self.dropped, self.mask = [("", model, [])], False, [], None
 
     @contextmanager
     def attached(self):
@@ -156,7 +157,8 @@ class _Watch:
         scope = (path, layer, list(incoming))
         self.scopes.append(scope)
         try:
-            outputs = original(layer, *args, **kwargs)
+            with beside.attention_mask(layer if isinstance(layer, _ATTENTION) else None, self.masked):
+                outputs = original(layer, *args, **kwargs)
         finally:
             self.scopes.pop()
         for value in tree.flatten(outputs):
@@ -167,6 +169,7 @@ class _Watch:
     def _leaf(self, original, layer, args, kwargs):
         incoming = self._incoming(args, kwargs)
         fused = []
+        self.masked(layer, beside.mask(layer, args, kwargs))
         self.inside = True
         try:
             with _activation_seen(layer, fused):
@@ -174,12 +177,25 @@ class _Watch:
         finally:
             self.inside = False
         results = [x for x in tree.flatten(outputs) if _is_tensor(x)]
-        self._write(layer, incoming, results, fused)
+        self._write(layer, incoming, results, fused, beside.numbers(layer, args))
         return outputs
+
+    def masked(self, layer, mask):
+        """Keep what a layer is told to leave out, for the next call that is written down of it."""
+        self.mask = None if mask is None or not self.keep else (layer, f"m{len(self.masks)}")
+        if self.mask is not None:
+            self.masks[self.mask[1]] = mask
+
+    def _mask_of(self, layer):
+        """What a call of a layer was told to leave out, as a fact."""
+        own = self.mask is not None and self.mask[0] is layer
+        return {"mask": self.mask[1]} if own else {}
 
     def _incoming(self, args, kwargs):
         kwargs = {key: value for key, value in kwargs.items() if "mask" not in key}
-        return [self._known(x, self.scopes[-1]) for x in tree.flatten((args, kwargs)) if _is_tensor(x)]
+        found = (x for x in tree.flatten((args, kwargs)) if _is_tensor(x))
+        # a constant of numpy's comes from no call
+        return [self._known(x, self.scopes[-1]) for x in found if not isinstance(x, np.ndarray)]
 
     def _known(self, value, scope):
         """The name of a value; one that no call gave was computed in between, from what the scope has had."""
@@ -195,6 +211,7 @@ class _Watch:
         kind = "attention" if isinstance(scope[1], _ATTENTION) else "between"
         facts = {"shape": list(array.shape), "type": type(scope[1]).__name__}
         if kind == "attention":
+            facts |= self._mask_of(scope[1])
             size = getattr(scope[1], "key_dim", None) or scope[1].head_dim
             facts["attention_scale"] = float(getattr(scope[1], "_inverse_sqrt_key_dim", size**-0.5))
             if not any(scope[2] is one for one in self.dropped):  # once a call of the layer
@@ -207,15 +224,16 @@ class _Watch:
             self._append(kind, scope[0], sources, [name], _plain(own), facts)
         return name
 
-    def _write(self, layer, incoming, results, fused):
+    def _write(self, layer, incoming, results, fused, numbers):
         path = self.paths.get(id(layer), (f"{self.scopes[-1][0]}/{layer.name}".strip("/"), None))[0]
         shapes = [list(self.values[n].shape) if n in self.values else [] for n in incoming]
         out = results[0].shape if results else []
         kind, facts = kinds.describe(layer, shapes, [int(size) for size in out])
         facts |= {"trains": getattr(layer, "trainable", True), "scope": type(self.scopes[-1][1]).__name__}
+        facts |= self._mask_of(layer) | numbers
         used = _plain(kinds.arrays(layer, path))
         if isinstance(layer, keras.layers.Layer):
-            facts["penalty"] = _penalties(layer)
+            facts["penalty"] = beside.penalties(layer)
         if fused and fused[0][1] != "linear":
             before, name, options, _after = fused[0]
             middle = self.name(before)
@@ -330,13 +348,3 @@ def _plain(used):
 
 def _is_tensor(value):
     return hasattr(value, "shape") and hasattr(value, "dtype") and not isinstance(value, keras.Variable)
-
-
-def _penalties(layer):
-    """Factors of L2 (and L1) by the array's name that they are on."""
-    found = {}
-    for key, value in vars(layer).items():
-        if key.endswith("_regularizer") and value is not None:
-            l1, l2 = (float(getattr(value, name, 0.0) or 0.0) for name in ("l1", "l2"))
-            found[key.removesuffix("_regularizer")] = [l1, l2]
-    return found

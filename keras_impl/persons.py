@@ -91,7 +91,11 @@ def inputs(model):
 
 
 def loss(model):
-    """What a model is compiled with: ``kind``, ``logits`` and ``smoothing``; None if it isn't, or with another one."""
+    """What a model is compiled with: ``kind``, ``logits``, ``smoothing`` and ``summed``.
+
+    Returns:
+        None if it isn't compiled, or with another one.
+    """
     given = getattr(model, "loss", None)
     if given is None or isinstance(given, (list, tuple, dict)):
         return None
@@ -110,7 +114,10 @@ def loss(model):
         return None
     config = given.get_config() if hasattr(given, "get_config") else {}
     smoothing = float(config.get("label_smoothing") or 0.0)
-    return {"kind": kind, "logits": bool(config.get("from_logits")), "smoothing": smoothing}
+    summed = config.get("reduction") == "sum"
+    return {
+        "kind": kind, "logits": bool(config.get("from_logits")), "smoothing": smoothing, "summed": summed
+    }  # fmt: skip
 
 
 def data(reference, most):

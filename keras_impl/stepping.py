@@ -1,5 +1,7 @@
 """Training steps of any model, on inputs and targets that both frameworks are given."""
 
+from math import prod
+
 import keras
 import numpy as np
 from keras import ops, tree
@@ -28,8 +30,11 @@ class Steps:
 
         def recording(gradients, variables=None):
             # an embedding's come row by row; Keras's Adam squares each of a repeated row's apart, PyTorch's their sum
-            whole = [ops.convert_to_tensor(ops.convert_to_numpy(g)) for g in gradients]
-            self.gradients = [np.array(ops.convert_to_numpy(g)) for g in whole]
+            whole = [None if g is None else ops.convert_to_tensor(ops.convert_to_numpy(g)) for g in gradients]
+            self.gradients = [
+                np.zeros(v.shape, keras.config.floatx()) if g is None else np.array(ops.convert_to_numpy(g))
+                for g, v in zip(whole, self.model.trainable_variables, strict=True)
+            ]
             return apply(whole, variables)
 
         object.__setattr__(self.optimizer, "apply", recording)
@@ -92,12 +97,18 @@ class Steps:
 
 
 def loss(outputs, targets, settings):
-    """The mean loss over a batch.
+    """The loss of a batch: the mean over what has one, or the sum.
 
     Args:
         outputs, targets: ``(N, ..., C)``; targets are one-hot or numbers.
-        settings: ``kind`` is ``crossentropy``, ``binary``, ``mse`` or ``mae``; ``logits`` says what outputs are.
+        settings: ``kind`` is ``crossentropy``, ``binary``, ``mse`` or ``mae``; ``logits`` says what outputs are,
+            ``summed`` whether to add up.
     """
+    mean = _mean(outputs, targets, settings)
+    return mean * prod(outputs.shape[:-1]) if settings.get("summed") else mean
+
+
+def _mean(outputs, targets, settings):
     targets = ops.reshape(ops.cast(targets, outputs.dtype), ops.shape(outputs))
     kind, smoothing = settings["kind"], settings.get("smoothing", 0.0)
     if kind == "crossentropy":
@@ -164,7 +175,10 @@ def configuration(optimizer):
     facts = {"kind": kind, "learning_rate": rate, "weight_decay": float(optimizer.weight_decay or 0.0)}
     facts["more"] = _more(optimizer)
     if kind == "sgd":
-        return {**facts, "momentum": float(optimizer.momentum), "nesterov": bool(optimizer.nesterov)}
+        facts |= {"momentum": float(optimizer.momentum), "nesterov": bool(optimizer.nesterov)}
+        return {**facts, "dampening": 0.0}
+    if kind == "adam" and facts["weight_decay"]:
+        facts["kind"] = "adamw"  # any of Keras's optimizers decays apart from the gradient
     if kind in ("adam", "adamw"):
         decays = [float(optimizer.beta_1), float(optimizer.beta_2)]
         return {
@@ -180,6 +194,7 @@ def configuration(optimizer):
             "decays": [float(optimizer.rho)],
             "epsilon": float(optimizer.epsilon),
             "momentum": momentum,
+            "centered": bool(optimizer.centered),
         }
     return facts
 
@@ -197,13 +212,16 @@ def _more(optimizer):
 
 
 def decayed(model, optimizer):
-    """array -> its factor of weight decay: decoupled, as the optimizer has it, or twice that of its L2 penalty."""
+    """array -> its factors of weight decay: twice its L2 penalty's, which is in the gradient, and the optimizer's.
+
+    DIFFERS: Keras's optimizers all decay apart from the gradient; PyTorch's AdamW does, its others decay in it.
+    """
     found = {}
     own = float(optimizer.weight_decay or 0.0) if optimizer is not None else 0.0
     for name, (variable, _) in observing.variables(model).items():
         if variable.trainable:
-            penalty = variable.regularizer
-            found[name] = 2 * float(getattr(penalty, "l2", 0.0) or 0.0) if penalty is not None else own
+            coupled = 2 * float(getattr(variable.regularizer, "l2", 0.0) or 0.0)
+            found[name] = [coupled, own if own and optimizer._use_weight_decay(variable) else 0.0]
     return found
 
 
@@ -231,6 +249,12 @@ def added(model):
         if penalty is not None:
             found[path] = f"{_written(penalty)} of what {path} computes, divided by the batch size"
     return found
+
+
+def constrained(model):
+    """array -> the constraint that it is put back under after every step."""
+    found = observing.variables(model).items()
+    return {name: type(v.constraint).__name__ for name, (v, _) in found if getattr(v, "constraint", None)}
 
 
 def _written(penalty):

@@ -27,6 +27,7 @@ ALONE |= {
     "editing.py": "a cause is tried on PyTorch's side, whose functions can be replaced call by call",
     "activating.py": "as editing.py",
     "cells.py": "as editing.py",
+    "beside.py": "Keras hands masks on beside tensors; PyTorch's are arguments of calls like any other",
     "spatial.py": "Keras's calls are of layers, which know what they do; PyTorch's functions are a table",
 }
 FILES = [name for name in FILES if name not in ALONE]
@@ -107,6 +108,7 @@ SAME = {
     "resnet50": ("BLOCKS", "CHANNELS", "EPSILON", "UNPADDED"),
     "saving": ("FACTS",),
     "statistics": ("recalibrate",),
+    "stepping": ("loss",),
     "tracing": ("Training.to_arrays",),
     "training": ("NonFiniteLossError",),
     "vgg16": ("CONVS", "CHANNELS"),

@@ -1,24 +1,30 @@
 """Recurrent layers computed step by step, with another activation, order of gates or place of the reset gate."""
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 
 from .activating import activate
 
 
-def lstm(bound, recurrent="sigmoid", activation="tanh", gates="ifgo"):
-    """Compute `torch.lstm`'s layers step by step with another activation or order of gates."""
-    return _recurrent(bound, _Cell("lstm", recurrent, activation, gates))
+def lstm(bound, recurrent="sigmoid", activation="tanh", gates="ifgo", **steps):
+    """Compute `torch.lstm`'s layers step by step with another activation or order of gates.
+
+    Args:
+        steps: ``mask`` of bool ``(N, T)``, False where the state stays as it is; ``turned``: axes of batch and steps
+            are taken the other way round, from a state of zeros.
+    """
+    return _recurrent(bound, _Cell("lstm", recurrent, activation, gates), **steps)
 
 
-def gru(bound, recurrent="sigmoid", activation="tanh", gates="rzn", reset_after=True):
+def gru(bound, recurrent="sigmoid", activation="tanh", gates="rzn", reset_after=True, **steps):
     """Compute `torch.gru`'s layers step by step; ``reset_after`` is Keras's word for where the reset gate stands."""
-    return _recurrent(bound, _Cell("gru", recurrent, activation, gates, reset_after))
+    return _recurrent(bound, _Cell("gru", recurrent, activation, gates, reset_after), **steps)
 
 
-def rnn(bound, recurrent="", activation="tanh", gates=""):
+def rnn(bound, recurrent="", activation="tanh", gates="", **steps):
     """Compute `torch.rnn_tanh`'s layers step by step with another activation."""
-    return _recurrent(bound, _Cell("rnn", recurrent, activation, gates))
+    return _recurrent(bound, _Cell("rnn", recurrent, activation, gates), **steps)
 
 
 class _Cell:
@@ -48,7 +54,7 @@ class _Cell:
         return ((1 - z) * n + z * h,)
 
 
-def _recurrent(bound, cell):
+def _recurrent(bound, cell, mask=None, turned=False):
     x, hx = bound["input"], bound["hx"]
     if "params" not in bound:
         names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
@@ -56,9 +62,12 @@ def _recurrent(bound, cell):
         found = cell(x, state, *(bound.get(name) for name in names))
         return found if cell.kind == "lstm" else found[0]
     directions, each = 1 + bool(bound.get("bidirectional")), 4 if bound.get("has_biases", True) else 2
-    first = bound.get("batch_first", False)
+    first = bool(bound.get("batch_first", False)) != turned
     x = x.transpose(0, 1) if first else x
     hx = hx if isinstance(hx, (tuple, list)) else (hx,)
+    if turned:
+        hx = tuple(part.new_zeros(len(part), x.shape[1], part.shape[2]) for part in hx)
+    counts = None if mask is None else torch.from_numpy(np.array(mask)).T.unsqueeze(-1)
     last, params = [], list(bound["params"])
     for layer in range(bound["num_layers"]):
         found = []
@@ -68,7 +77,11 @@ def _recurrent(bound, cell):
             weights = params[number * each : (number + 1) * each]
             steps = []
             for t in range(len(x))[:: -1 if direction else 1]:
-                state = cell(x[t], state, *weights)
+                after = cell(x[t], state, *weights)
+                if counts is not None:
+                    pairs = zip(after, state, strict=True)
+                    after = tuple(torch.where(counts[t], new, old) for new, old in pairs)
+                state = after
                 steps.append(state[0])
             found.append(torch.stack(steps[:: -1 if direction else 1]))
             last.append(state)

@@ -17,7 +17,8 @@ def apply(edits, name, func, args, kwargs, note=lambda x: None):
             ``set`` (``arguments``: names of `kinds.SIGNATURES` -> values),
             ``function`` (``name`` of `FUNCTIONS` and ``options``, in place of the call),
             ``before`` and ``after`` (the same, on what goes in or comes out),
-            ``identity``.
+            ``identity``,
+            ``exchange`` (``order`` of the tensors that it takes).
         name, func, args, kwargs: the call.
         note: is given what goes in after a ``before``: a value that the other model has, perhaps.
     """
@@ -31,6 +32,9 @@ def apply(edits, name, func, args, kwargs, note=lambda x: None):
             run = run or IMPLEMENTATIONS.get(kind) or _rebuilt(name, func, args, kwargs)
         elif do == "identity":
             run = _first
+        elif do == "exchange":
+            bound = {**bound, **_exchanged(bound, edit["order"])}
+            run = run or _rebuilt(name, func, args, kwargs)
         elif do == "weight":
             bound = {**bound, **_turned(bound, edit)}
             run = run or _rebuilt(name, func, args, kwargs)
@@ -82,6 +86,14 @@ def _turned(bound, edit):
     if "flip" in edit:
         return {key: weight.flip(edit["flip"])}
     return {key: weight.permute(edit["axes"]) if weight.dim() == len(edit["axes"]) else weight.mT}
+
+
+def _exchanged(bound, order):
+    """The tensors of a call, in another order."""
+    if "tensors" in bound:
+        return {"tensors": [bound["tensors"][n] for n in order]}
+    keys = ("input", "other")
+    return {key: bound[keys[n]] for key, n in zip(keys, order, strict=True)}
 
 
 def _ordered(parts, order):
@@ -191,6 +203,8 @@ def layer_norm(bound):
         gamma, beta = beta, gamma
     mean = x.mean(axes, keepdim=True)
     variance = x.var(axes, unbiased=bound.get("variance") == "unbiased", keepdim=True)
+    if not bound.get("centered", True):  # by the root mean square alone
+        mean, variance = torch.zeros_like(mean), x.square().mean(axes, keepdim=True)
     y = (x - mean) * torch.rsqrt(variance + bound.get("eps", 1e-5))
     y = y if gamma is None else y * _along(gamma, axes, x)
     return y if beta is None else y + _along(beta, axes, x)
@@ -235,17 +249,37 @@ def _batch_norm_axis(bound, axis):
     return batch_norm({**bound, "input": bound["input"].movedim(axis, 1)}).movedim(1, axis)
 
 
-def _attend(bound, scale=None, single=False):
-    """Scaled dot-product attention written out."""
+def _attend(bound, scale=None, single=False, shift=None):
+    """Scaled dot-product attention written out; ``shift`` is added to the scores in place of any mask."""
     q, k, v = bound["input"], bound["key"], bound["value"]
     scale = scale or bound.get("scale") or q.shape[-1] ** -0.5
     scores = (q * (float(np.float32(scale)) if single else scale)) @ k.transpose(-2, -1)
     mask = bound.get("attn_mask")
     if bound.get("is_causal"):
         mask = torch.ones(scores.shape[-2:], dtype=torch.bool).tril()
+    if shift is not None:
+        mask = _value(shift)
     if mask is not None:
         scores = scores.masked_fill(~mask, float("-inf")) if mask.dtype == torch.bool else scores + mask
     return F.softmax(scores, -1) @ v
+
+
+def _combine(bound, kind):
+    """Two tensors combined in another way."""
+    a, b = bound["input"], bound["other"]
+    if kind == "average":
+        return (a + b) / 2
+    return COMBINED[kind](a, b)
+
+
+COMBINED = {
+    "add": torch.add,
+    "subtract": torch.sub,
+    "multiply": torch.mul,
+    "divide": torch.div,
+    "maximum": torch.maximum,
+    "minimum": torch.minimum,
+}
 
 
 KINDS = {
@@ -257,6 +291,7 @@ KINDS = {
     "grouped": _grouped,
     "batch_norm_axis": _batch_norm_axis,
     "attend": _attend,
+    "combine": _combine,
 }
 
 
@@ -277,7 +312,15 @@ FUNCTIONS: dict = {
     "pool": lambda x, **options: pool(x, **options),
     "resize": lambda x, **options: resize(x, **options),
     "zeros": lambda x: torch.zeros_like(x),
+    "shift": lambda x, array: x + _value(array),
+    "masked_mean": lambda x, mask, axis=1: _masked_mean(x, torch.from_numpy(np.array(mask)), axis),
 }
+
+
+def _masked_mean(x, mask, axis):
+    """The mean over one axis of ``(N, T, C)`` or ``(N, C, T)``, of what counts alone."""
+    shares = mask.to(x.dtype).unsqueeze(2 if axis == 1 else 1)
+    return (x * shares).sum(axis) / shares.sum(axis)
 
 
 def _constant(value, x, last=False):

@@ -271,9 +271,10 @@ class Watch(TorchFunctionMode):
 
 @contextmanager
 def kept(model):
-    """Put buffers and modes back at the end: a pass without gradients changes nothing else."""
-    buffers = dict(model.named_buffers(remove_duplicate=False)).values()
-    before = [(value, value.detach().clone()) for value in buffers]
+    """Put buffers and modes back at the end: without gradients a pass changes nothing else but rows of a `max_norm`."""
+    held = list(dict(model.named_buffers(remove_duplicate=False)).values())
+    held += [one.weight for one in model.modules() if getattr(one, "max_norm", None) is not None]
+    before = [(value, value.detach().clone()) for value in held]
     modes = [(module, module.training) for module in model.modules()]
     try:
         yield

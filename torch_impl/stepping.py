@@ -1,5 +1,7 @@
 """Training steps of any model, on inputs and targets that both frameworks are given."""
 
+from math import prod
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -38,10 +40,13 @@ class Steps:
             parameter.grad = None
         loss = self._loss(inputs, targets)
         loss.backward()
-        gradients = {n: p.grad.numpy().copy() for n, p in self.parameters.items() if p.grad is not None}
+        gradients = {
+            n: np.zeros(p.shape, p.detach().numpy().dtype) if p.grad is None else p.grad.numpy().copy()
+            for n, p in self.parameters.items()
+        }
         with torch.no_grad():
             for name, factor in self.coupled.items():
-                if name in gradients:
+                if name in gradients and self.parameters[name].grad is not None:
                     self.parameters[name].grad.add_(self.parameters[name], alpha=float(np.float32(factor)))
         self.optimizer.step()
         return float(loss.detach()), 0.0, gradients
@@ -75,12 +80,18 @@ class Steps:
 
 
 def loss(outputs, targets, settings):
-    """The mean loss over a batch.
+    """The loss of a batch: the mean over what has one, or the sum.
 
     Args:
         outputs, targets: ``(N, ..., C)``; targets are one-hot or numbers.
-        settings: ``kind`` is ``crossentropy``, ``binary``, ``mse`` or ``mae``; ``logits`` says what outputs are.
+        settings: ``kind`` is ``crossentropy``, ``binary``, ``mse`` or ``mae``; ``logits`` says what outputs are,
+            ``summed`` whether to add up.
     """
+    mean = _mean(outputs, targets, settings)
+    return mean * prod(outputs.shape[:-1]) if settings.get("summed") else mean
+
+
+def _mean(outputs, targets, settings):
     targets = targets.reshape(outputs.shape)
     kind, smoothing = settings["kind"], settings.get("smoothing", 0.0)
     if kind == "crossentropy":
@@ -152,38 +163,41 @@ def _own(kind, rate, settings, parameters):
 
 
 def configuration(optimizer):
-    """Read an optimizer's settings off it, in the words that `make` takes; ``kind`` is empty for an unknown one."""
+    """Read an optimizer's settings off it, in the words that `make` takes; ``kind`` is empty for an unknown one.
+
+    A learning rate that its groups don't share is a list.
+    """
     group = optimizer.param_groups[0]
     kind = type(optimizer).__name__.removeprefix("Keras").lower()
-    facts = {"kind": kind, "learning_rate": group["lr"], "weight_decay": group.get("weight_decay", 0.0)}
+    rates = sorted({float(one["lr"]) for one in optimizer.param_groups})
+    facts = {"kind": kind, "learning_rate": rates[0] if len(rates) == 1 else rates}
+    facts["weight_decay"] = group.get("weight_decay", 0.0)
     if kind == "sgd":
-        return {**facts, "momentum": group["momentum"], "nesterov": group.get("nesterov", False)}
+        facts |= {"momentum": group["momentum"], "nesterov": group.get("nesterov", False)}
+        return {**facts, "dampening": group.get("dampening", 0.0)}
     if kind in ("adam", "adamw"):
-        return {
-            **facts,
-            "decays": list(group["betas"]),
-            "epsilon": group["eps"],
-            "amsgrad": group.get("amsgrad", False),
-        }
+        facts |= {"decays": list(group["betas"]), "epsilon": group["eps"]}
+        return {**facts, "amsgrad": group.get("amsgrad", False)}
     if kind == "rmsprop":
-        return {
-            **facts,
-            "decays": [group["alpha"]],
-            "epsilon": group["eps"],
-            "momentum": group.get("momentum", 0.0),
-        }
-    return {**facts, "kind": kind}
+        facts |= {"decays": [group["alpha"]], "epsilon": group["eps"]}
+        return {**facts, "momentum": group.get("momentum", 0.0), "centered": group.get("centered", False)}
+    return facts
 
 
 def decayed(model, optimizer):
-    """array -> its factor of weight decay, for a person's own optimizer."""
+    """array -> its factors of weight decay: what a person's own optimizer adds to the gradient, and takes off apart.
+
+    DIFFERS: Keras's optimizers all decay apart from the gradient; PyTorch's AdamW does, its others decay in it.
+    """
     names = {id(p): name for name, p in model.named_parameters()}
-    return {
-        names[id(p)]: float(group.get("weight_decay", 0.0))
-        for group in optimizer.param_groups
-        for p in group["params"]
-        if id(p) in names
-    }
+    found = {}
+    for group in optimizer.param_groups:
+        factor = float(group.get("weight_decay", 0.0))
+        apart = isinstance(optimizer, (torch.optim.AdamW, optimizers.KerasAdam))
+        apart = apart or group.get("decoupled_weight_decay", False)
+        pair = [0.0, factor] if apart else [factor, 0.0]
+        found |= {names[id(p)]: pair for p in group["params"] if id(p) in names}
+    return found
 
 
 def penalties(model):
@@ -193,4 +207,9 @@ def penalties(model):
 
 def added(model):
     """array or layer -> what else it adds to the loss: a module adds nothing."""
+    return {}
+
+
+def constrained(model):
+    """array -> the constraint that it is put back under after every step: a module has none."""
     return {}

@@ -9,11 +9,12 @@ import numpy as np
 from safetensors.numpy import load_file, save_file
 
 from compare.pair import arrays as moving
-from compare.pair import choosing, configuration, flattened, graph, mapping, records
+from compare.pair import choosing, configuration, dropping, flattened, graph, mapping, optimizing, records
 from compare.pair.arrays import Map
 from compare.pair.configuration import Fact
 from compare.pair.locate import Found, locate
 from compare.pair.matching import Values, front
+from compare.pair.optimizing import Told
 from compare.pair.overruling import overrule
 from compare.pair.records import Arrays, Call, Seen
 from compare.pair.side import Side
@@ -219,29 +220,34 @@ class Bench(Side):
                     self.edits.append({"call": other.index, "do": "identity"})
         return found
 
-    def configuration(
-        self, decayed: dict[str, float], added: dict[str, str], optimizers: tuple[dict | None, dict | None]
-    ) -> list[Fact]:
+    def configuration(self, told: Told, optimizers: tuple[dict | None, dict | None]) -> list[Fact]:
         """Settings in which the two differ.
 
         Args:
-            decayed, added: Keras's weight decay by array, and what else its loss has, by array or layer.
+            told: what Keras's side says of its training.
             optimizers: settings of both, None where a model has none.
         """
         seen = self.look(self.inputs, self.arrangement, True)
         facts = configuration.sharing(self.map, self.torch_held)
-        facts += configuration.norms(self.map.pairs) + configuration.rates(self.keras, seen)
-        facts += configuration.always(self.look(self.inputs, self.arrangement))
+        facts += configuration.norms(self.map.pairs) + configuration.tables(self.map.pairs)
+        facts += dropping.rates(self.keras, seen, self.map.pairs)
+        facts += dropping.always(self.look(self.inputs, self.arrangement))
         ours, theirs = optimizers
         own = self.decayed() if self.optimizer is not None else None
-        if own is not None or any(decayed.values()):
-            facts += configuration.decays(self.map, decayed, own)
-        facts += configuration.penalties(added, self.map)
+        if own is not None or any(any(pair) for pair in told.decayed.values()):
+            plain = all(one is None or _plain(one) for one in optimizers)
+            facts += optimizing.decays(self.map, told.decayed, own, plain)
+        facts += optimizing.penalties(told.added, self.map) + optimizing.limits(told.constrained, self.map)
         if own is not None and ours:
-            facts += configuration.given(self.map, self.torch_held, own)
+            facts += optimizing.given(self.map, self.torch_held, own)
         if ours and theirs:
-            facts += configuration.optimizers(ours, theirs)
+            facts += optimizing.optimizers(ours, theirs)
         return facts
+
+
+def _plain(settings: dict) -> bool:
+    """Whether a step is the gradient alone: then a decay is the same in it and apart from it."""
+    return settings["kind"] == "sgd" and not settings.get("momentum")
 
 
 def _light(found: Found, keras: Seen, targets: list[str]) -> Found:

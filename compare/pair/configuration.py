@@ -1,4 +1,4 @@
-"""What outputs can't show: decay, epsilon, rates of dropout, weight decay, the optimizers."""
+"""What outputs can't show: decay, epsilon, what is one array in one model and several in the other."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from compare.pair.arrays import Map
 from compare.pair.causes.trial import path
 from compare.pair.partners import Partner
-from compare.pair.records import Call, Held, Seen
+from compare.pair.records import Held
 
 
 @dataclass
@@ -98,145 +98,18 @@ def sharing(found: Map, torch: dict[str, Held]) -> list[Fact]:
     return facts[:1]
 
 
-def rates(keras: Seen, torch: Seen) -> list[Fact]:
-    """Rates of the dropout that is really called, in the order of calls."""
-    ours = [(call, rate) for call in keras.calls if (rate := _rate(call)) > 0]
-    theirs = [(call, rate) for call in torch.calls if (rate := _rate(call)) > 0]
-    if [round(rate, 9) for _, rate in ours] == [round(rate, 9) for _, rate in theirs]:
-        return _dropped([(a, b) for (a, _), (b, _) in zip(ours, theirs, strict=True)])
-    for n, (call, rate) in enumerate(ours):
-        other, own = theirs[n] if n < len(theirs) else (None, 0.0)
-        if not close(rate, own):
-            place = other.place if other is not None else ""
-            text = f"the rate is {rate:g} in Keras and {own:g} in PyTorch"
-            code = f"{path(place)}.p = {rate:g}" if place else f"x = F.dropout(x, {rate:g}, self.training)"
-            return [Fact("dropout-rate", call.owner, place, text, code, call.index)]
-    call, rate = theirs[len(ours)]
-    before = _before(keras, torch, call)
-    owner, index = (before.owner, before.index) if before is not None else ("", -1)
-    text = f"PyTorch drops {rate:g} at {call.place}, Keras nothing"
-    return [Fact("dropout-rate", owner, call.place, text, f"{path(call.place)}.p = 0.0", index)]
-
-
-def always(torch: Seen) -> list[Fact]:
-    """Dropout that is on in evaluation, too: a function that nobody told the mode.
-
-    Args:
-        torch: PyTorch's pass in inference mode.
-    """
-    for call in torch.calls:
-        told = call.facts.get("training", call.facts.get("function", "").startswith("dropout"))
-        if call.kind == "dropout" and call.facts.get("module") is None and told and _rate(call) > 0:
-            place = call.place or "forward"
-            text = f"PyTorch drops {_rate(call):g} at {place} in evaluation, too"
-            code = f"x = F.dropout(x, {_rate(call):g}, self.training)"
-            return [Fact("dropout-rate", "", call.place, text, code)]
-    return []
-
-
-def _dropped(pairs: list[tuple[Call, Call]]) -> list[Fact]:
-    """Dropout of equal rates that drops something else: single values, channels, samples."""
-    for call, other in pairs:
-        own, theirs = call.facts.get("drops", "values"), other.facts.get("drops", "values")
-        if own != theirs:
-            text = f"Keras drops {own} there, PyTorch {theirs}"
-            names = {
-                "channels": f"nn.Dropout{max(len(call.facts['shape']) - 2, 1)}d",
-                "alpha": "nn.AlphaDropout",
-            }
-            new = f"{names.get(own, 'nn.Dropout')}({_rate(call):g})"
-            code = f"{path(other.place)} = {new}" if own in (*names, "values") else ""
-            return [Fact("dropout-rate", call.owner, other.place, text, code, call.index)]
-    return []
-
-
-def _rate(call: Call) -> float:
-    if call.kind == "attention":
-        return float(call.facts.get("dropout_p") or 0.0)
-    if call.kind in ("lstm", "gru", "rnn"):
-        stacked = (call.facts.get("num_layers") or 1) > 1
-        return float(
-            call.facts.get("rate", 0.0) or (call.facts.get("dropout", 0.0) if stacked else 0.0) or 0.0
-        )
-    if call.kind in ("dropout", "noise"):
-        return float(call.facts.get("rate", call.facts.get("p", 0.5)) or 0.0)
-    return 0.0
-
-
-def _before(keras: Seen, torch: Seen, call: Call) -> Call | None:
-    """Keras's call at about the place of one of PyTorch's."""
-    share = call.index / max(len(torch.calls), 1)
-    return keras.calls[min(int(share * len(keras.calls)), len(keras.calls) - 1)] if keras.calls else None
-
-
-def decays(found: Map, keras: dict[str, float], torch: dict[str, float] | None) -> list[Fact]:
-    """Weight decay, array by array.
-
-    Args:
-        keras, torch: array -> factor; None where PyTorch's optimizer isn't known.
-    """
-    for binding in found.bindings:
-        ours = keras.get(binding.keras, 0.0)
-        theirs = (torch or {}).get(binding.torch, 0.0)
-        if not close(ours, theirs):
-            text = f"{binding.keras} is decayed with {ours:g} in Keras, {binding.torch} with {theirs:g} in PyTorch"
-            code = f"{{'params': [{path(binding.torch)}], 'weight_decay': {ours:g}}}  # a group of the optimizer's"
-            return [Fact("weight-decay", binding.keras_place, binding.torch_place, text, code)]
-    return []
-
-
-def penalties(others: dict[str, str], found: Map) -> list[Fact]:
-    """Parts of Keras's loss that no optimizer of PyTorch's can take over.
-
-    Args:
-        others: array or layer -> what is added to the loss, in words (`keras_impl.stepping.added`).
-    """
-    facts = []
-    for name, text in others.items():
-        binding = next((b for b in found.bindings if name in (b.keras, b.keras_place)), None)
-        place, other = (binding.keras_place, binding.torch_place) if binding else (name, "")
-        code = f"loss = loss + ...  # {text}"
-        facts.append(Fact("weight-decay", place, other, f"Keras's loss has {text}, PyTorch's doesn't", code))
-    return facts
-
-
-def given(found: Map, torch: dict[str, Held], known: dict[str, float]) -> list[Fact]:
-    """Parameters that train but aren't given to a person's optimizer.
-
-    Args:
-        known: array -> weight decay, of those that are (`torch_impl.stepping.decayed`).
-    """
-    for binding in found.bindings:
-        name = torch[binding.torch].alias or binding.torch
-        if torch[binding.torch].trains and name not in known and binding.torch not in known:
-            text = f"{binding.torch} isn't among the parameters that PyTorch's optimizer was given"
-            code = "optimizer.add_param_group({'params': [" + path(binding.torch) + "]})"
-            return [Fact("optimizer", binding.keras_place, binding.torch_place, text, code)]
-    return []
-
-
-def optimizers(keras: dict[str, Any], torch: dict[str, Any]) -> list[Fact]:
-    """Settings of both optimizers; weight decay is compared array by array."""
-    pairs = [
-        (key, keras.get(key), torch.get(key))
-        for key in dict.fromkeys([*keras, *torch])
-        if key not in ("weight_decay", "more")
-    ]
-    apart = [(key, a, b) for key, a, b in pairs if not close(_family(key, a), _family(key, b))]
-    if not apart:
-        return []
-    text = "; ".join(f"{key.replace('_', ' ')} is {a} in Keras and {b} in PyTorch" for key, a, b in apart)
-    names = {"learning_rate": "lr", "decays": "betas", "epsilon": "eps"}
-    given = ", ".join(f"{names.get(key, key)}={a}" for key, a, _ in apart if key != "kind")
-    code = f"torch.optim.{_named(keras['kind'])}(model.parameters(){', ' + given if given else ''})"
-    return [Fact("optimizer", "", "", text, code)]
-
-
-def _family(key: str, value: Any) -> Any:
-    if key in ("nesterov", "amsgrad"):
-        return bool(value)
-    return value
-
-
-def _named(kind: str) -> str:
-    return {"adam": "Adam", "adamw": "AdamW", "sgd": "SGD", "rmsprop": "RMSprop"}.get(kind, kind)
+def tables(pairs: list[Partner]) -> list[Fact]:
+    """Rows of an embedding that PyTorch never trains: Keras's layer has none such."""
+    found = []
+    for pair in pairs:
+        row = pair.torch.facts.get("padding_idx")
+        if (
+            pair.torch.kind == "embedding"
+            and row is not None
+            and pair.keras.calls[0].facts.get("trains", True)
+        ):
+            text = f"PyTorch keeps row {row} of the embedding as it is (padding_idx), Keras trains it"
+            code = f"{path(pair.torch.place)}.padding_idx = None"
+            order = pair.keras.calls[0].index
+            found.append(Fact("extra-parameter", pair.keras.owner, pair.torch.place, text, code, order))
+    return found

@@ -129,17 +129,25 @@ def _explain(
     best: tuple[int, Trial] | None = None
     for name, cause in [*(FIRST if near else {}).items(), *CAUSES.items()]:
         for trial in cause(scene):
-            if trial.cause not in tried and trial.cause != ROUNDING:
+            if trial.cause not in (*tried, ROUNDING, "unknown"):
                 tried.append(trial.cause)
-            if not _mended(scene, keras, run([*edits, *trial.edits], scene.last), bars, floor):
+            if not _mended(scene, keras, run([*edits, *trial.edits], _last(scene, trial)), bars, floor):
                 continue
             again = run([*edits, *trial.edits])
+            if again.error is not None:
+                continue
             after = front(keras, Values(again, bars, floor), targets)
             if after.call is None or (name in FIRST and _reached(after) > _reached(now)):
                 return trial
             if _reached(after) > max(_reached(now), best[0] if best else -1):
                 best = (_reached(after), trial)
     return best[1] if best else None
+
+
+def _last(scene: Scene, trial: Trial) -> int | None:
+    """The last call that a change can be told by; None for all, where the change itself lies further on."""
+    last = scene.last
+    return last if last is not None and all(edit["call"] <= last for edit in trial.edits) else None
 
 
 def _mended(scene: Scene, keras: Seen, again: Seen, bars: dict, floor: float) -> bool:

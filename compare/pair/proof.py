@@ -13,6 +13,7 @@ from compare.pair.configuration import Fact
 from compare.pair.ends import Pair, ask
 from compare.pair.locate import Departure, Found
 from compare.pair.meeting import Met, meet
+from compare.pair.optimizing import Told
 from compare.pair.training import Plan
 from compare.parity.figures import Distance, Stage, Verdict, judge, worst_by_name
 
@@ -50,9 +51,9 @@ def check(pair: Pair, asked: Asked, met: Met, report: Report) -> Outcome:
         outcome.notes.append("3-d inputs go to PyTorch as (N, C, T)")
     settings = _settings(asked, met, outcome)
     report("comparing configurations")
-    decayed = ask(pair.keras, "decayed")
+    told = Told(*(ask(pair.keras, name) for name in ("decayed", "added", "constrained")))
     optimizers = (met.facts[0]["optimizer"], met.facts[1]["optimizer"])
-    facts = ask(pair.torch, "configuration", decayed, ask(pair.keras, "added"), optimizers)
+    facts = ask(pair.torch, "configuration", told, optimizers)
     found = _forward(pair, met, ends, False, outcome, report, facts)
     if outcome.first is None:
         found = _forward(pair, met, ends, True, outcome, report, [])
@@ -216,7 +217,9 @@ def _stages(done: dict, met: Met, outcome: Outcome) -> None:
         stage = judge(Stage(name, rows=worst_by_name(rows)), backwards=name == "gradients")
         if stage.verdict == Verdict.EXPLAINED and name != "native":
             stage.verdict = Verdict.SAME
-        if name == "parameters" and (done["extra"] or done["frozen"]):
+        if name == "gradients" and stage.place in done["frozen"]:
+            _frozen(done["frozen"], places, outcome, stage)
+        elif name == "parameters" and (done["extra"] or done["frozen"]):
             _frozen(done["frozen"], places, outcome, stage)
             _extra(done["extra"], done["owners"], met, outcome, stage)
         elif stage.verdict == Verdict.DIFFERS and outcome.first is None:
@@ -242,7 +245,7 @@ def _frozen(alone: dict[str, tuple[str, str]], places: dict, outcome: Outcome, s
         stage.verdict, stage.place = Verdict.DIFFERS, stage.place or name
         if outcome.first is None:
             outcome.first = {
-                "stage": "parameters",
+                "stage": stage.name,
                 "keras": places[name].keras_place, "torch": places[name].torch_place,
                 "cause": "extra-parameter", "figure": None if row is None else _finite(row.relative),
                 "bar": 0.0, "tried": ["extra-parameter"], "text": text, "code": code,

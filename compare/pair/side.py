@@ -57,8 +57,8 @@ class Side:
         """What arrays there are; a model that is built at its first call must have been called."""
         return self.observing.arrays(self.model)
 
-    def decayed(self) -> dict[str, float]:
-        """array -> its factor of weight decay."""
+    def decayed(self) -> dict[str, list[float]]:
+        """array -> its factors of weight decay, in the gradient and apart from it."""
         return self.stepping.decayed(self.model, self.optimizer)
 
     def penalties(self) -> dict[str, float]:
@@ -68,6 +68,10 @@ class Side:
     def added(self) -> dict[str, str]:
         """What else the loss has: array or layer -> words."""
         return self.stepping.added(self.model)
+
+    def constrained(self) -> dict[str, str]:
+        """array -> the constraint that it is put back under."""
+        return self.stepping.constrained(self.model)
 
     def arrays(self, path: str) -> None:
         """Write the model's arrays."""

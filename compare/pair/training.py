@@ -166,18 +166,35 @@ def frozen(
 ) -> dict[str, tuple[str, str]]:
     """Arrays of both models that learn in one of them alone: Keras's name -> words and code."""
     theirs = {n.partition("/")[2]: a for n, a in load_file(plan.first).items() if n.startswith("gradients/")}
-    told = {}
+    told: dict[str, tuple[str, str]] = {}
     for binding in found.bindings:
         ours, trains = keras[binding.keras].trains, torch[binding.torch].trains
-        one, all_ = (
-            (theirs.get(binding.keras), theirs) if ours else (own.gradients.get(binding.torch), own.gradients)
-        )
+        here, there = theirs.get(binding.keras), own.gradients.get(binding.torch)
+        if ours and trains and binding.part is None:
+            lost = _lost(binding.keras, here, there, (theirs, own.gradients))
+            told |= {binding.keras: lost} if lost else {}
+        one, all_ = (here, theirs) if ours else (there, own.gradients)
         if ours == trains or one is None or not _counts(one, all_):
             continue
         text = f"{binding.keras} learns in {'Keras' if ours else 'PyTorch'} alone"
         code = f'model.get_parameter("{binding.torch}").requires_grad_({ours})'
         told[binding.keras] = (text, code)
     return told
+
+
+def _lost(
+    name: str, here: np.ndarray | None, there: np.ndarray | None, every: tuple[Arrays, Arrays]
+) -> tuple[str, str] | None:
+    """Words and code for an array that no gradient reaches in one of the models, though it trains in both."""
+    if here is None or there is None or bool(here.any()) == bool(there.any()):
+        return None
+    if here.any() and _counts(here, every[0]):
+        text = f"no gradient reaches {name} in PyTorch: something on the way detaches it"
+        return text, "# without detach(), .data or torch.no_grad() between it and the loss"
+    if there.any() and _counts(there, every[1]):
+        text = f"no gradient reaches {name} in Keras: something on the way stops it"
+        return text, "x = x.detach()  # where Keras has stop_gradient"
+    return None
 
 
 def _counts(gradient: np.ndarray, every: Arrays) -> bool:

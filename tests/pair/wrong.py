@@ -40,7 +40,7 @@ o = L.Dense(3, name="fc")(x)""",
 return self.fc(x + torch.tanh(self.d(x)))""",
         finds=("missing-layer", "add"),
     ),
-    "a mask that only Keras has": pair(
+    "steps that only Keras leaves out": pair(
         """i = keras.Input((6,), dtype="int32")
 x = L.Embedding(5, 4, mask_zero=True, name="emb")(i)
 o = L.Dense(2, name="fc")(L.LSTM(5, name="lstm")(x))""",
@@ -48,7 +48,7 @@ o = L.Dense(2, name="fc")(L.LSTM(5, name="lstm")(x))""",
 self.rnn = nn.LSTM(4, 5, batch_first=True); self.rnn.bias_hh_l0.requires_grad_(False)
 self.fc = nn.Linear(5, 2)""",
         """return self.fc(self.rnn(self.emb(x))[0][:, -1])""",
-        finds=('unknown', 'lstm'),
+        finds=('missing-layer', 'lstm'),
     ),
     "another number of groups": pair(
         """i = keras.Input((6, 6, 3))

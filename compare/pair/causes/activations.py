@@ -113,6 +113,7 @@ def missing(scene: Scene) -> Iterator[Trial]:
                 text = f"{scene.call.owner} has {kind}, PyTorch nothing there"
                 code = f"x = {written(kind, given)}(x)  # after {module(maker)}"
                 yield Trial("activation", [edit], module(maker), text, code)
+    yield from _moved(scene)
     for call in scene.region[:6]:
         if call.kind in LIKE and not call.slots:
             edit = {"call": call.index, "do": "identity"}
@@ -121,3 +122,19 @@ def missing(scene: Scene) -> Iterator[Trial]:
             twice = before.owner if before is not None and before.kind == call.kind else ""
             code = instead(call, "nn.Identity()")
             yield Trial("activation", [edit], module(call), text, code, twice)
+
+
+def _moved(scene: Scene) -> Iterator[Trial]:
+    """An activation before a sum that Keras has behind it."""
+    if scene.call.kind != "add":
+        return
+    for behind in (one for one in scene.following[:2] if one.kind in FUNCTIONS):
+        for call in (c for c in scene.region[:6] if c.kind == behind.kind and not c.slots):
+            for total in (c for c in scene.having("add") if c.index > call.index):
+                made = {"kind": behind.kind, "single": True, **options(behind)}
+                edits = [
+                    {"call": call.index, "do": "identity"},
+                    {"call": total.index, "do": "after", "name": "activate", "options": made},
+                ]
+                text = f"PyTorch has {call.kind} before the sum, Keras behind it"
+                yield Trial("activation", edits, module(call), text, f"x = {written(behind.kind, {})}(a + b)")

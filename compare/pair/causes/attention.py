@@ -17,13 +17,57 @@ def scales(scene: Scene) -> Iterator[Trial]:
     wanted = call.facts.get("attention_scale")
     if wanted is not None:
         yield from _attention(scene, float(wanted))
+    if call.kind == "embedding":
+        yield from _cut(scene)
+    yield from _heads(scene)
     ratio = _ratio(scene)
     if ratio is not None:
         other = scene.torch.maker.get(ratio[1])
         if other is not None:
             edit = {"call": other.index, "do": "after", "name": "affine", "options": {"scale": ratio[0]}}
             text = f"Keras's is {number(ratio[0])} times PyTorch's at {module(other)}"
-            yield Trial("scale", [edit], module(other), text, f"x = x * {ratio[0]:.9g}  # at {module(other)}")
+            text += (
+                "; the two that it takes are exchanged" if other.kind == "subtract" and ratio[0] == -1 else ""
+            )
+            cause = "input-scale" if scene.at_input else "scale"
+            yield Trial(cause, [edit], module(other), text, f"x = x * {ratio[0]:.9g}  # at {module(other)}")
+
+
+def _cut(scene: Scene) -> Iterator[Trial]:
+    """Rows of an embedding that PyTorch shortens to a length."""
+    for other in scene.having("embedding"):
+        length = other.facts.get("max_norm")
+        if length is not None:
+            edit = {"call": other.index, "do": "set", "arguments": {"max_norm": None}}
+            text = f"PyTorch shortens the embedding's rows to {number(length)} (max_norm), Keras doesn't"
+            yield Trial("scale", [edit], module(other), text, f"{path(other.place)}.max_norm = None")
+
+
+def _heads(scene: Scene) -> Iterator[Trial]:
+    """Another number of heads, which no array shows: together they are as large."""
+    call = next((c for c in (scene.call, *scene.following) if c.kind == "attention"), None)
+    if call is None or call.owner != scene.call.owner:
+        return
+    mixed = scene.keras.values.get(call.outputs[0])
+    kernels = [slot.shape for c in scene.keras.calls if c.owner == scene.call.owner for slot in c.slots]
+    heads: tuple[int, ...] = next((shape[1:] for shape in kernels if len(shape) == 3), ())
+    if mixed is None or mixed.shape[2:] != heads:
+        return
+    for other in scene.having("attention", "softmax"):
+        given = scene.input(other)
+        ends = [c for c in scene.having("dense", "matmul") if c.index > other.index and c.slots]
+        into = scene.input(ends[0]) if ends else None
+        if given is None or into is None or given.ndim != 4 or given.shape[1] == heads[0]:
+            continue
+        joined = mixed.reshape(*mixed.shape[:2], -1)
+        for array in (joined, joined.swapaxes(0, 1), joined.reshape(-1, joined.shape[-1])):
+            if array.shape != into.shape:
+                continue
+            edit = {"call": ends[0].index, "do": "before", "name": "value", "options": {"array": array}}
+            text = f"{heads[0]} heads in Keras, {given.shape[1]} in PyTorch"
+            yield Trial(
+                "unknown", [edit], module(other), text, f"{path(other.place)}: num_heads = {heads[0]}"
+            )
 
 
 def _attention(scene: Scene, wanted: float) -> Iterator[Trial]:

@@ -6,19 +6,7 @@ from collections.abc import Iterator
 
 from compare.pair.causes.trial import Scene, Trial, module, number
 
-FIRST = (
-    "rescale",
-    "standardize",
-    "multiply",
-    "subtract",
-    "divide",
-    "add",
-    "identity",
-    "getitem",
-    "other",
-    "between",
-    "custom",
-)
+NUMBERS = ("multiply", "subtract", "divide", "add")  # with an array of constants, perhaps
 
 
 def scales(scene: Scene) -> Iterator[Trial]:
@@ -26,7 +14,8 @@ def scales(scene: Scene) -> Iterator[Trial]:
     call = scene.call
     if not any(name in scene.keras.inputs for name in call.inputs):
         return
-    plain = [c for c in scene.region[:6] if not c.slots and any(n in scene.torch.inputs for n in c.inputs)]
+    near = [c for c in scene.region[:6] if any(n in scene.torch.inputs for n in c.inputs)]
+    plain = [c for c in near if not c.slots or c.kind in NUMBERS]
     users = [c for c in scene.region[:6] if any(n in scene.torch.inputs for n in c.inputs)]
     if call.kind == "rescale":
         text = f"Keras takes x * {_told(call.facts['scale'])} + {_told(call.facts['offset'])} of its input"
@@ -41,6 +30,11 @@ def scales(scene: Scene) -> Iterator[Trial]:
             edit = {"call": other.index, "do": "function", "name": "affine", "options": made}
             yield Trial("input-scale", [edit, *edits], module(other), f"{text}, PyTorch something else", code)
     for other in users[:2]:
+        if other.kind == "flip" and len(other.facts.get("shape", [])) == 3:
+            edit = {"call": other.index, "do": "identity"}
+            text = "PyTorch reads the steps in the other order, Keras doesn't"
+            yield Trial("extra-layer", [edit], module(other), text, "# without flip()", call.owner)
+            continue
         rank = len(scene.torch.values[scene.torch.inputs[0]].shape)
         if rank >= 3:
             edit = {"call": other.index, "do": "before", "name": "flip", "options": {"axis": 1}}
@@ -62,7 +56,7 @@ def _chain(scene: Scene, first) -> list:
         users = scene.torch.users.get(chain[-1].outputs[0], [])
         if (
             len(users) != 1
-            or users[0].slots
+            or (users[0].slots and users[0].kind not in NUMBERS)
             or users[0].kind not in ("multiply", "subtract", "divide", "add", "getitem", "flip", "concat")
         ):
             return chain

@@ -20,7 +20,7 @@ def settings(scene: Scene) -> Iterator[Trial]:
     for other in [*own, *(c for c in scene.having(*NORMS) if c not in own)][:2]:
         yield from _epsilon(call, other)
         yield from _swapped(other)
-        yield from _variance(call, other)
+        yield from _variance(scene, other)
         yield from _axes(call, other, scene)
         yield from _groups(call, other)
     yield from _by_hand(scene)
@@ -53,14 +53,38 @@ def _swapped(other: Call) -> Iterator[Trial]:
         )  # fmt: skip
 
 
-def _variance(call: Call, other: Call) -> Iterator[Trial]:
+def _variance(scene: Scene, other: Call) -> Iterator[Trial]:
+    call = scene.call
     if other.kind == "layer_norm":
         yield Trial("variance-rule", [_set(other, variance="biased")], module(other), "another variance", "")
+    if (call.kind, other.kind) == ("rms_norm", "layer_norm"):
+        text = "Keras divides by the root mean square alone, PyTorch takes the mean off first"
+        code = f"{path(other.place)} = nn.RMSNorm(...)"
+        yield Trial("variance-rule", [_set(other, centered=False)], module(other), text, code)
+    if (call.kind, other.kind) == ("layer_norm", "rms_norm"):
+        text = "Keras takes the mean off first, PyTorch divides by the root mean square alone"
+        edit = {"call": other.index, "do": "function", "name": "layer_norm"}
+        yield Trial("variance-rule", [edit], module(other), text, f"{path(other.place)} = nn.LayerNorm(...)")
     if other.kind == "batch_norm":
-        text = "one normalises with the batch's own statistics, the other with the moving ones"
-        turned = not other.facts.get("training")
-        code = f"{path(other.place)}.{'train' if turned else 'eval'}()"
-        yield Trial("variance-rule", [_set(other, training=turned)], module(other), text, code)
+        yield from _statistics(scene, other)
+
+
+def _statistics(scene: Scene, other: Call) -> Iterator[Trial]:
+    """Which statistics are normalised with: the batch's own or the moving ones, which PyTorch may not keep at all."""
+    text = "one normalises with the batch's own statistics, the other with the moving ones"
+    turned = not other.facts.get("training")
+    code = f"{path(other.place)}.{'train' if turned else 'eval'}()"
+    yield Trial("variance-rule", [_set(other, training=turned)], module(other), text, code)
+    slots = scene.pair.keras.slots if scene.pair is not None else {}
+    kept = {slot.role for slot in other.slots}
+    if "mean" in slots and "variance" in slots and not kept & {"mean", "variance"}:
+        held = {
+            f"running_{to}": scene.arrays[slots[of].name]
+            for of, to in (("mean", "mean"), ("variance", "var"))
+        }
+        text = "PyTorch's keeps no moving statistics: it normalises with the batch's own in evaluation, too"
+        code = f"{path(other.place)} = nn.BatchNorm2d(..., track_running_stats=True)"
+        yield Trial("variance-rule", [_set(other, training=False, **held)], module(other), text, code)
 
 
 def _axes(call: Call, other: Call, scene: Scene) -> Iterator[Trial]:

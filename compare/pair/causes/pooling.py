@@ -23,8 +23,9 @@ def settings(scene: Scene) -> Iterator[Trial]:
     )
     if call is None or (call is not scene.call and scene.call.kind != "pad"):
         return
-    others = [c for c in scene.region[:6] if c.kind in GLOBAL]
-    for other in others:
+    # a block's other branches read the same value, and come before
+    others = [c for c in scene.region if c.kind in GLOBAL]
+    for other in others[:6]:
         if call.kind in ("max_pool", "mean_pool"):
             yield from _windows(scene, call, other)
         else:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import permutations
 
 from compare.pair.causes.trial import Scene, Trial, module, path
+from compare.pair.records import Call
 
 KINDS = ("lstm", "gru", "rnn")
 
@@ -16,26 +17,39 @@ def cells(scene: Scene) -> Iterator[Trial]:
     if call.kind not in KINDS:
         return
     for other in scene.having(call.kind):
+        yield from _axes(scene, other)
         yield from _resets(scene, other)
         yield from _activations(scene, other)
         yield from _orders(scene, other)
     yield from _by_hand(scene)
 
 
-def _function(index: int, kind: str, **options: object) -> dict:
-    return {"call": index, "do": "function", "name": kind, "options": options}
+def _computed(scene: Scene, other: Call, **options: object) -> list[dict]:
+    """The edits that compute a layer otherwise: one, or one a step where a cell is called in a loop."""
+    calls = [other]
+    if other.facts.get("cell"):
+        calls = [c for c in scene.torch.calls if (c.kind, c.place) == (other.kind, other.place)]
+    made = {"do": "function", "name": scene.call.kind, "options": options}
+    return [{"call": call.index, **made} for call in calls]
 
 
-def _resets(scene: Scene, other) -> Iterator[Trial]:
+def _axes(scene: Scene, other: Call) -> Iterator[Trial]:
+    """Batch and steps taken for one another."""
+    first = bool(other.facts.get("batch_first"))
+    if not other.facts.get("cell"):
+        text = f"PyTorch takes the {'steps for the batch' if first else 'batch for the steps'}"
+        edits = _computed(scene, other, turned=True)
+        yield Trial("axis", edits, module(other), text, f"{path(other.place)}.batch_first = {not first}")
+
+
+def _resets(scene: Scene, other: Call) -> Iterator[Trial]:
     if scene.call.facts.get("reset_after") is False:
         text = "Keras resets the state before the product (reset_after=False), PyTorch's GRU after it"
         code = "keras.layers.GRU(..., reset_after=True)  # PyTorch's nn.GRU knows no other; or write the cell out"
-        yield Trial(
-            "reset-after", [_function(other.index, "gru", reset_after=False)], module(other), text, code
-        )
+        yield Trial("reset-after", _computed(scene, other, reset_after=False), module(other), text, code)
 
 
-def _activations(scene: Scene, other) -> Iterator[Trial]:
+def _activations(scene: Scene, other: Call) -> Iterator[Trial]:
     facts = scene.call.facts
     made = {"activation": facts["activation"], "recurrent": facts["recurrent"]}
     if (facts["activation"], facts["recurrent"]) not in (
@@ -48,20 +62,18 @@ def _activations(scene: Scene, other) -> Iterator[Trial]:
             made["reset_after"] = False
         text = f"activations {facts['activation']} and {facts['recurrent']} in Keras, tanh and sigmoid in PyTorch"
         code = f"keras.layers.{scene.call.type}(...)  # with activation tanh, recurrent_activation sigmoid"
-        yield Trial(
-            "activation", [_function(other.index, scene.call.kind, **made)], module(other), text, code
-        )
+        yield Trial("activation", _computed(scene, other, **made), module(other), text, code)
 
 
-def _orders(scene: Scene, other) -> Iterator[Trial]:
+def _orders(scene: Scene, other: Call) -> Iterator[Trial]:
     usual = {"lstm": "ifgo", "gru": "rzn"}.get(scene.call.kind)
     if usual is None:
         return
     for order in permutations(usual):
         if "".join(order) != usual:
-            edit = _function(other.index, scene.call.kind, gates="".join(order))
+            edits = _computed(scene, other, gates="".join(order))
             text = f"the gates lie in the order {', '.join(order)}, not {', '.join(usual)}"
-            yield Trial("gate-order", [edit], module(other), text, f"{path(other.place)}: reorder the gates")
+            yield Trial("gate-order", edits, module(other), text, f"{path(other.place)}: reorder the gates")
 
 
 def _by_hand(scene: Scene) -> Iterator[Trial]:
@@ -81,7 +93,6 @@ def _by_hand(scene: Scene) -> Iterator[Trial]:
             text,
             f"chunks in the order {order}  # in {module(splits[0])}",
         )
-    yield from _reset_by_hand(scene)
 
 
 def _place(scene: Scene) -> str:
@@ -92,7 +103,3 @@ def _place(scene: Scene) -> str:
     while place not in splits and place:
         place = place.rpartition(".")[0]
     return place
-
-
-def _reset_by_hand(scene: Scene) -> Iterator[Trial]:
-    return iter(())

@@ -64,6 +64,9 @@ def axes(scene: Scene) -> Iterator[Trial]:
     if call.kind == "attention":
         for other in scene.having("softmax"):
             yield from _along(scene, other)
+    if call.kind == "normalize" or call.type == "UnitNormalization":
+        for other in scene.having("normalize"):
+            yield from _along(scene, other)
 
 
 def _along(scene: Scene, other) -> Iterator[Trial]:

@@ -14,6 +14,8 @@ from compare.pair.partners import Partner
 from compare.pair.records import Call, Seen
 
 ROUNDING = "rounding"
+# what is done to an input: numbers, and the order of channels
+ARITHMETIC = ("multiply", "divide", "add", "subtract", "rescale", "getitem", "concat", "flip", "identity")
 
 
 @dataclass
@@ -68,6 +70,18 @@ class Scene:
     def last(self) -> int | None:
         """The last of PyTorch's calls that a change near the difference can be told by."""
         return self.region[-1].index if self.region else None
+
+    @property
+    def at_input(self) -> bool:
+        """Whether Keras's call computes with the model's input, and nothing but numbers was done to it before."""
+        waiting = list(self.call.inputs)
+        while waiting:
+            maker = self.keras.maker.get(waiting.pop())
+            if maker is not None:
+                if maker.slots or maker.kind not in ARITHMETIC:
+                    return False
+                waiting += maker.inputs
+        return bool(self.call.inputs) and not self.call.slots
 
     def having(self, *kinds: str) -> Iterator[Call]:
         """The region's calls of some kinds."""
