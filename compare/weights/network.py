@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise, permutations
 from math import isqrt
@@ -198,12 +199,19 @@ def kernels_of(rest: Arrays) -> Arrays:
     }
 
 
-def chain(kernels: Arrays, channels: int, told: tuple[Dense, ...] | None, ordered: bool) -> Chain:
+def chain(
+    kernels: Arrays,
+    channels: int,
+    told: tuple[Dense, ...] | None,
+    ordered: bool,
+    called: Callable[[str], str] = str,
+) -> Chain:
     """Order dense layers such that each takes what the one before gives.
 
     Args:
         told: the layers in order, where the file says it; else the order of ``kernels`` where it fits.
         ordered: whether the order of ``kernels`` is the file's, and not one that a library sorted.
+        called: what the file calls a layer.
 
     Raises:
         ValueError: no order fits.
@@ -220,7 +228,7 @@ def chain(kernels: Arrays, channels: int, told: tuple[Dense, ...] | None, ordere
     orders = permutations(names) if len(names) <= PERMUTED else iter([tuple(names)])
     fitting = [order for order in orders if fits(order)]
     if not fitting:
-        found = listed([f"{name} {kernels[name].shape}" for name in names])
+        found = listed([f"{called(name)} {kernels[name].shape}" for name in names])
         raise ValueError(
             f"has dense layers that don't follow one another from {channels} channels on: {found}"
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from itertools import pairwise
 
 import numpy as np
 
@@ -19,20 +20,24 @@ _RESNETS = (
     (r"layer\d\.\d+\.conv2\.fc1", "a ResNeSt"),
     (r"layer\d\.\d+\.(se|se_module)\.", "an SE-ResNet"),
 )
-_VGGS = {8: "11", 10: "13", 13: "16", 16: "19"}
+# convolutions a block
+_VGGS = {(1, 1, 2, 2, 2): "11", (2, 2, 2, 2, 2): "13", (2, 2, 3, 3, 3): "16", (2, 2, 4, 4, 4): "19"}
 # words in the names of arrays that are one architecture's own, the special before the general
 _WORDS = (
     ("sepconv", "an Xception"),
     ("normal_conv_|normal_add|reduction_conv_|nasnet|comb_iter", "a NASNet"),
-    (r"token_mixer", "an InceptionNeXt"),
+    (r"token_mixer\.dwconv_hw", "an InceptionNeXt"),
+    (r"token_mixer", "a MetaFormer, as PoolFormer is one"),
     (r"stages\.\d\.blocks\.\d+\.conv_(mid|concat)", "a VoVNet"),
     ("convnext", "a ConvNeXt"),
     ("stem_conv|block1a_|_conv_stem", "an EfficientNet"),
     (r"layer_scale|stages\.\d\.blocks\.\d+\.gamma", "a ConvNeXt"),
     (r"stage\d\.\d+\.branch\d", "a ShuffleNet"),
+    (r"relative_position_bias_table|cpb_mlp|meta_mlp", "a Swin Transformer"),
     (r"stages\.\d\.blocks\.\d+\.norm3", "a ResNetV2"),
     (r"features\.\d\.\d\.block\.\d\.\d\.weight", "an EfficientNet"),
     (r"features\.\d+\.block\.\d\.\d\.weight", "a MobileNetV3"),
+    (r"layers\.\d+\.\d\.layers\.\d\.running_mean", "an MNASNet"),
     (r"blocks\.\d+\.\d+\.(conv_dw|conv_pw)", "an EfficientNet or a MobileNet of timm's"),
     (r"block_\d+_(expand|depthwise)|features\.\d+\.conv\.\d", "a MobileNetV2"),
     ("expanded_conv", "a MobileNetV3"),
@@ -41,7 +46,6 @@ _WORDS = (
     (r"Mixed_\d|mixed\d|inception\d[ab]", "an Inception network"),
     (r"fire\d|expand3x3", "a SqueezeNet"),
     (r"blocks\.\d+\.layers\.\d+\.layers\.window_attention", "a MaxViT"),
-    (r"relative_position_bias_table|cpb_mlp", "a Swin Transformer"),
     (r"patch_embed|encoder_layer_\d|cls_token|blocks\.\d+\.attn", "a Vision Transformer"),
     (r"word_embeddings|(layers?|h)\.\d+\.(self_attn|attention|attn)\.", "a transformer for text"),
     (r"s\d+\.b\d+\.conv|trunk_output", "a RegNet"),
@@ -96,6 +100,7 @@ def _resnet(arrays: Arrays) -> str:
         or _counted(names, r"(?:^|/|\.)conv([2-5])_block(\d+)_(?:1_conv|preact_bn)")
         or _counted(names, r"(?:^|\.)conv([2-5])_block(\d+)\.conv1")
         or _counted(names, r"^res([2-5])([a-z]\d*)_branch2a")
+        or _counted(names, r"(?:^|\.)res([2-5])\.(\d+)\.conv1\.")
     )
     if len(blocks) != 4:
         return ""
@@ -139,7 +144,26 @@ def _vgg(arrays: Arrays) -> str:
     size = {arrays[n].shape[2:] if torch else arrays[n].shape[:2] for n in kernels}
     if len(kernels) == 5 and torch and (11, 11) in size:
         return "an AlexNet"
-    if size != {(3, 3)} or len(kernels) not in _VGGS:
+    if size != {(3, 3)} or not 6 <= len(kernels) <= 24:
         return ""
     normalised = any(re.search(r"features\.\d+\.running_mean$|block\d_bn\d", name) for name in names)
-    return f"a VGG{_VGGS[len(kernels)]}{' with BN' if normalised else ''}"
+    blocks = _blocks_of_indices(kernels, normalised) if torch else _blocks_of_names(kernels)
+    bn = " with BN" if normalised else ""
+    if blocks in _VGGS:
+        return f"a VGG{_VGGS[blocks]}{bn}"
+    return f"a VGG{bn} with {', '.join(map(str, blocks))} convolutions a block"
+
+
+def _blocks_of_names(kernels: list[str]) -> tuple[int, ...]:
+    return tuple(_counted(kernels, r"block(\d)_conv(\d)").values())
+
+
+def _blocks_of_indices(kernels: list[str], normalised: bool) -> tuple[int, ...]:
+    """How many convolutions follow one another; a pooling between two takes a number of ``features`` of its own."""
+    numbers = sorted(int(re.findall(r"features\.(\d+)\.", name)[0]) for name in kernels)
+    blocks = [1]
+    for before, after in pairwise(numbers):
+        if after - before > (3 if normalised else 2):
+            blocks.append(0)
+        blocks[-1] += 1
+    return tuple(blocks)

@@ -114,6 +114,12 @@ class Source:
         return list(dict.fromkeys(name.rpartition("/")[0] for name in self.arrays if name not in table))
 
 
+def _of_file(source: Source, layer: str) -> str:
+    """What a layer is called in the file: a person looks for that name, and not for the neutral one."""
+    key = next((key for name, key in source.keys.items() if name.startswith(f"{layer}/")), f"{layer}.")
+    return key.rpartition(".")[0]
+
+
 def completed(source: Source, ordered: bool) -> Source:
     """Say which network it is, and bring the dense layers in order; a PyTorch flatten's rows into Keras's.
 
@@ -133,7 +139,9 @@ def completed(source: Source, ordered: bool) -> Source:
     source = _without_others(source, rest)
     channels = channels_of(backbone, source.width)
     try:
-        order = chain(kernels_of(rest), channels, source.told.top, ordered)
+        order = chain(
+            kernels_of(rest), channels, source.told.top, ordered, lambda layer: _of_file(source, layer)
+        )
     except ValueError as error:
         return replace(source, obstacles=(*source.obstacles, str(error)))
     source = replace(source, chain=order)
@@ -147,7 +155,7 @@ def _without_others(source: Source, rest: Arrays) -> Source:
     if not unsaid:
         return source
     what = ("layers", "are no dense layers") if len(unsaid) > 1 else ("layer", "is no dense layer")
-    line = f"{what[0]} {listed(unsaid)} {what[1]} and can't be moved"
+    line = f"{what[0]} {listed([_of_file(source, layer) for layer in unsaid])} {what[1]} and can't be moved"
     return replace(source, obstacles=(*source.obstacles, line))
 
 
@@ -159,8 +167,8 @@ def _with_map(source: Source, channels: int) -> Source:
     )
     if not found or found[0] * found[1] != order.rows:
         line = (
-            f"layer {order.names[0]} sees a flattened map of {order.rows} places, whose height and width"
-            " the file doesn't say"
+            f"layer {_of_file(source, order.names[0])} sees a flattened map of {order.rows} places, whose height"
+            " and width the file doesn't say"
         )
         return replace(source, obstacles=(*source.obstacles, line))
     source = replace(source, told=replace(told, map=found))

@@ -194,12 +194,16 @@ def torch_resnet(blocks, bottleneck=True, wide=1, groups=1):
     return state
 
 
-def torch_vgg(convs, bn):
-    step = 3 if bn else 2
-    state = {f"features.{step * number}.weight": np.ones((4, 4, 3, 3)) for number in range(convs)}
-    return state | (
-        {f"features.{step * number + 1}.running_mean": np.ones(4) for number in range(convs)} if bn else {}
-    )
+def torch_vgg(blocks, bn):
+    state, index = {}, 0
+    for convs in blocks:
+        for _ in range(convs):
+            state[f"features.{index}.weight"] = np.ones((4, 4, 3, 3))
+            if bn:
+                state[f"features.{index + 1}.running_mean"] = np.ones(4)
+            index += 3 if bn else 2
+        index += 1  # the pooling
+    return state
 
 
 OTHERS = {
@@ -209,8 +213,8 @@ OTHERS = {
     "a ResNet152": torch_resnet((3, 8, 36, 3)),
     "a Wide ResNet50": torch_resnet((3, 4, 6, 3), wide=2),
     "a ResNeXt50": torch_resnet((3, 4, 6, 3), groups=2),
-    "a VGG19": torch_vgg(16, bn=False),
-    "a VGG16 with BN": torch_vgg(13, bn=True),
+    "a VGG19": torch_vgg((2, 2, 4, 4, 4), bn=False),
+    "a VGG16 with BN": torch_vgg((2, 2, 3, 3, 3), bn=True),
     "a DenseNet121": {
         f"features.denseblock{b}.denselayer{n + 1}.conv1.weight": np.ones((4, 4, 1, 1))
         for b, count in enumerate((6, 12, 24, 16), 1)

@@ -1,5 +1,7 @@
 """What training scripts put around a network's names and beside its weights, and what only looks like a ResNet50."""
 
+import re
+
 import numpy as np
 import pytest
 import safetensors.numpy
@@ -11,7 +13,7 @@ from compare.weights.settle import settle
 from compare.weights.source import Beside
 from compare.weights.spellings import Names
 from tests.support.weight_files import arrays_of
-from tests.weights.test_reading import NAMED, assert_equal, state_of, torch_resnet
+from tests.weights.test_reading import NAMED, assert_equal, state_of, torch_resnet, torch_vgg
 
 SPELLING = NAMED[Names.TORCHVISION, "vgg16"]
 ARRAYS = arrays_of("vgg16", width=0.0625)
@@ -111,6 +113,9 @@ def test_a_relative_of_resnet_is_called_by_its_name(name):
         ("features.3.expand3x3.weight", "a SqueezeNet"),
         ("stages.0.blocks.0.conv_mid.0.conv.weight", "a VoVNet"),
         ("stages.0.blocks.0.token_mixer.dwconv_hw.weight", "an InceptionNeXt"),
+        ("stages.0.blocks.0.token_mixer.proj.weight", "a MetaFormer, as PoolFormer is one"),
+        ("layers.8.0.layers.1.running_mean", "an MNASNet"),
+        ("stages.0.blocks.0.attn.meta_mlp.fc1.weight", "a Swin Transformer"),
         ("normal_conv_1_1/kernel", "a NASNet"),
         ("stages.3.0.self_attn.pos_embed.height_rel", ""),
         ("encoder.layer.0.attention.self.query.weight", "a transformer for text"),
@@ -119,3 +124,47 @@ def test_a_relative_of_resnet_is_called_by_its_name(name):
 )
 def test_a_word_of_one_architecture_does_not_name_another(key, name):
     assert recognise({key: np.ones((2, 2))}) == name
+
+
+VGGS = {
+    "a VGG13": (2, 2, 2, 2, 2),
+    "a VGG16": (2, 2, 3, 3, 3),
+    "a VGG with 2, 2, 3, 3 convolutions a block": (2, 2, 3, 3),
+    "a VGG with 1, 2, 3, 2, 2 convolutions a block": (1, 2, 3, 2, 2),
+}
+
+
+@pytest.mark.parametrize("kind", ["Keras", "torchvision", "with BN"])
+@pytest.mark.parametrize("name", VGGS)
+def test_a_vgg_is_known_by_its_blocks_and_not_by_a_count(name, kind):
+    if kind == "Keras":
+        arrays = {
+            f"block{block}_conv{conv}/kernel": np.ones((3, 3, 2, 2))
+            for block, count in enumerate(VGGS[name], 1)
+            for conv in range(1, count + 1)
+        }
+    else:
+        state = torch_vgg(VGGS[name], bn=kind == "with BN")
+        arrays = {f"model.{key}": array for key, array in state.items()}
+    number, _, blocks = name.partition(" with ")
+    bn = " with BN" if kind == "with BN" else ""
+    assert recognise(arrays) == f"{number}{bn}{f' with {blocks}' if blocks else ''}"
+
+
+def test_detectrons_names_of_a_resnet_are_known_as_a_resnet():
+    state = torch_resnet((3, 4, 6, 3))
+    renamed = {re.sub(r"layer(\d)", lambda m: f"res{int(m[1]) + 1}", key): a for key, a in state.items()}
+    assert recognise(renamed) == "a ResNet50"
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"classifier.2.weight": np.ones((3, 5), "float32")}, r"classifier\.2 "),
+        ({"classifier.1.weight": np.ones(4, "float32")}, r"layer net\.classifier\.1 is no dense layer"),
+    ],
+)
+def test_a_refusal_names_a_layer_as_the_file_does(tmp_path, change, words):
+    state = {f"net.{key}": a for key, a in (state_of(ARRAYS, SPELLING) | HEAD | change).items()}
+    with pytest.raises(InputError, match=words):
+        settle(read(saved(tmp_path / "a.safetensors", state)))
