@@ -16,7 +16,7 @@ import numpy as np
 
 from compare.data.cache import Cache
 from compare.data.image import check_image, read_image, reason
-from compare.spec import InputError, choose, some
+from compare.spec import InputError, choose, counted, some
 
 CHUNK = 64  # files a task of the thread pool: a future for each of 100,000 files would be memory for nothing
 
@@ -160,14 +160,15 @@ def copies(files: Sequence[File], digests: Mapping[str, bytes]) -> list[str]:
         same.setdefault(digests[file.name], []).append(file)
     groups = [group for group in same.values() if len(group) > 1]
     kinds = {
-        "lie in more than one class": [g for g in groups if len({file.class_name for file in g}) > 1],
-        "are both trained on and validated with": [g for g in groups if len({file.part for file in g}) > 1],
-        "are there more than once, so that training and validation can share them": [
+        "in more than one class": [g for g in groups if len({file.class_name for file in g}) > 1],
+        "both trained on and validated with": [g for g in groups if len({file.part for file in g}) > 1],
+        "there more than once, so that training and validation can share them": [
             g for g in groups if not g[0].part and len({file.class_name for file in g}) == 1
         ],
     }
     return [
-        f"{len(own)} images {what}: {some([' = '.join(file.name for file in group[:2]) for group in own], 3)}"
+        f"{counted(len(own), 'image')} {what}:"
+        f" {some([' = '.join(file.name for file in group[:2]) for group in own], 3)}"
         for what, own in kinds.items()
         if own
     ]

@@ -29,8 +29,9 @@ def load_listing(listing: str, positive: str | None = None, skip_unreadable: boo
     """Load the images that a .csv lists, in its order.
 
     A row is a path, relative to the file's own folder or absolute, a label (text or a number) and perhaps a part
-    (train, val or test). Commas, semicolons, tabs and bars are told apart; text is UTF-8 or UTF-16, else Windows's
-    code page. A path may lack its suffix; a row that is there again is left out and counted (``ImageData.notes``).
+    (train, val or test). Of two columns whose names aren't known, the one with files in it is of paths. Commas,
+    semicolons, tabs and bars are told apart; text is UTF-8 or UTF-16, else Windows's code page. A path may lack its
+    suffix; a row that is there again is left out and counted (``ImageData.notes``).
 
     Args:
         listing: the file.
@@ -45,6 +46,8 @@ def load_listing(listing: str, positive: str | None = None, skip_unreadable: boo
     columns = [
         next((header.index(n) for n in names if n in header), None) for names in (PATHS, LABELS, SPLITS)
     ]
+    if columns[:2] == [None, None]:
+        columns[:2] = _by_content(table, path.parent)
     if None in columns[:2]:
         if any(column is not None for column in columns[:2]) or not _is_row(table, path.parent):
             raise InputError(
@@ -107,6 +110,16 @@ def _plain(name: str) -> str:
     """A column's name in small letters without spaces and such, in the singular."""
     plain = re.sub(r"[\W_]", "", name.lower())
     return plain.removesuffix("s") if plain not in ("class", "diagnosis") else plain
+
+
+def _by_content(table: Sequence[Sequence[str]], folder: Path) -> list[int | None]:
+    """The columns of paths and labels below names that aren't known: of two, the one with files in it is of paths."""
+    if len(table) < 2 or {len(row) for row in table[:2]} != {2}:
+        return [None, None]
+    above, below = ([(folder / _portable(cell.strip())).is_file() for cell in row] for row in table[:2])
+    if any(above) or sum(below) != 1:
+        return [None, None]
+    return [below.index(True), below.index(False)]
 
 
 def _is_row(table: Sequence[Sequence[str]], folder: Path) -> bool:

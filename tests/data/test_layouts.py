@@ -154,7 +154,7 @@ def test_the_same_image_in_two_classes_is_counted(tmp_path):
         shutil.copy(tmp_path / "cats" / f"00{number}.jpg", tmp_path / "dogs" / f"copy{number}.jpg")
     (note,) = load(str(tmp_path)).notes
     assert note == (
-        "2 images lie in more than one class: cats/000.jpg = dogs/copy0.jpg, cats/001.jpg = dogs/copy1.jpg"
+        "2 images in more than one class: cats/000.jpg = dogs/copy0.jpg, cats/001.jpg = dogs/copy1.jpg"
     )
 
 
@@ -162,9 +162,7 @@ def test_an_image_that_is_there_twice_is_counted(tmp_path):
     two_classes(tmp_path, 4, 3)
     shutil.copy(tmp_path / "cats" / "000.jpg", tmp_path / "cats" / "again.jpg")
     (note,) = load(str(tmp_path)).notes
-    assert note.startswith(
-        "1 images are there more than once, so that training and validation can share them: "
-    )
+    assert note.startswith("1 image there more than once, so that training and validation can share them: ")
 
 
 def test_an_image_in_train_and_in_val_is_counted(tmp_path):
@@ -172,6 +170,4 @@ def test_an_image_in_train_and_in_val_is_counted(tmp_path):
     two_classes(tmp_path / "val", 3, 2)
     pattern(77).save(tmp_path / "val" / "cats" / "own.jpg")
     (note,) = load(str(tmp_path)).notes
-    assert note.startswith(
-        "5 images are both trained on and validated with: train/cats/000.jpg = val/cats/000"
-    )
+    assert note.startswith("5 images both trained on and validated with: train/cats/000.jpg = val/cats/000")

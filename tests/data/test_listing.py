@@ -69,6 +69,19 @@ def test_columns_may_stand_anywhere_and_labels_be_numbers(listed):
     assert load(listed("\n".join(["age,label,path", *rows])), positive="10").labels.sum() == 4
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_two_columns_with_other_names_that_with_files_is_of_paths(listed, order):
+    rows = [";".join(row.split(",")[::order]) for row in ["Bilddatei,Klasse", *ROWS]]
+    data = load(listed("\n".join(rows)))
+    assert (data.classes, len(data)) == (("cats", "dogs"), 7)
+
+
+def test_more_columns_with_other_names_are_refused_and_so_are_files_that_are_not_there(listed):
+    three = [row + ",x" for row in ["Bilddatei,Klasse", *ROWS]]
+    assert "not Bilddatei, Klasse, x" in refusal(listed("\n".join(three)))
+    assert "not Bilddatei, Klasse" in refusal(listed("Bilddatei,Klasse\nnowhere.jpg,cats\n"))
+
+
 def test_a_part_column_splits_and_leaves_the_test_part_aside(listed):
     parts = ["train", "Valid", "test", "train", "train", "dev", "test"]
     data = load(
@@ -95,7 +108,7 @@ def test_a_row_that_is_there_again_is_left_out_and_counted(listed):
 
 def test_an_image_with_two_labels_is_said(listed):
     (note,) = load(listed("\n".join(["path,label", *ROWS, ROWS[0].replace(",cats", ",dogs")]))).notes
-    assert note.startswith("1 images lie in more than one class: cats/000.jpg")
+    assert note.startswith("1 image in more than one class: cats/000.jpg")
 
 
 def test_paths_of_windows_and_absolute_ones(listed, tmp_path):
