@@ -90,6 +90,8 @@ def describe(layer, shapes, output):
     if isinstance(layer, L.TimeDistributed):
         inner, more = describe(layer.layer, [[shape[0], *shape[2:]]] if shape else [], output)
         return inner, {**facts, **more, "type": type(layer.layer).__name__}
+    if type(layer) is L.Attention and not layer.use_scale and layer.score_mode == "dot":
+        return "attention", {**facts, "attention_scale": 1.0, "dropout_p": rate(layer, "dropout")}
     if kind is None and not isinstance(layer, L.Layer):
         return _operation(layer, facts)
     if kind is None and any(word in type(layer).__name__.lower() for word in _PATHS):

@@ -161,9 +161,8 @@ class _Watch:
                 outputs = original(layer, *args, **kwargs)
         finally:
             self.scopes.pop()
-        for value in tree.flatten(outputs):
-            if _is_tensor(value):
-                self.scopes[-1][2].append(self._known(value, scope))
+        found = [self._known(value, scope) for value in tree.flatten(outputs) if _is_tensor(value)]
+        self.scopes[-1][2].extend(name for name in found if name is not None)
         return outputs
 
     def _leaf(self, original, layer, args, kwargs):
@@ -193,9 +192,8 @@ class _Watch:
 
     def _incoming(self, args, kwargs):
         kwargs = {key: value for key, value in kwargs.items() if "mask" not in key}
-        found = (x for x in tree.flatten((args, kwargs)) if _is_tensor(x))
-        # a constant of numpy's comes from no call
-        return [self._known(x, self.scopes[-1]) for x in found if not isinstance(x, np.ndarray)]
+        found = [x for x in tree.flatten((args, kwargs)) if _is_tensor(x) and not isinstance(x, np.ndarray)]
+        return [name for x in found if (name := self._known(x, self.scopes[-1])) is not None]
 
     def _known(self, value, scope):
         """The name of a value; one that no call gave was computed in between, from what the scope has had."""
@@ -207,6 +205,8 @@ class _Watch:
                 self.held.append(value)
                 self.names[id(value)] = name
                 return name
+        if hasattr(scope[1], "operations"):
+            return None  # what no layer of a graph gave is a constant
         name = self.name(value)
         kind = "attention" if isinstance(scope[1], _ATTENTION) else "between"
         facts = {"shape": list(array.shape), "type": type(scope[1]).__name__}
@@ -300,11 +300,8 @@ def quiet(model):
     changed = []
     for _, layer in paths(model).values():
         cell = getattr(layer, "cell", None)
-        for owner in (
-            layer,
-            cell,
-            *(getattr(layer, side, None) for side in ("forward_layer", "backward_layer")),
-        ):
+        sides = [getattr(layer, side, None) for side in ("forward_layer", "backward_layer")]
+        for owner in (layer, cell, *sides):
             for key in _NOISE:
                 value = vars(owner).get(key) if owner is not None and hasattr(owner, "__dict__") else None
                 if isinstance(value, float) and value:

@@ -295,4 +295,20 @@ o = L.Conv2D(2, 1, name="out")(L.Concatenate(name="join")(parts))""",
 return self.out(torch.cat([*(b(x) for b in self.b), self.last(F.avg_pool2d(x, 3, 1, 1))], 1))""",
         finds=('pooling', 'pool'),
     ),
+    "scores that PyTorch scales alone": pair(
+        """i = keras.Input((6, 8)); j = keras.Input((4, 8))
+o = L.Dense(2, name="fc")(L.Attention(name="att")([i, j]))""",
+        """self.fc = nn.Linear(8, 2)""",
+        """return self.fc(F.scaled_dot_product_attention(x, y, y))""",
+        gives="fill(keras.Model([i, j], o), 1)", takes="x, y", finds=("scale", "att"),
+    ),
+    "a constant that is added in Keras alone": pair(
+        """i = keras.Input((6, 4))
+c = keras.ops.convert_to_tensor(np.sin(np.arange(24.0)).reshape(1, 6, 4))
+x = L.Add(name="plus")([L.Dense(4, name="d")(i), c])
+o = L.Dense(2, name="out")(L.Identity(name="after")(x))""",
+        """self.d = nn.Linear(4, 4); self.out = nn.Linear(4, 2)""",
+        """return self.out(self.d(x))""",
+        finds=("missing-layer", "plus"),
+    ),
 }  # fmt: skip

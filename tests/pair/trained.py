@@ -136,6 +136,14 @@ o = L.Dense(2, name="fc")(L.GlobalAveragePooling2D()(L.ReLU(name="act")(x)))""",
         """return self.fc(F.relu(self.bn(self.c(x))).mean((2, 3)))""",
         finds=('decay', 'bn'),
     ),
+    "dropout inside a layer of attention": pair(
+        """i = keras.Input((6, 8)); j = keras.Input((4, 8))
+o = L.Dense(2, name="fc")(L.Attention(dropout=0.2, name="att")([i, j]))""",
+        """self.fc = nn.Linear(8, 2)""",
+        """s = (x @ y.transpose(1, 2)).softmax(-1)
+return self.fc(s @ y)""",
+        gives="fill(keras.Model([i, j], o), 1)", takes="x, y", finds=("dropout-rate", "att"),
+    ),
 }  # fmt: skip
 TRAINED_RIGHT = {
     "Keras's Adam with a decay, as AdamW": pair(
