@@ -90,6 +90,17 @@ class Graphs:
         return pooled, Pass(steps, subject.objective.figures(steps, False))
 
 
+def by_xla(model):
+    """The model's call in evaluation, as XLA compiles it; None where its own evaluation isn't compiled so."""
+    compiled = model.compiled and model.jit_compile and not model.run_eagerly
+    if keras.backend.backend() != "tensorflow" or not compiled:
+        return None
+    function = sys.modules["tensorflow"].function(
+        lambda inputs: model(inputs, training=False), autograph=False, jit_compile=True
+    )
+    return lambda inputs, training: function(inputs)
+
+
 def values(inputs):
     """How many values there are in a batch's inputs."""
     return sum(int(np.prod(leaf.shape)) for leaf in keras.tree.flatten(inputs))

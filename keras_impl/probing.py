@@ -10,7 +10,7 @@ from keras import ops
 from . import acting, keeping, lockstep
 from .evidence import Batch, Facts, Pass
 from .gathering import Gathering, Reached, Until
-from .graphs import Graphs
+from .graphs import Graphs, by_xla
 from .initial import initial
 from .keeping import replaced
 from .objectives import Objective
@@ -145,6 +145,19 @@ class Subject:
         with self.objective.tallying(), self._passing(batches):
             steps = [self.objective.measure(batch, False, keep, i) for i, batch in enumerate(batches)]
             return Pass(steps, self.objective.figures(steps))
+
+    def compiled(self, batches):
+        """Evaluate with what XLA makes of the model, where its own evaluation is compiled so; None elsewhere."""
+        forward = None if self.objective.tests_itself or self.objective.step else by_xla(self.model)
+        if forward is None:
+            return None
+        keeping.seed_all(0, self.model)
+        try:
+            with self.objective.tallying(), replaced(self.objective, forward=forward):
+                steps = [self.objective.measure(batch, False, True, i) for i, batch in enumerate(batches)]
+                return Pass(steps, self.objective.figures(steps))
+        except Exception:  # what XLA can't compile
+            return None
 
     def run(self, batches, fit, statistics=None, collect=False, seed=0, keep=False):
         """Pass over batches with some switches as in training, see `Switches.standing`; nothing is updated."""

@@ -182,6 +182,12 @@ class Subject:
                 steps.append(step)
         return Pass(steps, _figures(steps))
 
+    def compiled(self, batches):
+        """Nothing is evaluated by a compiler here.
+
+        DIFFERS: evaluate runs what Keras has compiled; in PyTorch a person calls what `torch.compile` returned.
+        """
+
     @contextmanager
     def _outputs(self, wanted):
         """Take what the module returns, or the last of its children where only they are called."""

@@ -162,6 +162,10 @@ for layer in model._flatten_layers():
         variance.assign(keras.ops.ones_like(variance))
 {_REESTIMATE_KERAS}""",
 }
+_COMPILED = "Evaluate without XLA, and take the mean off the inputs before float32 has to hold both."
+_COMPILED_KERAS = """\
+model.compile(model.optimizer, model.loss, jit_compile=False)  # with your metrics
+x = (x - x.mean(0)) / x.std(0)  # in float64, before it trains"""
 _SHIFT = "Put the noise behind the last normalisation, or re-estimate the statistics without it."
 _SHIFT_TORCH = """\
 norms = [module for module in model.modules() if hasattr(module, "reset_running_stats")]
@@ -210,6 +214,8 @@ def cure(framework: str, cause: str, layers: tuple[str, ...] = (), detail: str =
     if cause in ("dropout", "augmentation") and detail:
         code = _SHIFT_TORCH if framework == "torch" else _SHIFT_KERAS
         return Cure(_SHIFT, code.replace("{names}", _listed(layers)))
+    if cause == "numerics" and detail == "compiled":
+        return Cure(_COMPILED, _COMPILED_KERAS)
     if cause == "input-scale" and detail:
         code = f"x = {detail}"
     if framework == "torch" and cause == "mode-override" and detail:

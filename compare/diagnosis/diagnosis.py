@@ -12,6 +12,7 @@ from typing import Any
 from compare.diagnosis import elsewhere, modes, reporting, resolving, stored, switching, terms
 from compare.diagnosis.asked import asked
 from compare.diagnosis.case import Case
+from compare.diagnosis.case import loss as loss_of
 from compare.diagnosis.cures import cure
 from compare.diagnosis.data import Data, Passes, batch_size_of
 from compare.diagnosis.frameworks import own_data, side_of
@@ -136,7 +137,7 @@ def _judge(case: Case) -> None:
         if not foreign_weights:
             switching.find_switch(case, term)
     if not case.measured.switches:
-        rest = case.evaluated - case.as_in_fit
+        rest = loss_of(case.measured.uncompiled or case.measured.evaluate) - case.as_in_fit
         if rest:
             case.add("unexplained", rest)
     if case.measured.dropped:

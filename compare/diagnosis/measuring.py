@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from compare.diagnosis.data import Passes
-from compare.diagnosis.probes import Probed, probe
+from compare.diagnosis.probes import Probed, alike, probe
 from compare.diagnosis.side import Batch, Facts, Layer, Pass, Seen, Statistics, Subject
 from compare.spec import InputError
 
@@ -18,6 +18,8 @@ from compare.spec import InputError
 UNMIXED, MILDLY = 3.0, 1.0
 # of the loss: what dealing the samples anew changes where no second dealing is asked for
 HARDLY = 0.02
+# of the outputs' own size: what a compiler may change by computing in another order
+COMPILED = 0.01
 # of a variance: what another switch must change of what reaches a normalisation for its statistics to be others
 SHIFTED = 0.01
 # samples of the probes, and of each batch that layers are watched with: enough to see a difference, few enough to be
@@ -48,6 +50,7 @@ class Measured:
             change what reaches normalisation and that matters.
         mixed: losses of fit's batches and of batches of the same size dealt anew, both as in training.
         restacked: an evaluation of batches dealt anew.
+        uncompiled: an evaluation of the same without the compiler, where what that makes of it differs by much.
         nonfinite: first layer whose output isn't finite.
         dropped: batches of one sample that no training takes.
         skipped: why something couldn't be measured, a sentence each.
@@ -70,6 +73,7 @@ class Measured:
     unshifted: Pass | None = None
     mixed: tuple[float, float] | None = None
     restacked: float | None = None
+    uncompiled: Pass | None = None
     nonfinite: str | None = None
     dropped: int = 0
     skipped: list[str] = field(default_factory=list)
@@ -112,7 +116,19 @@ def measure(
             done.restacked = _quietly(
                 done, lambda: subject.evaluate(_dealt(subject, some), seed=0).figures["loss"]
             )
+    _compile(subject, fit, few, done)
     return done
+
+
+def _compile(subject: Subject, fit: Passes, few: list[Batch], done: Measured) -> None:
+    """Have evaluation be what the compiler makes of it, where that differs: the person's own goes through it."""
+    with subject.kept():
+        compiled = subject.compiled(few)
+        if compiled is None or alike(compiled, subject.evaluate(few, keep=True, seed=0), COMPILED):
+            return
+        whole = subject.compiled(fit)
+    if whole is not None:
+        done.uncompiled, done.evaluate = done.evaluate, whole
 
 
 def _layers(subject: Subject, batches: list[Batch]) -> list[Layer]:

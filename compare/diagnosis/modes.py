@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from compare.diagnosis.case import Case, figure, names
+from compare.diagnosis.case import Case, figure, loss, names
 from compare.diagnosis.finding import find
 from compare.diagnosis.side import Layer
 
 # of the loss: what evaluating on the batch's statistics must cost to be called harmful
 DEARLY = 0.25
+# deviations that inputs lie off 0 from which on float32 keeps few digits of them
+FAR = 100.0
 
 
 def judge(case: Case) -> None:
@@ -22,6 +24,7 @@ def judge(case: Case) -> None:
     _by_batch(case)
     _never_training(case)
     _numerics(case)
+    _compiled(case)
 
 
 def _random(case: Case) -> None:
@@ -194,3 +197,21 @@ def _numerics(case: Case) -> None:
                 f" float32 {figure(full)}: the loss leaves the precision's range."
             )
             find(case, "numerics", True, lesser - full, (), evidence)
+
+
+def _compiled(case: Case) -> None:
+    """An evaluation that a compiler makes another one of: its order of operations loses what another keeps."""
+    plain, compiled = case.measured.uncompiled, case.measured.evaluate
+    if plain is None:
+        return
+    value = case.evaluated - loss(plain)
+    case.add("numerics", value)
+    evidence = (
+        "evaluate is compiled by XLA (jit_compile), and its outputs differ by more than rounding from those of the same"
+        f" layers one after the other: the loss is {figure(loss(compiled))} and not {figure(loss(plain))}."
+    )
+    look = case.fit.look
+    off = float(np.max(np.abs(look.mean) / np.maximum(look.deviation, 1e-30), initial=0.0))
+    if off > FAR:
+        evidence += f" The inputs lie {off:.2g} deviations off 0, which leaves few of float32's seven digits."
+    find(case, "numerics", True, value, (), evidence, "compiled")

@@ -57,7 +57,9 @@ def probe(subject: Subject, batches: list[Batch], precision: str) -> Probed:
         with subject.kept():
             passes.append(subject.evaluate(batches, keep=True, seed=seed))
         found.twice = (
-            "same" if all(_alike(passes[0], other, precision) for other in passes[1:]) else "differs"
+            "same"
+            if all(alike(passes[0], other, ROUNDING.get(precision, 1e-4)) for other in passes[1:])
+            else "differs"
         )
         if found.twice == "same":
             break
@@ -91,30 +93,35 @@ def _alone(subject: Subject, batch: Batch, together: Pass, found: Probed, precis
                 same, losses = False, []
                 break
             losses.append(step.loss)
-            same &= step.outputs is not None and _near(_flat(step.outputs), _flat(outputs, i), precision)
+            same &= step.outputs is not None and _near(
+                _flat(step.outputs), _flat(outputs, i), ROUNDING.get(precision, 1e-4)
+            )
     if found.twice == "same" and not found.changed:
         found.alone = "same" if same else "differs"
     if not same and losses:
         found.by_itself = (float(np.mean(losses)), together.steps[0].loss)
 
 
-def _alike(one: Pass, other: Pass, precision: str) -> bool:
-    """Whether two evaluations gave the same outputs, or the same losses where outputs aren't known."""
+def alike(one: Pass, other: Pass, most: float) -> bool:
+    """Whether two evaluations gave the same outputs, or the same losses where outputs aren't known.
+
+    ``most`` is how much they may differ by, of the largest output.
+    """
     for a, b in zip(one.steps, other.steps, strict=True):
         if a.outputs is not None and b.outputs is not None:
-            if not _near(_flat(a.outputs), _flat(b.outputs), precision):
+            if not _near(_flat(a.outputs), _flat(b.outputs), most):
                 return False
-        elif not _near(np.array([a.loss]), np.array([b.loss]), precision):
+        elif not _near(np.array([a.loss]), np.array([b.loss]), most):
             return False
     return True
 
 
-def _near(a: np.ndarray, b: np.ndarray, precision: str) -> bool:
+def _near(a: np.ndarray, b: np.ndarray, most: float) -> bool:
     if a.shape != b.shape:
         return True  # nothing to compare: outputs that aren't sample by sample
     finite = a[np.isfinite(a)]
     scale = float(np.abs(finite).max()) if finite.size else 0.0
-    return bool(np.allclose(a, b, rtol=0, atol=ROUNDING.get(precision, 1e-4) * scale + 1e-12, equal_nan=True))
+    return bool(np.allclose(a, b, rtol=0, atol=most * scale + 1e-12, equal_nan=True))
 
 
 def _flat(outputs: Any, at: int | None = None) -> np.ndarray:

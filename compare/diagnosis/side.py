@@ -82,6 +82,10 @@ class Subject(Protocol):
         """
         ...
 
+    def compiled(self, batches: Iterable[Batch]) -> Pass | None:
+        """Evaluate as the compiler has it that the person's own evaluation goes through; None without one."""
+        ...
+
     def nonfinite(self, batches: Iterable[Batch]) -> str | None:
         """Name the first layer whose output isn't finite in evaluation; None where all are."""
         ...

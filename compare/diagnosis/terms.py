@@ -35,9 +35,10 @@ def shapley(losses: dict[frozenset[str], float]) -> dict[str, tuple[float, float
 def of_switches(measured: Measured) -> list[Term]:
     """The terms from a pass as in training to an evaluation of the same samples; they add up to the difference."""
     losses = {on: one.figures["loss"] for on, one in measured.standing.items()}
-    end = measured.evaluate.figures["loss"]
+    evaluated = measured.uncompiled or measured.evaluate
+    end = evaluated.figures["loss"]
     if measured.dropped:
-        steps = [step for step in measured.evaluate.steps if step.size > 1]
+        steps = [step for step in evaluated.steps if step.size > 1]
         end = sum(step.loss * step.weight for step in steps) / sum(step.weight for step in steps)
     if not measured.switches:
         return []

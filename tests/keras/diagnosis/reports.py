@@ -206,6 +206,20 @@ def accuracy_that_is_a_sum():
     )
 
 
+def inputs_far_off_zero(jit_compile=True, far=1e4):
+    """keras#22512: the compiled function gives other outputs than the layers one after the other."""
+    x, y = toy()
+    x = (far + 1e-2 * x).astype("float32")
+    model = net(BN(momentum=0.7), Dense(16, "relu"), BN(momentum=0.7))
+    model.compile(
+        keras.optimizers.Adam(0.01),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        jit_compile=jit_compile,
+    )
+    history = model.fit(x, y, epochs=10, batch_size=32, verbose=0)
+    return model, (x, y), {"reported": said(model, x, y, history), "batch_size": 32}, ["numerics"]
+
+
 REPORTS = {
     report.__name__: report
     for report in (
@@ -213,6 +227,6 @@ REPORTS = {
         parts_of_a_loss_with_a_penalty, a_penalty_that_evaluation_leaves_out, a_few_steps_of_sorted_samples,
         an_evaluation_inside_the_epoch, variances_that_are_never_updated, validation_inputs_without_the_scaling,
         labels_of_another_pass, augmentation_in_both_pipelines, only_what_trains_was_saved, one_variance_that_exploded,
-        accuracy_that_is_a_sum,
+        accuracy_that_is_a_sum, inputs_far_off_zero,
     )
 }  # fmt: skip

@@ -38,6 +38,7 @@ THREADS = {
     "keras-team/keras#17385 (in both pipelines)": "augmentation_in_both_pipelines",
     "qubvel/efficientnet#149": "only_what_trains_was_saved",
     "keras-team/keras#8421": "accuracy_that_is_a_sum",
+    "keras-team/keras#22512": "inputs_far_off_zero",
     "keras-team/keras#6839": "the_other_frameworks_decay",
 }
 # other samples do no harm, but where their labels are of others
@@ -107,3 +108,20 @@ def test_an_auc_is_the_one_that_evaluate_returns():
     assert np.isclose(diagnose(model, (x, y)).measured["evaluate_auc"], returned, rtol=1e-6)
     parts = [model.evaluate(x[i : i + 32], y[i : i + 32], verbose=0)[1] for i in range(0, 150, 32)]
     assert not np.isclose(np.mean(parts), returned, rtol=1e-4)
+
+
+def test_what_xla_makes_of_a_model_is_what_evaluate_is_measured_by():
+    """keras#22512: the same weights evaluate otherwise without XLA, and normalisation isn't to blame."""
+    diagnosis, _ = found("inputs_far_off_zero")
+    said = diagnosis.reported["evaluate_loss"]
+    assert np.isclose(diagnosis.measured["evaluate_loss"], said, rtol=1e-6)
+    assert "jit_compile" in diagnosis.findings[0].evidence
+    assert "deviations off 0" in diagnosis.findings[0].evidence
+    assert any(term.term == "numerics" and term.value for term in diagnosis.terms)
+
+
+@pytest.mark.parametrize(("compiled", "far"), [(False, 1e4), (True, 0.0)], ids=["no XLA", "near 0"])
+def test_without_xla_or_with_inputs_near_zero_no_outputs_differ(compiled, far):
+    keras.utils.set_random_seed(7)
+    model, data, options, _ = reports.inputs_far_off_zero(compiled, far)
+    assert not any(finding.cause == "numerics" for finding in diagnose(model, data, **options).findings)
