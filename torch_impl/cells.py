@@ -11,8 +11,8 @@ def lstm(bound, recurrent="sigmoid", activation="tanh", gates="ifgo", **steps):
     """Compute `torch.lstm`'s layers step by step with another activation or order of gates.
 
     Args:
-        steps: ``mask`` of bool ``(N, T)``, False where the state stays as it is; ``turned``: axes of batch and steps
-            are taken the other way round, from a state of zeros.
+        steps: ``mask`` of bool ``(N, T)``, False where the state stays as it is, and ``zeros`` whether the result is
+            zero there; ``turned``: axes of batch and steps are taken the other way round, from a state of zeros.
     """
     return _recurrent(bound, _Cell("lstm", recurrent, activation, gates), **steps)
 
@@ -54,7 +54,7 @@ class _Cell:
         return ((1 - z) * n + z * h,)
 
 
-def _recurrent(bound, cell, mask=None, turned=False):
+def _recurrent(bound, cell, mask=None, zeros=False, turned=False):
     x, hx = bound["input"], bound["hx"]
     if "params" not in bound:
         names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
@@ -82,7 +82,7 @@ def _recurrent(bound, cell, mask=None, turned=False):
                     pairs = zip(after, state, strict=True)
                     after = tuple(torch.where(counts[t], new, old) for new, old in pairs)
                 state = after
-                steps.append(state[0])
+                steps.append(state[0] * counts[t] if zeros and counts is not None else state[0])
             found.append(torch.stack(steps[:: -1 if direction else 1]))
             last.append(state)
         x = torch.cat(found, -1)

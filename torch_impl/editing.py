@@ -249,16 +249,16 @@ def _batch_norm_axis(bound, axis):
     return batch_norm({**bound, "input": bound["input"].movedim(axis, 1)}).movedim(1, axis)
 
 
-def _attend(bound, scale=None, single=False, shift=None):
-    """Scaled dot-product attention written out; ``shift`` is added to the scores in place of any mask."""
+def _attend(bound, scale=None, single=False, masked=None):
+    """Scaled dot-product attention written out; ``masked`` is a mask as `_masked` has it, in place of any other."""
     q, k, v = bound["input"], bound["key"], bound["value"]
     scale = scale or bound.get("scale") or q.shape[-1] ** -0.5
     scores = (q * (float(np.float32(scale)) if single else scale)) @ k.transpose(-2, -1)
     mask = bound.get("attn_mask")
     if bound.get("is_causal"):
         mask = torch.ones(scores.shape[-2:], dtype=torch.bool).tril()
-    if shift is not None:
-        mask = _value(shift)
+    if masked is not None:
+        scores, mask = _masked(scores, masked), None
     if mask is not None:
         scores = scores.masked_fill(~mask, float("-inf")) if mask.dtype == torch.bool else scores + mask
     return F.softmax(scores, -1) @ v
@@ -312,9 +312,15 @@ FUNCTIONS: dict = {
     "pool": lambda x, **options: pool(x, **options),
     "resize": lambda x, **options: resize(x, **options),
     "zeros": lambda x: torch.zeros_like(x),
-    "shift": lambda x, array: x + _value(array),
+    "masked": lambda x, mask: _masked(x, mask),
     "masked_mean": lambda x, mask, axis=1: _masked_mean(x, torch.from_numpy(np.array(mask)), axis),
 }
+
+
+def _masked(scores, mask):
+    """Scores with a mask: True where one counts, or numbers that are added."""
+    mask = torch.from_numpy(np.array(mask))
+    return torch.where(mask, scores, -1e30) if mask.dtype == torch.bool else scores + mask
 
 
 def _masked_mean(x, mask, axis):

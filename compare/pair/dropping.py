@@ -29,7 +29,9 @@ def rates(keras: Seen, torch: Seen, pairs: list[Partner]) -> list[Fact]:
     before = _before(keras, torch, call)
     owner, index = (before.owner, before.index) if before is not None else ("", -1)
     text = f"PyTorch drops {rate:g} at {call.place}, Keras nothing"
-    return [Fact("dropout-rate", owner, call.place, text, f"{path(call.place)}.p = 0.0", index)]
+    module = call.facts.get("module") or "drop" in call.type.lower()
+    code = f"{path(call.place)}.p = 0.0" if module else f"# without dropout in {path(call.place)}'s forward"
+    return [Fact("dropout-rate", owner, call.place, text, code, index)]
 
 
 def always(torch: Seen) -> list[Fact]:

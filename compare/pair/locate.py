@@ -178,6 +178,7 @@ def _scene(now: Front, keras: Seen, torch: Seen, values: Values, pairs: list[Par
         )
     sources = [now.matched[name] for name in call.inputs if name in now.matched]
     region = _region(torch, sources, values)
+    ordered = sorted(region, key=lambda one: one.index)
     nth = 0
     if pair is not None:
         own = [c.index for c in pair.keras.calls]
@@ -191,7 +192,9 @@ def _scene(now: Front, keras: Seen, torch: Seen, values: Values, pairs: list[Par
     )
     if near is not None and near.torch in {m.torch for m in now.matched.values()}:
         near = near if near.apart > 0 else None
-    return Scene(call, keras, torch, region, partner, pair, following, sources, near, now.matched, arrays)
+    return Scene(
+        call, keras, torch, ordered, partner, pair, following, sources, near, now.matched, arrays, region
+    )
 
 
 def _after(run: Seen, call: Call) -> list[Call]:
@@ -206,7 +209,7 @@ def _after(run: Seen, call: Call) -> list[Call]:
 
 
 def _region(torch: Seen, sources: list, values: Values) -> list[Call]:
-    """PyTorch's calls from what both have onwards."""
+    """PyTorch's calls from what both have onwards, the nearest first."""
     waiting = []
     for match in sources:
         array = torch.values[match.torch]
@@ -225,7 +228,7 @@ def _region(torch: Seen, sources: list, values: Values) -> list[Call]:
             if user.index not in found:
                 found[user.index] = user
                 waiting += user.outputs
-    return [found[index] for index in sorted(found)]
+    return list(found.values())
 
 
 def _everywhere(trial: Trial, torch: Seen, edits: list[dict]) -> list[dict]:

@@ -110,6 +110,15 @@ MUTANTS = [
         "torch.lstm(x, (x.new_zeros(1, len(x), 6),) * 2, [torch.cat([w.chunk(4)[n] for n in (0, 2, 1, 3)]) for w in"
         " self.lstm._flat_weights], True, 1, 0.0, False, False, True)[0]", "gate-order", "lstm",
     ),
+    mutant("a causal mask in one block", "mixer", "(y, y)", "(y, y, use_causal_mask=n == 2)", "missing-layer", "mha2"),
+    mutant("padding that isn't looked at", "mixer", "L.Embedding(20, 8, name", "L.Embedding(20, 8, mask_zero=True, name", "missing-layer", "mha1"),
+    mutant("padding that isn't read", "recurrent", "L.Embedding(30, 6, name", "L.Embedding(30, 6, mask_zero=True, name", "missing-layer", "both"),
+    mutant("a branch that is scaled", "mixer", "x = x + self.out(", "x = x + 0.5 * self.out(", "scale", "mha1"),
+    mutant("other heads", "mixer", "x.unflatten(-1, (2, 4))", "x.unflatten(-1, (4, 2))", "unknown", "mha1"),
+    mutant("batch and steps exchanged", "recurrent", "nn.GRU(10, 4, batch_first=True)", "nn.GRU(10, 4)", "axis", "gru"),
+    mutant("a row that never trains", "mixer", "nn.Embedding(20, 8)", "nn.Embedding(20, 8, padding_idx=0)", "extra-parameter", "words"),
+    mutant("a gradient that ends", "mixer", "x = self.words(x)", "x = self.words(x).detach()", "extra-parameter", "words"),
+    mutant("a BN left in evaluation", "cnn", "x = x + self.pw(", "self.bn2.eval(); x = x + self.pw(", "variance-rule", "bn2"),
     mutant("L2 in Keras alone", "cnn", 'name="pw")', 'kernel_regularizer=keras.regularizers.L2(1e-3), name="pw")', "weight-decay", "pw"),
     Mutant(
         "another optimizer", "cnn",

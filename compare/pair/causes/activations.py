@@ -55,7 +55,7 @@ def other(scene: Scene) -> Iterator[Trial]:
     if kind not in FUNCTIONS:
         return
     given = options(scene.call)
-    for call in scene.region[:6]:
+    for call in scene.first(6):
         if call.kind not in LIKE:
             continue
         cause = "axis" if kind == call.kind and "axis" in given else "activation"
@@ -114,7 +114,7 @@ def missing(scene: Scene) -> Iterator[Trial]:
                 code = f"x = {written(kind, given)}(x)  # after {module(maker)}"
                 yield Trial("activation", [edit], module(maker), text, code)
     yield from _moved(scene)
-    for call in scene.region[:6]:
+    for call in scene.first(6):
         if call.kind in LIKE and not call.slots:
             edit = {"call": call.index, "do": "identity"}
             text = f"PyTorch has {call.kind} there, Keras nothing"
@@ -129,7 +129,7 @@ def _moved(scene: Scene) -> Iterator[Trial]:
     if scene.call.kind != "add":
         return
     for behind in (one for one in scene.following[:2] if one.kind in FUNCTIONS):
-        for call in (c for c in scene.region[:6] if c.kind == behind.kind and not c.slots):
+        for call in (c for c in scene.first(6) if c.kind == behind.kind and not c.slots):
             for total in (c for c in scene.having("add") if c.index > call.index):
                 made = {"kind": behind.kind, "single": True, **options(behind)}
                 edits = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import product
 
 import numpy as np
 
@@ -28,8 +29,9 @@ def _given(scene: Scene, call: Call, mask: np.ndarray) -> Iterator[Trial]:
     share = f"{int(mask.size - mask.sum())} of {mask.size}"
     text = f"Keras's {call.owner} leaves {share} {what} out by a mask, PyTorch none"
     if call.kind in RECURRENT:
-        for other in scene.having(call.kind):
-            edit = {"call": other.index, "do": "function", "name": call.kind, "options": {"mask": mask}}
+        for other, zeros in product(scene.having(call.kind), (False, True)):
+            made = {"mask": mask, "zeros": zeros}  # both directions give zeros at a step that is left out
+            edit = {"call": other.index, "do": "function", "name": call.kind, "options": made}
             code = "nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)"
             yield Trial("missing-layer", [edit], module(other), text, f"x = {code}", call.owner)
     if call.kind == "mean":
@@ -49,14 +51,15 @@ def _axis(other: Call) -> int:
 
 
 def _scores(scene: Scene, call: Call, mask: np.ndarray, text: str) -> Iterator[Trial]:
-    shift = np.where(mask, 0.0, AWAY)
-    shift = shift[:, None] if shift.ndim == 3 else shift
-    for other in scene.having("attention"):
-        edit = {"call": other.index, "do": "function", "name": "attend", "options": {"shift": shift}}
+    counted = mask[:, None] if mask.ndim == 3 else mask
+    # where nothing is left to look at, it matters whether scores are replaced or a number is added to them
+    ways = (counted, np.where(counted, 0.0, AWAY))
+    for other, way in product(scene.having("attention"), ways):
+        edit = {"call": other.index, "do": "function", "name": "attend", "options": {"masked": way}}
         code = "F.scaled_dot_product_attention(q, k, v, attn_mask=mask)"
         yield Trial("missing-layer", [edit], module(other), text, code, call.owner)
-    for other in scene.having("softmax"):
-        edit = {"call": other.index, "do": "before", "name": "shift", "options": {"array": shift}}
+    for other, way in product(scene.having("softmax"), ways):
+        edit = {"call": other.index, "do": "before", "name": "masked", "options": {"mask": way}}
         code = f"scores = scores.masked_fill(~mask, -1e9)  # before the softmax of {module(other)}"
         yield Trial("missing-layer", [edit], module(other), text, code, call.owner)
 

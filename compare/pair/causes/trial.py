@@ -48,6 +48,7 @@ class Scene:
     Attributes:
         call: Keras's call whose result PyTorch hasn't.
         region: PyTorch's calls from what both have onwards, in order, as far as they are of interest.
+        nearest: the same, those that read what both have first.
         partner: PyTorch's calls that read the same arrays.
         following: Keras's calls that depend on this one's result, nearest first.
         sources: PyTorch's values that equal what goes into the call.
@@ -65,6 +66,12 @@ class Scene:
     near: Match | None
     matched: dict[str, Match] = field(default_factory=dict)
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
+    nearest: list[Call] = field(default_factory=list)
+
+    def first(self, count: int) -> list[Call]:
+        """The region's first calls: the earliest so many, and the nearest."""
+        found = {call.index: call for call in (*self.region[:count], *self.nearest[:count])}
+        return [found[index] for index in sorted(found)]
 
     @property
     def last(self) -> int | None:

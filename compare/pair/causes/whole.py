@@ -14,7 +14,7 @@ STRUCTURE = ("flatten", "reshape", "permute", "transpose", "getitem", "split", "
 
 def extra(scene: Scene) -> Iterator[Trial]:
     """Leave out a call of PyTorch's that keeps the shape."""
-    for call in scene.region[:8]:
+    for call in scene.first(8):
         before = scene.input(call)
         if (
             before is None
@@ -27,7 +27,13 @@ def extra(scene: Scene) -> Iterator[Trial]:
         text = f"PyTorch has {call.kind} there, Keras nothing"
         layer = ""
         if call.kind in ("multiply", "divide") and isinstance(call.facts.get("other"), (int, float)):
-            made = scene.keras.maker.get(scene.call.inputs[0]) if scene.call.inputs else None
+            # the layer whose result is multiplied, of those that Keras's call takes
+            own = [
+                n
+                for n in scene.call.inputs
+                if n in scene.matched and scene.matched[n].torch == call.inputs[0]
+            ]
+            made = scene.keras.maker.get((own or scene.call.inputs or [""])[0])
             cause, layer = ("scale", made.owner) if made is not None else ("input-scale", "")
             text = f"PyTorch has {call.kind} by {call.facts['other']:g} there, Keras nothing"
         yield Trial(cause, [edit], module(call), text, instead(call, "nn.Identity()"), layer)
