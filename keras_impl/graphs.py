@@ -7,6 +7,7 @@ graph is made where many values pass.
 
 import sys
 from contextlib import nullcontext
+from functools import partial
 from operator import length_hint
 
 import keras
@@ -112,6 +113,11 @@ class _Graph:
     def __init__(self, graphs, inputs, fit, collects):
         self.collects, noted, thrown = collects, _Noted(), bool(fit) or collects
         model, switches, tensorflow = graphs.model, graphs.switches, sys.modules["tensorflow"]
+        self._model, self._standing, self._kinds = (
+            model,
+            partial(switches.standing, fit, None),
+            _kinds(inputs),
+        )
 
         def forward(inputs):
             noted.clear()
@@ -129,6 +135,10 @@ class _Graph:
         self._calls = list(noted.calls)
 
     def __call__(self, inputs, gathering):
+        if _kinds(inputs) != self._kinds:  # images of another size, which a graph of their own isn't worth
+            with self._standing(gathering):
+                self._count()
+                return self._model(inputs, training=False)
         outputs, found = self._function(inputs)
         if gathering is not None:
             for (name, positions, options), (means, variances) in zip(self._calls, found, strict=True):
@@ -150,6 +160,12 @@ class _Noted:
     def take(self, name, means, variances, positions, **options):
         self.calls.append((name, positions, options))
         self.tensors.append((means, variances))
+
+
+def _kinds(inputs):
+    """The shape of a sample, and its type, for each of the inputs."""
+    leaves = keras.tree.flatten(inputs)
+    return [(tuple(leaf.shape[1:]), keras.backend.standardize_dtype(leaf.dtype)) for leaf in leaves]
 
 
 def _cut(outputs, sizes):

@@ -124,3 +124,32 @@ def test_what_is_evaluated_in_a_graph_is_what_evaluate_gives(monkeypatch):
 def test_only_what_shows_all_in_one_pass_is_traced(monkeypatch, more, usable):
     one, _ = subject(network(*more), monkeypatch, 0)
     assert one.graphs.usable == usable
+
+
+def test_images_of_another_size_pass_as_they_did_before(monkeypatch):
+    keras.utils.set_random_seed(4)
+    parts = [
+        layers.Conv2D(6, 3),
+        BN(name="one"),
+        layers.Dropout(0.4),
+        layers.GlobalAveragePooling2D(),
+        Dense(3),
+    ]
+    model = compiled(keras.Sequential([keras.Input((None, None, 2)), *parts]))
+    rng, found = np.random.default_rng(1), []
+    raw = [
+        (rng.normal(size=(8, size, size, 2)).astype("float32"), rng.integers(0, 3, 8))
+        for size in (8, 8, 11, 8)
+    ]
+    for worth in (10**9, 0):
+        monkeypatch.setattr(graphs, "WORTH", worth)
+        one = Subject(model)
+        batches = [one.batch(each) for each in raw]
+        one.layers(batches[:1])
+        with one.kept():
+            found.append(one.run(batches, EVERY, collect=True))
+        assert one.graphs.usable
+    slow, quick = found
+    np.testing.assert_allclose([s.loss for s in slow.steps], [q.loss for q in quick.steps], rtol=1e-5)
+    assert slow.seen["one"].count == quick.seen["one"].count
+    np.testing.assert_allclose(slow.seen["one"].variance, quick.seen["one"].variance, rtol=1e-5)
