@@ -77,7 +77,7 @@ def features(body, batches, normalise="evaluate"):
         Pooled features, ``(N, C)`` float32, in the order of the batches.
     """
     if normalise == "evaluate":  # what a pass does by itself, and it changes nothing that were to be put back
-        return body.predict(Epochs(lambda epoch: batches), verbose=0)
+        return body.predict(Epochs(lambda epoch: batches).untuned(), verbose=0)
     # a model keeps the graph of its first predict, so that it takes another model
     by_batch = tuple(layer.trainable for layer in names.of_layers(body, BATCH_NORM).values())
     graphs = _in_fit.setdefault(body, {})
@@ -86,7 +86,7 @@ def features(body, batches, normalise="evaluate"):
     body = graphs[by_batch]
     body.make_predict_function()  # before the modes are set, since all that is set in them goes again
     with modes.switched(body, False, normalise):
-        return body.predict(Epochs(lambda epoch: batches), verbose=0)
+        return body.predict(Epochs(lambda epoch: batches).untuned(), verbose=0)
 
 
 def _loss(model, x, y, outputs, weights=None, training=False):

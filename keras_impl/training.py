@@ -54,7 +54,7 @@ def fit(model, optimizer, train, *, epochs, patience=5, reduce_lr=False, after_s
         callbacks.append(
             keras.callbacks.ReduceLROnPlateau("val_loss", factor=0.1, patience=5, min_delta=1e-4, mode="min")
         )
-    model.fit(epochs_of, epochs=epochs, shuffle=False, callbacks=callbacks, verbose=0)
+    model.fit(epochs_of.untuned(), epochs=epochs, shuffle=False, callbacks=callbacks, verbose=0)
     model.train_function = None  # its graph takes 100 MB, and the next fit compiles anew
     return watch.history
 
@@ -101,4 +101,4 @@ def evaluate(model, batches):
     """
     if not model.compiled:
         compile(model)
-    return model.evaluate(Epochs(lambda epoch: batches), verbose=0, return_dict=True)
+    return model.evaluate(Epochs(lambda epoch: batches).untuned(), verbose=0, return_dict=True)

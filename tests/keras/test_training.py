@@ -8,6 +8,7 @@ import pytest
 
 from compare.gap.records import Status
 from keras_impl import optimizers, training
+from keras_impl.batches import Epochs
 from keras_impl.layers import CounterDropout
 from keras_impl.transfer import head
 from tests.support.backends import numpy
@@ -125,3 +126,21 @@ def test_a_diverging_cell_fails_with_its_place(tmp_path):
     assert result.ending.startswith("failed: loss is not finite at epoch 1, step ")
     assert result.status is Status.NOT_FINITE
     assert result.history == ()
+
+
+def test_a_model_is_given_the_epochs_own_batches_and_no_thread_tunes_them():
+    def batches_of(epoch):
+        return [
+            (np.full((2, 3), 10 * epoch + step, "float32"), np.zeros((2, 1), "float32")) for step in (0, 1)
+        ]
+
+    epochs = Epochs(batches_of)
+    given = epochs.untuned()
+    if keras.backend.backend() != "tensorflow":
+        assert given is epochs
+        return
+    assert given.options().autotune.enabled is False
+    assert len(given) == 2
+    for epoch in (0, 3):
+        epochs.epoch = epoch
+        assert [images[0, 0] for images, _ in given.as_numpy_iterator()] == [10 * epoch, 10 * epoch + 1]
