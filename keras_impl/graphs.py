@@ -113,11 +113,8 @@ class _Graph:
     def __init__(self, graphs, inputs, fit, collects):
         self.collects, noted, thrown = collects, _Noted(), bool(fit) or collects
         model, switches, tensorflow = graphs.model, graphs.switches, sys.modules["tensorflow"]
-        self._model, self._standing, self._kinds = (
-            model,
-            partial(switches.standing, fit, None),
-            _kinds(inputs),
-        )
+        self._model, self._count, self._kinds = model, switches.count, _kinds(inputs)
+        self._standing = partial(switches.standing, fit, None)
 
         def forward(inputs):
             noted.clear()
