@@ -67,7 +67,7 @@ def _zip(path: Path) -> Container:
             names = archive.namelist()
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
         raise UnreadableError(
-            "can't be read, it may be truncated: a zip archive (.keras or .pth) without its end"
+            "can't be read, it may be truncated: a zip archive (.keras, .pth or .npz) without its end"
         ) from error
     last = {name.rpartition("/")[2] for name in names}
     if "model.weights.h5" in last or "config.json" in names:

@@ -35,7 +35,7 @@ def read_safetensors(path: Path) -> tuple[Arrays, dict[str, str]]:
         found = dict(safetensors.deserialize(content))
     except (safetensors.SafetensorError, ValueError) as error:
         raise UnreadableError(
-            f"can't be read, it may be truncated: {' '.join(str(error).split())}"
+            f"can't be read, it may be truncated or damaged: {' '.join(str(error).split())}"
         ) from error
     arrays = {}
     for name in header:
