@@ -70,6 +70,11 @@ def same(shape: Sequence[int], target: Sequence[int]) -> Layout | None:
     return None
 
 
+def channels_first(shape: Sequence[int]) -> Layout:
+    """The last axis moved to the front, where the sizes alone don't say so."""
+    return Layout("channels first", (("transpose", (len(shape) - 1, *range(len(shape) - 1))),))
+
+
 def flat(shape: Sequence[int], target: Sequence[int]) -> Layout | None:
     """A bias, whose heads lie one behind the other."""
     if prod(shape) != prod(target):

@@ -23,7 +23,18 @@ def pair_up(keras: list[Op], torch: list[Op]) -> list[Partner]:
     pairs += parts.joined(keras, torch, pairs)
     pairs += parts.gates(keras, torch, pairs)
     pairs += _by_size(keras, torch, pairs)
-    return pairs + _shared(keras, torch, pairs)
+    pairs += _shared(keras, torch, pairs)
+    for pair in pairs:
+        if _either_way(pair):
+            pair.options = [{"turned": False}, {"turned": True}]
+    return pairs
+
+
+def _either_way(pair: Partner) -> bool:
+    """Whether a normalisation's gamma is as long on every axis: its shape doesn't say which are the channels."""
+    shapes = [slot.shape for op in (pair.keras, pair.torch) for slot in op.slots.values()]
+    same = len(set(shapes)) == 1 and len(shapes[0]) > 2 and len(set(shapes[0])) == 1
+    return pair.keras.family == pair.torch.family == "norm" and same
 
 
 def find(
@@ -150,6 +161,8 @@ def _layouts(pair: Partner, role: str, slot: Slot, rows: Rows) -> list[tuple[str
         layout = _kernel(pair, slot, target, rows)
     else:
         layout = (layouts.flat if role == "bias" else layouts.same)(slot.shape, target)
+        if pair.turned:
+            layout = layouts.channels_first(slot.shape)
         if keras.family in NORMS:
             layout = layouts.moved(layout, rows.get(keras.number))
     return [] if layout is None else [(role, layout)]

@@ -31,6 +31,7 @@ class Partner:
         rows: which rows of PyTorch's arrays are this one's; None for all.
         keras_gates: whether PyTorch's gates lie in Keras's order, as a cell that is written out may have them.
         gate: which of Keras's gates these are the arrays of, where each has its own; None for all.
+        turned: whether an array whose axes are equally long lies with its channels first in PyTorch.
         options: other settings of these two that the values may decide for.
     """
 
@@ -41,6 +42,7 @@ class Partner:
     rows: np.ndarray | None = None
     keras_gates: bool = False
     gate: int | None = None
+    turned: bool = False
     options: list[dict[str, Any]] = field(default_factory=list)
 
 

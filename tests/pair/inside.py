@@ -311,4 +311,12 @@ o = L.Dense(2, name="out")(L.Identity(name="after")(x))""",
         """return self.out(self.d(x))""",
         finds=("missing-layer", "plus"),
     ),
+    "a normalisation without gamma and beta": pair(
+        """i = keras.Input((6, 6, 3))
+x = L.BatchNormalization(momentum=0.9, epsilon=1e-5, name="bn")(L.Conv2D(4, 3, name="c")(i))
+o = L.Dense(2, name="fc")(L.GlobalAveragePooling2D()(L.ReLU()(x)))""",
+        """self.c = nn.Conv2d(3, 4, 3); self.bn = nn.BatchNorm2d(4, affine=False); self.fc = nn.Linear(4, 2)""",
+        """return self.fc(F.relu(self.bn(self.c(x))).mean((2, 3)))""",
+        finds=("extra-parameter", "bn"),
+    ),
 }  # fmt: skip

@@ -246,4 +246,12 @@ o = L.Conv2D(2, 1, name="out")(L.Multiply(name="se")([x, s]))""",
 s = torch.sigmoid(self.b(F.relu(self.a(x.mean((2, 3))))))
 return self.out(x * s[:, :, None, None])""",
     ),
+    "a normalisation of a map as high as it has channels": pair(
+        """i = keras.Input((4, 4, 3))
+x = L.Conv2D(4, 3, padding="same", name="c")(i)
+x = L.LayerNormalization(axis=[1, 2, 3], epsilon=1e-5, name="ln")(x)
+o = L.Dense(2, name="fc")(L.GlobalAveragePooling2D()(L.ReLU()(x)))""",
+        """self.c = nn.Conv2d(3, 4, 3, padding=1); self.ln = nn.LayerNorm([4, 4, 4]); self.fc = nn.Linear(4, 2)""",
+        """return self.fc(F.relu(self.ln(self.c(x))).mean((2, 3)))""",
+    ),
 }  # fmt: skip

@@ -49,7 +49,8 @@ def arrays(scene: Scene) -> Iterator[Trial]:
         or all(scene.call.index != c.index for c in pair.keras.calls)
     ):
         return
-    for role, name in (("bias", "offset"), ("beta", "offset"), ("gamma", "scale")):
+    edits = []
+    for role, name in (("bias", "offset"), ("gamma", "scale"), ("beta", "offset")):
         slot = pair.keras.slots.get(role)
         if slot is None or role in pair.torch.slots:
             continue
@@ -59,7 +60,11 @@ def arrays(scene: Scene) -> Iterator[Trial]:
         cause = "bias" if role == "bias" else "extra-parameter"
         text = f"Keras's {scene.call.owner} has a {role}, PyTorch's {module(other)} none"
         code = f"{path(other.place)} = ...(bias=True)" if role == "bias" else f"{path(other.place)}: affine"
+        edits.append(edit)
         yield Trial(cause, [edit], module(other), text, code)
+    if len(edits) == 2:
+        text = f"Keras's {scene.call.owner} has a gamma and a beta, PyTorch's {module(other)} neither"
+        yield Trial("extra-parameter", edits, module(other), text, f"{path(other.place)}: affine")
 
 
 def missing(scene: Scene) -> Iterator[Trial]:
