@@ -16,6 +16,7 @@ _BY_SAMPLE = (
     keras.layers.LayerNormalization, keras.layers.GroupNormalization, keras.layers.UnitNormalization,
     keras.layers.RMSNormalization,
 )  # fmt: skip
+_ROUNDING = 1e-4  # relative, of losses in float32 that are added to one another
 _NAMES_BY_SAMPLE = ("layernorm", "groupnorm", "rmsnorm", "instancenorm")
 _AUGMENTS = (
     "random", "augment", "jitter", "flip", "crop", "eras", "cutout", "mix", "solariz", "equaliz", "invert", "rotat",
@@ -180,14 +181,15 @@ def _compare(site, as_in, x):
             if (seeds or "float" in variable.dtype) and value(variable).tobytes() != before[key].tobytes():
                 variable.assign(before[key])
 
-    first = as_in(True)
+    first, added = _adding(layer, as_in, True)
     after = {key: value(v) for key, v in variables.items()}
     put_back(seeds=False)
     again = as_in(True)
     put_back()
-    evaluated = as_in(False)
+    evaluated, added_then = _adding(layer, as_in, False)
     put_back()
     site.differs, site.draws = not _same(first, evaluated), not _same(first, again)
+    site.adds = not site.draws and abs(added - added_then) > _ROUNDING * abs(added + added_then)
     moved = {
         key: v for key, v in after.items() if "float" in variables[key].dtype and not _equal(v, before[key])
     }
@@ -195,6 +197,12 @@ def _compare(site, as_in, x):
     if site.owned:
         site.uses = [_uses(site, as_in, training, put_back) for training in (True, False)]
     return first
+
+
+def _adding(layer, as_in, training):
+    """What a call gives, and by how much it makes the sum of the losses larger that the layer adds by itself."""
+    before = sum(float(loss) for loss in layer.losses)
+    return as_in(training), sum(float(loss) for loss in layer.losses) - before
 
 
 def _uses(site, as_in, training, put_back):
@@ -235,8 +243,8 @@ def _settle(site):
         site.role = "augmentation" if _augments(layer) else "dropout"
         site.switch = site.differs
         site.uses = ["on", "off" if site.differs else "on"]
-    elif site.differs:
-        site.role, site.switch, site.uses = "other", True, ["on", "off"]
+    elif site.differs or site.adds:
+        site.role, site.switch, site.uses = "other" if site.differs else "objective", True, ["on", "off"]
 
 
 def _share(layer, name):

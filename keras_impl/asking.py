@@ -53,8 +53,19 @@ def asks(site, baked):
             ], "its call gets no training=True in fit: the code around it doesn't pass that on"
         return [False, False], None
     if site.evaluate and given[1]:
-        return [True, False], "the code around it says training=True, in evaluation too"
+        return [True, False], _told(site)
     return [True, False], None
+
+
+def _told(site):
+    """Who asks a layer to act in evaluation as in training: the code of a layer around it, or the step itself."""
+    asked = site
+    while asked.parent is not None and asked.parent.evaluate and asked.parent.evaluate[0]:
+        asked = asked.parent
+    if asked.parent is None or asked.parent.asked[1]:
+        return "the code around it says training=True, in evaluation too"
+    what = "its call" if asked is site else f"the call of {asked.name} around it"
+    return f"{what} in {asked.parent.name} says training=True, in evaluation too"
 
 
 def frozen(site, trainable):

@@ -45,7 +45,8 @@ class Layer:
     Attributes:
         name: path in the model.
         kind: name of its class.
-        role: ``normalisation``, ``dropout`` (any noise), ``augmentation`` or ``other``.
+        role: ``normalisation``, ``dropout`` (any noise), ``augmentation``, ``other``, or ``objective`` where it adds
+            another loss in training.
         switch: whether training and evaluation use it differently.
         trains: whether an optimizer would change parameters of its own.
         parameters: whether it has any.
@@ -123,6 +124,7 @@ class Step:
         loss_in_float32: the loss computed from outputs in float32, where they are of a lesser precision.
         unweighted: the loss without sample and class weights, where there are some.
         outputs, targets: as arrays, where they were asked for.
+        constant: the loss with the batch's mean outputs beside every sample's target; None where unknown.
     """
 
     loss: float
@@ -135,6 +137,7 @@ class Step:
     unweighted: float | None = None
     outputs: Any = None
     targets: Any = None
+    constant: float | None = None
 
 
 @dataclass(frozen=True)

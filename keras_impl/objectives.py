@@ -6,6 +6,7 @@ before all of them.
 
 import inspect
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -175,19 +176,22 @@ class Objective:
     def _finished(self, step, tensors, outputs, training, keep):
         """Add what else the loss would be: of other targets, without weights, in float32."""
         inputs, targets, weights = tensors
-        shuffled = unweighted = full = None
+        shuffled = constant = unweighted = full = None
         if targets is not None:
             rolled = keras.tree.map_structure(lambda t: ops.roll(t, 1, axis=0), targets)
             shuffled = _number(self._loss(inputs, rolled, outputs, weights, training)) - step.penalty
+            same = keras.tree.map_structure(_alike, outputs)
+            constant = _number(self._loss(inputs, targets, same, weights, training)) - step.penalty
         if weights is not None:
             unweighted = _number(self._loss(inputs, targets, outputs, None, training))
         if any(_dtype(leaf) in _LESSER for leaf in keras.tree.flatten(outputs)):
             wide = keras.tree.map_structure(lambda t: ops.cast(t, "float32"), outputs)
             full = _number(self._loss(inputs, targets, wide, weights, training)) - step.penalty
         kept = (_arrays(outputs), _arrays(targets)) if keep else (None, None)
-        return Step(
-            step.loss, step.size, step.weight, step.penalty, step.metrics, shuffled, full, unweighted, *kept
-        )
+        return replace(
+            step, shuffled=shuffled, constant=constant, loss_in_float32=full, unweighted=unweighted,
+            outputs=kept[0], targets=kept[1],
+        )  # fmt: skip
 
     def _stepped(self, batch, keep):
         said = self.step(self.model, keras.tree.map_structure(_tensor, batch.raw))
@@ -335,6 +339,13 @@ def _dtype(leaf):
 def _size(part):
     leaves = [leaf for leaf in keras.tree.flatten(part) if len(getattr(leaf, "shape", ()))]
     return int(leaves[0].shape[0]) if leaves else 0
+
+
+def _alike(outputs):
+    """The mean of a batch's outputs in the place of each."""
+    if "float" not in _dtype(outputs):
+        return outputs
+    return ops.broadcast_to(ops.mean(outputs, axis=0, keepdims=True), ops.shape(outputs))
 
 
 def _number(figure):

@@ -104,19 +104,15 @@ class Subject:
             outside = keeping.random_state()
             keeping.set_random_state(inside)
 
-    def layers(self, batches=None):
-        """Observe what acts differently, see `acting`."""
+    def layers(self, batches=None, more=()):
+        """Observe what acts differently, see `acting`; objectives that agree are compared on more batches."""
         with keeping.kept(self):
             if batches is None:
                 return acting.alone(self.model)
             self.switches = Switches(self.model)
             rows = acting.observe(self.switches, self.objective, batches)
             self.graphs = Graphs(self.model, self.switches)
-        if self.objective.two:
-            asked = [
-                self.run(batches[:1], on).figures["loss"] for on in (frozenset(), frozenset({"objective"}))
-            ]
-            self.objectives_differ = bool(asked[0] != asked[1])
+        self.objectives_differ = self.objective.two and any(map(self._parts, (*batches[:1], *more)))
         return rows
 
     def present(self):
@@ -262,6 +258,11 @@ class Subject:
                     array = ops.convert_to_numpy(leaf)
                     found[".".join([name, *map(str, path)])] = _last(array) if name == "x" else array
         return found
+
+    def _parts(self, batch):
+        """Whether training's objective gives another loss than evaluation's, all else as in evaluation."""
+        asked = [self.run([batch], on).figures["loss"] for on in (frozenset(), frozenset({"objective"}))]
+        return bool(asked[0] != asked[1])
 
     @contextmanager
     def _passing(self, batches, fit=None, statistics=None, gathering=None):

@@ -33,12 +33,14 @@ class Site:
         children: whether there are layers inside.
         fit, evaluate: the `training` of each of its calls, in training and in evaluation.
         asked: what the code around it says (``training=``) in training and in evaluation; None where nothing.
-        role: ``normalisation``, ``dropout``, ``augmentation`` or ``other``; None where it does nothing by itself.
+        role: ``normalisation``, ``dropout``, ``augmentation``, ``other``, or ``objective`` where only the loss that
+            it adds is another; None where it does nothing by itself.
         switch: whether training and evaluation use it differently.
         owned: what a normalisation has stored, see `owned.Owned`.
         order: the place of its first call among all.
         compiled: whether it trains in a `fit` that was traced before that was changed; None where it wasn't.
         differs, draws: whether a call in training gives something else than one in evaluation, or than another.
+        adds: whether it adds another loss in training than in evaluation, by itself.
         uses: what it normalises with in training and in evaluation, or whether it's on.
         moves: whether it changes variables of its own in training and in evaluation.
     """
@@ -57,6 +59,7 @@ class Site:
     moves: list = field(default_factory=lambda: [False, False])
     differs: bool = False
     draws: bool = False
+    adds: bool = False
     order: int = 10**9
     compiled: bool | None = None
 

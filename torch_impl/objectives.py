@@ -108,9 +108,12 @@ class Objective:
             }
             if "accuracy" not in metrics and (hits := accuracy(outputs, targets, loss)) is not None:
                 metrics["accuracy"] = hits
-        shuffled = lesser = unweighted = None
+        shuffled = lesser = unweighted = constant = None
         if self.loss is not None and isinstance(targets, torch.Tensor):
             shuffled = _quietly(lambda: logged.number(self.loss(outputs, targets.roll(1, 0))))
+            if isinstance(outputs, torch.Tensor) and outputs.is_floating_point() and outputs.ndim:
+                same = outputs.mean(0, keepdim=True).expand_as(outputs)
+                constant = _quietly(lambda: logged.number(self.loss(same, targets)))
             if isinstance(outputs, torch.Tensor) and outputs.dtype in nested.LESSER:
                 lesser = _quietly(lambda: logged.number(self.loss(outputs.float(), _float(targets))))
             if batch.weights is not None:
@@ -125,6 +128,7 @@ class Objective:
             unweighted=unweighted,
             outputs=nested.array(outputs) if keep else None,
             targets=nested.array(targets) if keep else None,
+            constant=constant,
         )
 
     def _loss(self, outputs, batch):

@@ -123,8 +123,8 @@ class Subject:
                 outside = keeping.random_state()
                 keeping.set_random_state(inside)
 
-    def layers(self, batches=None):
-        """Observe what acts differently, see `acting`."""
+    def layers(self, batches=None, more=()):
+        """Observe what acts differently, see `acting`; objectives that agree are compared on more batches."""
         if batches is None:
             if self.waits:
                 raise ValueError("model has lazy layers that have seen no data yet: call it once on a batch")
@@ -137,6 +137,7 @@ class Subject:
         switches.trace(fit, evaluate)
         self.moving = moved_in_fit | moved_in_evaluation
         others = sorting.others(self, batches[0])
+        sorting.objective(self, more)
         return acting.observe(switches, moved_in_fit, moved_in_evaluation, others)
 
     def facts(self):

@@ -51,6 +51,23 @@ def others(subject, batch):
     return found
 
 
+def objective(subject, batches):
+    """Compare training's objective with evaluation's on more batches, such as of a class that the first had none of."""
+    groups = subject.switches.groups
+    if not subject.objective.two or "objective" in subject.present():
+        return
+    root = groups.get("")
+    if root == "inert":
+        groups[""] = "objective"
+    for batch in batches:
+        plain, now = (_sample(subject, batch, frozenset(fit)) for fit in ((), ("objective",)))
+        if now[0] != plain[0] and now[1] == plain[1]:
+            subject.objectives_differ = True
+            return
+    if root == "inert":
+        groups[""] = root
+
+
 @torch.no_grad()
 def _sample(subject, batch, fit):
     """The loss of a batch, and what each module made of it, as numbers that can be compared."""

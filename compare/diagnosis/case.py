@@ -11,12 +11,13 @@ from compare.diagnosis.data import Passes
 from compare.diagnosis.measuring import Measured
 from compare.diagnosis.records import Finding, Term
 from compare.diagnosis.reported import Reported
-from compare.diagnosis.side import Layer, Pass, Subject
+from compare.diagnosis.side import Layer, Pass, Step, Subject
 
 # of the larger of both losses: what a term must come to to be named, and to be called harmful
 NAMED, HARMFUL = 0.05, 0.10
-# of the loss with targets that belong to other samples, the scale of a loss that is nearly nothing
-FLOOR = 0.02
+# of the loss with targets that belong to other samples, and with outputs that are the same for all samples: what is
+# nearly nothing
+FLOOR, SAME = 0.02, 0.05
 
 
 @dataclass
@@ -77,9 +78,18 @@ class Case:
     @property
     def floor(self) -> float:
         """A loss that is nothing beside what a network without any skill has."""
-        shuffled = [step.shuffled for step in (self.measured.fit or self.measured.evaluate).steps]
-        known = [abs(value) for value in shuffled if value is not None and isfinite(value)]
+        known = [abs(step.shuffled) for step in self._steps() if step.shuffled is not None]
         return FLOOR * float(np.mean(known)) if known else 0.0
+
+    @property
+    def trifle(self) -> float:
+        """The same of a network that says always the same: less than of one that is sure of itself and wrong."""
+        known = [abs(step.constant) for step in self._steps() if step.constant is not None]
+        return min(self.floor, SAME * float(np.mean(known))) if known else self.floor
+
+    def _steps(self) -> list[Step]:
+        steps = (self.measured.fit or self.measured.evaluate).steps
+        return [step for step in steps if step.shuffled is not None and isfinite(step.shuffled)]
 
     def _scale(self) -> float:
         figures = (self.as_in_fit, self.evaluated, self.said_in_fit, self.said_in_evaluation)
@@ -93,13 +103,14 @@ class Case:
         """Whether a term is a difference at all, however small both losses are."""
         return isnan(value) or abs(value) > max(NAMED * self._scale(), 1e-9)
 
-    def costs(self, value: float, chance: bool = True) -> bool:
+    def costs(self, value: float, chance: bool = True, floor: float | None = None) -> bool:
         """Whether a term makes evaluation so much worse that it does harm, and not by chance.
 
-        ``chance`` is whether the batches' own differences are: not where the batches are unlike one another.
+        ``chance`` is whether the batches' own differences are: not where the batches are unlike one another;
+        ``floor`` is what counts for nothing, `floor` where it isn't given.
         """
-        by_chance = self.chance() if chance else 0.0
-        return isnan(value) or value > max(HARMFUL * self._scale(), self.floor, by_chance, 1e-9)
+        by_chance, floor = self.chance() if chance else 0.0, self.floor if floor is None else floor
+        return isnan(value) or value > max(HARMFUL * self._scale(), floor, by_chance, 1e-9)
 
     def chance(self) -> float:
         """Twice the standard error of evaluate minus fit, from the batches' own differences."""

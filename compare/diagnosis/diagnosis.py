@@ -133,6 +133,7 @@ def _judge(case: Case) -> None:
             else:
                 stored.judge(case, term.value)
             continue
+        term = switching.named(case, term)
         case.add(term.term, term.value, term.uncertainty)
         if not foreign_weights:
             switching.find_switch(case, term)

@@ -52,6 +52,20 @@ def _weights(case: Case, ours: Look, theirs: Look, value: float) -> None:
         )
         case.add("mode-in-evaluation", value)
         find(case, "mode-in-evaluation", case.costs(abs(value)), value, tuple(by_batch), evidence)
+    elif not (ours.weighted or theirs.weighted) and case.matters(value):
+        unsteady = [c for c in ("random-evaluation", "evaluation-changes-state") if case.has(c)]
+        case.add(unsteady[0] if unsteady else "aggregation", value)
+        if not unsteady:
+            sizes = (
+                f" of {max(ours.batches)} and of {max(theirs.batches)} samples"
+                if ours.batches != theirs.batches
+                else ""
+            )
+            evidence = (
+                f"Both data sets hold the same samples, in other batches{sizes}, and the loss is no mean over samples:"
+                f" it is {figure(case.evaluated)} in fit's batches, {figure(case.evaluated_elsewhere)} in evaluation's."
+            )
+            find(case, "aggregation", False, value, (), evidence)
     elif ours.weighted != theirs.weighted or case.matters(value):
         case.add("objective", value)
         if case.matters(value):

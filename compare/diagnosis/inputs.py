@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from compare.diagnosis.case import Case, figure
-from compare.diagnosis.side import Batch, Layer
+from compare.diagnosis.side import Batch, Layer, Seen
 
 CAFFE = np.array([103.939, 116.779, 123.68])
 MEAN, DEVIATION = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
@@ -16,6 +16,13 @@ MEAN, DEVIATION = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225
 CLOSED = 0.6
 # of the first layer's distance that may be left for a change to be the one, and of the step that it must close then
 THERE, PART = 0.1, 0.3
+# of stored statistics: how much a mixture may leave of what lies between them and the inputs' now, how near the shares
+# by means and by variances must be to one another, and how far apart means must lie to say a share, in deviations
+LEAVES, AGREE, APART = 0.2, 0.15, 0.3
+# the factor of variances from which on a mixture is told apart from one with the initial values
+LARGER = 100.0
+# the share of it that must be another preprocessing's
+LEAST = 0.05
 # relative, for a figure that is recomputed from inputs that were changed
 NEAR = 0.01
 TRIED = 32
@@ -68,11 +75,17 @@ def changed_inputs(case: Case) -> bool:
     batches = _some(case.fit.some(case.limit))
     aim = case.said_in_fit if "loss" in case.reported.fit else case.as_in_fit
     base, first = case.subject.run(batches, frozenset()).figures["loss"], _first(case)
-    before = _distance(case, first, batches)
+    unchanged = _reaching(case, first, batches)
+    before = _distance(first, unchanged)
     best = None
+    mixed: tuple[Change, float] | None = None
     for change in _possible(case):
         changed = [case.subject.scaled(batch, change.apply) for batch in batches]
-        distance = _distance(case, first, changed)
+        reached = _reaching(case, first, changed)
+        distance = _distance(first, reached)
+        share = _share(first, unchanged, reached)
+        if share is not None and (mixed is None or share > mixed[1]):
+            mixed = (change, share)
         closer = before is None or (distance is not None and distance < min((1 - CLOSED) * before, 1.5))
         if not closer:
             continue
@@ -82,16 +95,25 @@ def changed_inputs(case: Case) -> bool:
         closed = base - now > (PART if there else CLOSED) * (base - aim)
         if closed and (best is None or now < best[1]):
             best = (change, now)
-    if best is None:
-        return False
     from compare.diagnosis.finding import find
 
+    value = case.evaluated - case.as_in_fit
+    if best is None and mixed is not None and first is not None:
+        change, share = mixed
+        evidence = (
+            f"{change.name[0].upper()}{change.name[1:]}: what {first.name} has stored is to {share:.0%} what reaches it"
+            f" with {change.code}, the rest what reaches it now. The moving average is on its way from the one to the"
+            " other."
+        )
+        find(case, "input-scale", True, value, (), evidence, change.code)
+    if best is None:
+        return mixed is not None
     change, now = best
     evidence = (
         f"{change.name[0].upper()}{change.name[1:]}: with {change.code} an evaluation of {sum(b.size for b in batches)}"
         f" samples has a loss of {figure(now)} instead of {figure(base)}."
     )
-    find(case, "input-scale", True, case.evaluated - case.as_in_fit, (), evidence, change.code)
+    find(case, "input-scale", True, value, (), evidence, change.code)
     return True
 
 
@@ -143,12 +165,47 @@ def _first(case: Case) -> Layer | None:
     return next(iter(rows), None)
 
 
-def _distance(case: Case, first: Layer | None, batches: list[Batch]) -> float | None:
+def _reaching(case: Case, first: Layer | None, batches: list[Batch]) -> Seen | None:
+    """What reaches the first normalisation in evaluation."""
+    return None if first is None else case.subject.reaching(batches, first.name)
+
+
+def _distance(first: Layer | None, now: Seen | None) -> float | None:
     """How far what reaches the first normalisation lies from what it has stored, of means and log variances."""
     if first is None or first.mean is None or first.variance is None:
         return None
-    now, stored = case.subject.reaching(batches, first.name), np.maximum(first.variance, 1e-12)
+    stored = np.maximum(first.variance, 1e-12)
     if now is None or not np.isfinite(stored).all():
         return None
     means = np.sqrt(np.mean((now.mean - first.mean) ** 2 / stored))
     return float(means + np.sqrt(np.mean(np.log(np.maximum(now.variance, 1e-12) / stored) ** 2)))
+
+
+def _share(first: Layer | None, now: Seen | None, changed: Seen | None) -> float | None:
+    """The share of other inputs' statistics in stored ones that move, the rest the present inputs'; None for none.
+
+    Both kinds of statistics move by the same share in a step, so that means and variances must say the same share.
+    """
+    if first is None or first.mean is None or first.variance is None or now is None or changed is None:
+        return None
+    if not first.moves or first.virgin or not np.isfinite(first.variance).all():
+        return None
+    # a share of what is much smaller than the present inputs could as well be one of the initial values
+    if np.median(changed.variance / np.maximum(now.variance, 1e-30)) < LARGER:
+        return None
+    scale = np.maximum(np.maximum(now.variance, changed.variance), 1e-30)
+    if np.mean((changed.mean - now.mean) ** 2 / scale) < APART**2:
+        return None
+    shares = []
+    for stored, old, new, unit in (
+        (first.mean, changed.mean, now.mean, np.sqrt(scale)),
+        (first.variance, changed.variance, now.variance, scale),
+    ):
+        way, gone = (old - new) / unit, (stored - new) / unit
+        share = float(way @ gone / (way @ way))
+        left = gone - share * way
+        if left @ left > LEAVES * (gone @ gone):
+            return None
+        shares.append(share)
+    agree = abs(shares[0] - shares[1]) < AGREE * max(shares)
+    return min(shares) if agree and LEAST < min(shares) <= 1 else None

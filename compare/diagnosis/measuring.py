@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any
@@ -22,6 +23,8 @@ HARDLY = 0.02
 COMPILED = 0.01
 # of a variance: what another switch must change of what reaches a normalisation for its statistics to be others
 SHIFTED = 0.01
+# orders that are tried where a figure hangs on their spread
+ORDERS = 5
 # samples of the probes, and of each batch that layers are watched with: enough to see a difference, few enough to be
 # quick
 PROBED, WATCHED = 32, 16
@@ -94,7 +97,7 @@ def measure(
     """
     some = fit.some(limit)
     few = _few(some)
-    layers = _layers(subject, few[:1])
+    layers = _layers(subject, few[:1], _spread(some)[1])
     switches = frozenset(subject.present())
     facts = subject.facts()
     probed = probe(subject, _few(elsewhere.some(limit)) if elsewhere else few, facts.precision)
@@ -131,14 +134,14 @@ def _compile(subject: Subject, fit: Passes, few: list[Batch], done: Measured) ->
         done.uncompiled, done.evaluate = done.evaluate, whole
 
 
-def _layers(subject: Subject, batches: list[Batch]) -> list[Layer]:
+def _layers(subject: Subject, batches: list[Batch], more: list[Batch]) -> list[Layer]:
     """Observe the layers on some samples of each batch, or on whole ones where the model takes nothing else."""
     try:
         with subject.kept():
             some = [subject.join([batch], np.arange(min(WATCHED, batch.size))) for batch in batches]
-            return subject.layers(some)
+            return subject.layers(some, more)
     except Exception:  # whatever the model says to so few samples; what it says to a batch of its own counts
-        return subject.layers(batches)
+        return subject.layers(batches, more)
 
 
 def _as_in_fit(
@@ -159,7 +162,7 @@ def _as_in_fit(
         done.standing[every] = done.fit
         if "normalisation" in every and done.fit.seen:
             pooled = _quietly(done, lambda: subject.population(some))
-            done.averaged = by_layer(done.fit.seen)
+            done.averaged = by_layer(done.fit.seen, done.layers)
             if pooled is not None:
                 done.population = pooled[0]
                 # the pass that pooled them is the one that normalises with them, where it was of all samples
@@ -258,6 +261,21 @@ def _mix(subject: Subject, data: Passes, some: list[Batch], done: Measured) -> N
     done.mixed, done.orders = (before, float(np.mean(dealt))), dealt
 
 
+def deal_again(subject: Subject, some: list[Batch], done: Measured) -> None:
+    """Try more orders of the samples, where the few that were tried say too little of how far orders lie apart."""
+    _, part = _spread([batch for batch in some if batch.size > 1] or some)
+    for seed in range(len(done.orders) + 1, ORDERS + 1):
+        now = _quietly(
+            done,
+            lambda seed=seed: subject.run(_dealt(subject, part, seed), done.switches, seed=seed).figures[
+                "loss"
+            ],
+        )
+        if now is None:
+            return
+        done.orders.append(now)
+
+
 def unmixed(measured: Measured) -> list[str]:
     """Calls whose batches are unlike one another by far more than batches dealt at random.
 
@@ -300,14 +318,22 @@ def _dealt(subject: Subject, batches: list[Batch], seed: int = 0) -> list[Batch]
     return [subject.join(batches, part) for part in np.split(order, np.cumsum(sizes)[:-1]) if len(part)]
 
 
-def by_layer(seen: dict[str, Seen]) -> Statistics:
-    """The mean of the batches' statistics over all calls of a layer, which is what its moving average goes to."""
+def by_layer(seen: dict[str, Seen], layers: Iterable[Layer] = ()) -> Statistics:
+    """What a layer's moving average goes to: the mean of the batches' statistics over all of the layer's calls.
+
+    Of several calls in a pass the last counts most: each update leaves a share of what was before it.
+    """
+    decays = {row.name: row.decay for row in layers}
     found = {}
     for name in seen:
-        calls = [value for call, value in seen.items() if call.split("#")[0] == name.split("#")[0]]
+        layer = name.split("#")[0]
+        calls = [value for call, value in seen.items() if call.split("#")[0] == layer]
+        decay = decays.get(layer)
+        ages = np.arange(len(calls) - 1, -1, -1)
+        shares = np.ones(len(calls)) if decay is None else np.asarray(decay, float) ** ages
         found[name] = (
-            np.mean([call.batch_mean for call in calls], 0),
-            np.mean([call.batch_variance for call in calls], 0),
+            np.average([call.batch_mean for call in calls], 0, shares),
+            np.average([call.batch_variance for call in calls], 0, shares),
         )
     return found
 

@@ -22,6 +22,8 @@ UNEQUAL = 1.5
 # label smoothing that people use; weights that they give one of so many classes
 SMOOTHINGS = (0.1, 0.05, 0.2)
 WEIGHTS, FEW = range(2, 21), 3
+# factors on the logits: a network is trained until none of both makes its own objective less
+TEMPERED = (0.9, 1.1)
 # between two accuracies that are told apart
 APART = 0.02
 
@@ -51,6 +53,7 @@ class _Sums:
         count: values.
         counts, losses, right: by class: values, sum of their losses, how many are classified right.
         uniform: sum of the losses against targets spread evenly over the classes.
+        tempered: sums of the losses, and of those, with the logits times each of `TEMPERED`, ``(2, 2)``.
         plain: whether the model's own objective is the plain cross-entropy.
     """
 
@@ -59,7 +62,13 @@ class _Sums:
     losses: Any = 0.0
     right: Any = 0.0
     uniform: float = 0.0
+    tempered: Any = 0.0
     plain: bool = True
+
+    def is_trained(self, share: float) -> bool:
+        """Whether targets smoothed by so much are what the outputs suit best: a network without would be too sure."""
+        now = (1 - share) * float(np.sum(self.losses)) + share * self.uniform
+        return bool(now <= np.min(self.tempered @ np.array([1 - share, share])))
 
     def accuracies(self) -> tuple[float, float]:
         """The share of right values, of all and as the mean over the classes."""
@@ -117,7 +126,7 @@ def _objectives(case: Case, measured: float, evaluation: bool) -> Iterator[Objec
         for other in _weighted(sums, near, accuracy is not None):
             yield replace(other, value=measured + other.value - plain, cause=cause)
     if cause == "objective":
-        for share in SMOOTHINGS:
+        for share in filter(sums.is_trained, SMOOTHINGS):
             smooth = share * (sums.uniform / sums.count - plain)
             yield Objective(measured + smooth, f"that of targets smoothed by {share}", near)
 
@@ -172,6 +181,10 @@ def _summed(case: Case, evaluation: bool) -> _Sums | None:
         sums.losses = sums.losses + np.bincount(labels, losses, classes)
         sums.right = sums.right + np.bincount(labels, logs.argmax(1) == labels, classes)
         sums.uniform -= float(logs.mean(1).sum())
+        others = [_normalised(factor * logs) for factor in TEMPERED]
+        sums.tempered = sums.tempered - np.array(
+            [[np.take_along_axis(other, labels[:, None], 1).sum(), other.mean(1).sum()] for other in others]
+        )
     return sums
 
 
@@ -213,9 +226,13 @@ def _by_class(outputs: Any, targets: Any) -> tuple[np.ndarray, dict[str, np.ndar
     return targets.ravel().astype(int), _forms(outputs.reshape(-1, outputs.shape[-1]))
 
 
-def _forms(outputs: np.ndarray) -> dict[str, np.ndarray]:
+def _normalised(outputs: np.ndarray) -> np.ndarray:
     shifted = outputs - outputs.max(1, keepdims=True)
-    forms = {"logits": shifted - np.log(np.exp(shifted).sum(1, keepdims=True))}
+    return np.asarray(shifted - np.log(np.exp(shifted).sum(1, keepdims=True)))
+
+
+def _forms(outputs: np.ndarray) -> dict[str, np.ndarray]:
+    forms = {"logits": _normalised(outputs)}
     if outputs.min(initial=0) >= 0 and outputs.max(initial=0) <= 1 + 1e-6:
         forms["probabilities"] = np.log(np.clip(outputs, 1e-7, 1))
     return forms

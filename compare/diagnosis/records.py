@@ -31,7 +31,7 @@ class AuditRow:
         calls: how often it is called in a forward pass.
         decay: share of the old moving value that a step keeps.
         epsilon: what it adds to the variance.
-        role: ``normalisation``, ``dropout``, ``augmentation`` or ``other``.
+        role: ``normalisation``, ``dropout``, ``augmentation``, ``other`` or ``objective``.
         notes: what a reader should know of it, a short text each.
         drift, variance_drift: how far the stored means lie from the data's, in standard deviations, and the natural
             logarithm of the variances' ratio (root of the mean square over the channels); None where there is

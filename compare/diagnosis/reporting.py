@@ -10,7 +10,7 @@ import numpy as np
 from compare.diagnosis.case import Case, figure, names
 from compare.diagnosis.finding import find
 from compare.diagnosis.inputs import evaluated_as
-from compare.diagnosis.measuring import unmixed
+from compare.diagnosis.measuring import deal_again, unmixed
 from compare.diagnosis.objectives import other_objective
 from compare.diagnosis.side import Pass
 
@@ -47,14 +47,21 @@ def judge_fit(case: Case) -> None:
         case.add("aggregation", rest)
         _find_aggregation(case, rest, average, "training's")
         return
-    other = other_objective(case, case.said_in_fit, evaluation=False) if case.matters(rest) else None
+    by_order = _by_order(case, rest)
+    beyond = abs(rest) - by_order - _by_mask(case)
+    other = None
+    if case.matters(rest) and case.matters(max(beyond, 0.0)):
+        other = other_objective(case, case.said_in_fit, evaluation=False)
     if other is not None:
         case.add(other[0], rest)
         find(case, other[0], False, rest, (), other[1])
         return
-    rest -= _composition(case, rest)
+    if by_order:
+        part = float(np.clip(rest, -by_order, by_order))
+        case.add("batch-composition", part, by_order)
+        rest -= part
     case.add("weights-moved", rest)
-    if case.matters(rest):
+    if case.matters(rest) and abs(rest) > _by_mask(case):
         _moved(case, rest)
 
 
@@ -84,10 +91,11 @@ def _of_evaluation(case: Case, rest: float) -> str:
     for cause in ("random-evaluation", "evaluation-changes-state"):
         if case.has(cause):
             return cause
-    if measured.elsewhere is None and _is_as_in_fit(case, said):
+    as_in_fit = _is_as_in_fit(case, said)
+    if as_in_fit is not None:
         evidence = (
-            f"Evaluation's reported loss, {figure(said)}, is what a pass in training mode gives"
-            f" ({figure(case.as_in_fit)}); in evaluation mode it is {figure(case.evaluated)}."
+            f"Evaluation's reported loss, {figure(said)}, is what a pass over its data in training mode gives"
+            f" ({figure(as_in_fit)}); in evaluation mode it is {figure(case.evaluated_elsewhere)}."
         )
         find(case, "mode-in-evaluation", True, rest, (), evidence)
         return "mode-in-evaluation"
@@ -123,18 +131,30 @@ def _of_evaluation(case: Case, rest: float) -> str:
     return "other-weights"
 
 
-def _is_as_in_fit(case: Case, said: float) -> bool:
-    """Whether a figure is what passes in training mode give, by their spread over masks, and not evaluation's."""
-    switches = case.measured.switches
-    if not switches or not case.matters(said - case.evaluated):
-        return False
-    if abs(said - case.as_in_fit) >= abs(said - case.evaluated):
-        return False
-    losses = [case.as_in_fit]
-    losses += [case.subject.run(case.fit, switches, seed=seed).figures["loss"] for seed in (1, 2, 3)]
+def _is_as_in_fit(case: Case, said: float) -> float | None:
+    """What passes in training mode over evaluation's data give, where that is a figure and evaluation isn't.
+
+    That is by their spread over masks.
+    """
+    switches, evaluated = case.measured.switches, case.evaluated_elsewhere
+    if not switches or not case.matters(said - evaluated):
+        return None
+    losses = [case.as_in_fit if case.elsewhere is None else _in_training(case, 0)]
+    if not abs(said - losses[0]) < abs(said - evaluated):
+        return None
+    losses += [_in_training(case, seed) for seed in (1, 2, 3)]
     middle, spread = float(np.mean(losses)), 3 * float(np.std(losses))
     near = abs(said - middle)
-    return near <= max(NEAR * abs(said), spread) and 2 * near < abs(said - case.evaluated)
+    found = near <= max(NEAR * abs(said), spread) and 2 * near < abs(said - evaluated)
+    return middle if found else None
+
+
+def _in_training(case: Case, seed: int) -> float:
+    """The loss of evaluation's data in training mode; batches of one sample, which that refuses, are left out."""
+    data = case.elsewhere or case.fit
+    least = min(2, max(data.look.batches))
+    batches = (batch for batch in data if batch.size >= least)
+    return case.subject.run(batches, case.measured.switches, seed=seed).figures["loss"]
 
 
 def _averaged(case: Case, one: Pass | None, said: float) -> Average | None:
@@ -149,7 +169,13 @@ def _averaged(case: Case, one: Pass | None, said: float) -> Average | None:
             Average(float(losses.sum()), "the sum over the batches"),
             Average(float(losses.sum() / sizes.sum()), "the sum of the batches' means over the number of samples"),
             Average(float((losses * sizes).sum()), "the sum over the samples")]  # fmt: skip
-    if count > 1 and len({round(float(x), 12) for x in losses}) > 1:
+    # which batch was the last is known only where they always come in the same order, with nothing random in them
+    known_last = (
+        case.framework == "torch"
+        and case.fit.dealt
+        and not case.measured.switches & {"dropout", "augmentation"}
+    )
+    if count > 1 and known_last and len({round(float(x), 12) for x in losses}) > 1:
         ways.append(Average(float(losses[-1]), "the last batch's alone"))
     for way in ways:
         if abs(way.value - said) <= EXACT * abs(said) and abs(way.value - true) > 3 * EXACT * abs(true):
@@ -239,16 +265,20 @@ def _other_weights(case: Case, rest: float) -> bool:
     return False
 
 
-def _composition(case: Case, rest: float) -> float:
-    """The part of it that another order of the samples could make, where nobody knows the order of `fit`."""
+def _by_order(case: Case, rest: float) -> float:
+    """How far another order of the samples could take training's figure, where nobody knows the order of `fit`."""
     measured = case.measured
     if case.fit.dealt or not measured.orders or unmixed(measured):
         return 0.0
+    if case.matters(rest):
+        deal_again(case.subject, case.fit.some(case.limit), measured)
     base = measured.mixed[0] if measured.mixed else case.as_in_fit
-    spread = max(abs(value - base) for value in measured.orders)
-    part = float(np.clip(rest, -spread, spread))
-    case.add("batch-composition", part, spread)
-    return part
+    return max(abs(value - base) for value in measured.orders)
+
+
+def _by_mask(case: Case) -> float:
+    """How far apart two draws of dropout's masks, or of augmentations, could take training's figure."""
+    return 2**0.5 * case.chance() if case.measured.switches & {"dropout", "augmentation"} else 0.0
 
 
 def _moved(case: Case, rest: float) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -47,10 +47,11 @@ class Subject(Protocol):
         """
         ...
 
-    def layers(self, batches: list[Batch] | None = None) -> list[Layer]:
+    def layers(self, batches: list[Batch] | None = None, more: Sequence[Batch] = ()) -> list[Layer]:
         """Observe, in passes in training and in evaluation over a few batches, what acts differently.
 
-        Without batches only what a layer does by itself is observed, on arrays made up for it.
+        Without batches only what a layer does by itself is observed, on arrays made up for it. An objective of
+        training's own may show on some samples alone: where those of the few batches agree they are compared on more.
         """
         ...
 

@@ -67,14 +67,19 @@ def judge(case: Case, value: float) -> None:
     for cause, share in _shares(case, groups, value).items():
         case.add(cause, share)
         layers = tuple(row.name for row in groups[cause])
-        if cause in ("not-frozen", "numerics") or (case.costs(share) and _felt(case, cause, groups[cause])):
+        if cause in ("not-frozen", "numerics") or (_costs(case, share) and _felt(case, cause, groups[cause])):
             _find(case, cause, share, layers, groups[cause])
 
 
 def _felt(case: Case, cause: str, rows: list[Layer]) -> bool:
     """Whether evaluation is worse than training; an average that has arrived does no harm where it isn't."""
     arrived = all(not row.virgin and row.steps and row.decay and row.decay**row.steps < LEFT for row in rows)
-    return not (cause == "stale-statistics" and arrived) or case.costs(case.evaluated - case.as_in_fit)
+    return not (cause == "stale-statistics" and arrived) or _costs(case, case.evaluated - case.as_in_fit)
+
+
+def _costs(case: Case, value: float) -> bool:
+    """Whether the last step costs something: a network's sureness, which makes batches differ, has no part in it."""
+    return case.costs(value, floor=case.trifle)
 
 
 def _causes(case: Case, rows: list[Layer], value: float) -> dict[str, list[Layer]]:
@@ -155,7 +160,7 @@ def _find(case: Case, cause: str, value: float, layers: tuple[str, ...], rows: l
     if cause == "input-scale":
         return  # told with its evidence where it was found
     worst = _worst(case, rows)
-    harmful = case.costs(value) or (cause == "not-frozen" and case.measured.facts.trains)
+    harmful = _costs(case, value) or (cause == "not-frozen" and case.measured.facts.trains)
     if harmful:
         text = (
             f"{_what(case, cause, rows)} {worst} With the mean of the batches' own statistics in their place an"
@@ -197,12 +202,16 @@ def _what(case: Case, cause: str, rows: list[Layer]) -> str:
     if row.virgin:
         return f"The statistics of {names_of} are as they were made: no step has moved them."
     left = _drift(case, row).left
-    steps = f" after {row.steps} updates" if row.steps else ""
-    kept = (
-        f" {row.decay**row.steps:.0%} of the first values is left{steps}." if row.steps and row.decay else ""
-    )
+    updates = f"{row.steps} update{'' if row.steps == 1 else 's'}"
+    kept = ""
     if left is not None and left > LEFT:
-        kept = f" {left:.0%} of the initial 0 and 1 is still in it{steps}."
+        kept = f" {left:.0%} of the initial 0 and 1 is still in it{f' after {updates}' if row.steps else ''}."
+    elif row.steps and row.decay:
+        over = row.decay**row.steps
+        share = f"{over:.0%}" if over >= LEFT else "less than 5%"
+        kept = (
+            f" A decay of {row.decay:.4g} keeps {share} of an old value over the {updates} that were counted."
+        )
     return f"The moving statistics of {names_of} haven't arrived at the data's.{kept}"
 
 
@@ -215,7 +224,7 @@ def _worst(case: Case, rows: list[Layer]) -> str:
 
 
 def _drift(case: Case, row: Layer) -> Drift:
-    pair = by_layer(case.measured.seen).get(row.name)
+    pair = by_layer(case.measured.seen, case.measured.layers).get(row.name)
     return Drift(0.0, 0.0, None) if pair is None else drift(row, *pair)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from math import isfinite, log
+from dataclasses import replace
+from math import isfinite, log, nan
 
 from compare.diagnosis.case import Case, figure, names
 from compare.diagnosis.finding import find
@@ -11,7 +12,14 @@ from compare.diagnosis.records import Term
 
 # samples a batch that people train normalisation on without harm
 LARGE = 16
+# relative: two losses of the same outputs of which one is a whole multiple of the other, in float32
+WHOLE = 1e-4
 _BATCHES = ("batch-noise", "unmixed-batches", "shared-layer")
+
+
+def named(case: Case, term: Term) -> Term:
+    """The term of a switch by its cause: an objective that is a whole multiple of the other is an average."""
+    return replace(term, term="aggregation") if term.term == "objective" and _multiple(case) else term
 
 
 def find_switch(case: Case, term: Term) -> None:
@@ -24,12 +32,18 @@ def find_switch(case: Case, term: Term) -> None:
         find(case, term.term, False, term.value, names, evidence)
     elif term.term == "variance-shift" and case.matters(term.value):
         _find_shift(case, term)
+    elif term.term == "aggregation" and case.matters(term.value):
+        evidence = (
+            f"In every batch evaluation's loss of the same outputs is {_multiple(case)} training's: training's is"
+            " divided, as by the number of micro-batches an update, and evaluation's isn't."
+        )
+        find(case, "aggregation", False, term.value, (), evidence)
     elif term.term == "objective" and case.matters(term.value):
         evidence = (
             f"The same outputs have a loss that is {figure(abs(term.value))} {'less' if term.value < 0 else 'more'} by"
             " evaluation's objective than by training's."
         )
-        find(case, "objective", False, term.value, (), evidence)
+        find(case, "objective", False, term.value, names, evidence)
     # a loss that is no number is told as numerics, with the layer that it comes from
     elif term.term == "other-layers" and isfinite(term.value) and case.costs(term.value):
         others = tuple(row.name for row in case.measured.layers if row.role == "other")
@@ -66,6 +80,17 @@ def _find_shift(case: Case, term: Term) -> None:
         f" {figure(abs(term.value))} {'better' if term.value < 0 else 'worse'}."
     )
     find(case, cause, False, term.value, tuple(ratios), evidence, "before a normalisation")
+
+
+def _multiple(case: Case) -> str:
+    """Which whole multiple of training's loss evaluation's is in every batch, empty for none."""
+    every, standing = case.measured.switches, case.measured.standing
+    pairs = zip(standing[every].steps, standing[every - {"objective"}].steps, strict=True)
+    ratios = [b.loss / a.loss if a.loss else nan for a, b in pairs]
+    up = round(ratios[0]) if isfinite(ratios[0]) else 0
+    if up > 1 and all(abs(ratio / up - 1) < WHOLE for ratio in ratios):
+        return f"{up} times"
+    return ""
 
 
 def _felt(case: Case, cause: str) -> bool:
