@@ -323,25 +323,11 @@ def _row(site, switches, trainable, baked, steps):
         flags = [None if ask is None else "on" if ask else "off" for ask in asked]
         flags = [None, None] if site.role == "normalisation" else flags
     return Layer(
-        site.name,
-        type(layer).__name__,
-        site.role,
-        switch=site.switch,
-        trains=trains,
-        parameters=bool(own),
-        frozen=site.role == "normalisation" and frozen(site, trainable),
-        fit=site.uses[0],
-        evaluate=site.uses[1],
-        flag_fit=flags[0],
-        flag_evaluate=flags[1],
-        moves=site.moves[0],
-        moves_in_evaluation=site.moves[1],
-        calls=len(site.fit),
-        epsilon=getattr(layer, "epsilon", None),
-        override=why,
-        order=site.order,
-        **facts,
-    )
+        site.name, type(layer).__name__, site.role, switch=site.switch, trains=trains, parameters=bool(own),
+        frozen=site.role == "normalisation" and frozen(site, trainable), fit=site.uses[0], evaluate=site.uses[1],
+        flag_fit=flags[0], flag_evaluate=flags[1], moves=site.moves[0], moves_in_evaluation=site.moves[1],
+        calls=len(site.fit), epsilon=getattr(layer, "epsilon", None), override=why, order=site.order, **facts,
+    )  # fmt: skip
 
 
 def _steps(model):

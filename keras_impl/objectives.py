@@ -180,18 +180,21 @@ class Objective:
         if targets is not None:
             rolled = keras.tree.map_structure(lambda t: ops.roll(t, 1, axis=0), targets)
             shuffled = _number(self._loss(inputs, rolled, outputs, weights, training)) - step.penalty
-            same = keras.tree.map_structure(_alike, outputs)
-            constant = _number(self._loss(inputs, targets, same, weights, training)) - step.penalty
+            alike = keras.tree.map_structure(_alike, outputs)
+            constant = _number(self._loss(inputs, targets, alike, weights, training)) - step.penalty
         if weights is not None:
             unweighted = _number(self._loss(inputs, targets, outputs, None, training))
         if any(_dtype(leaf) in _LESSER for leaf in keras.tree.flatten(outputs)):
             wide = keras.tree.map_structure(lambda t: ops.cast(t, "float32"), outputs)
             full = _number(self._loss(inputs, targets, wide, weights, training)) - step.penalty
         kept = (_arrays(outputs), _arrays(targets)) if keep else (None, None)
-        return replace(
-            step, shuffled=shuffled, constant=constant, loss_in_float32=full, unweighted=unweighted,
-            outputs=kept[0], targets=kept[1],
-        )  # fmt: skip
+        found = {
+            "shuffled": shuffled,
+            "constant": constant,
+            "loss_in_float32": full,
+            "unweighted": unweighted,
+        }
+        return replace(step, **found, outputs=kept[0], targets=kept[1])
 
     def _stepped(self, batch, keep):
         said = self.step(self.model, keras.tree.map_structure(_tensor, batch.raw))

@@ -1,0 +1,151 @@
+"""Causes that look like one another: each is told from its neighbour by what only it does."""
+
+import copy
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+import compare
+from tests.torch.diagnosis.toys import evaluated, fit, loader, mlp, toy
+
+CE = F.cross_entropy
+
+
+def plain(seed=0):
+    torch.manual_seed(seed)
+    return nn.Sequential(nn.Linear(8, 32), nn.LayerNorm(32), nn.ReLU(), nn.Linear(32, 3))
+
+
+def causes(found):
+    return [finding.cause for finding in found.findings]
+
+
+def trained(net, step, data, epochs=12):
+    """Train by a step of a person's own, and return the loss that it gave in the last epoch."""
+    optimizer = torch.optim.Adam(net.parameters(), 0.005)
+    for epoch in range(epochs):
+        if epoch == epochs - 1:
+            optimizer.param_groups[0]["lr"] = 1e-5
+        total = count = 0
+        for x, y in data:
+            optimizer.zero_grad()
+            value = step(net, (x, y))
+            value.backward()
+            optimizer.step()
+            total, count = total + value.item() * len(y), count + len(y)
+    return total / count
+
+
+def test_a_loss_divided_in_training_alone_is_an_average_and_no_objective():
+    def divided(net, batch):
+        return CE(net(batch[0]), batch[1]) / (4 if net.training else 1)
+
+    def weighted(net, batch):
+        weight = torch.tensor([9.0, 1, 1]) if net.training else None
+        return CE(net(batch[0]), batch[1], weight=weight)
+
+    x, y = toy()
+    data, net = loader((x + torch.randn(x.shape, generator=torch.Generator().manual_seed(0)), y)), plain()
+    trained(net, divided, data, 3)
+    assert causes(compare.diagnose(net, data, step=divided))[0] == "aggregation"
+    assert causes(compare.diagnose(net, data, step=weighted))[0] == "objective"
+
+
+def test_weights_of_a_class_that_comes_late_are_seen():
+    def weighted(net, batch):
+        weight = torch.tensor([1.0, 1, 20]) if net.training else None
+        return CE(net(batch[0]), batch[1], weight=weight)
+
+    x, y = toy(192)
+    x = x + torch.randn(x.shape, generator=torch.Generator().manual_seed(0))
+    first = torch.arange(192)[y != 2][:32]
+    order = torch.cat([first, torch.tensor([i for i in range(192) if i not in set(first.tolist())])])
+    data, net = loader((x[order], y[order])), plain()
+    trained(net, weighted, data, 6)
+    assert causes(compare.diagnose(net, data, step=weighted))[0] == "objective"
+
+
+@pytest.mark.parametrize("share", [0.0, 0.2])
+def test_smoothed_targets_are_told_from_an_epoch_of_moving_weights_by_what_the_outputs_suit(share):
+    data, net = loader(toy(320), 16), plain()
+    said = fit(net, data, 15, 0.005, lambda o, y: CE(o, y, label_smoothing=share))
+    smooth = trained_loss(net, data, 0.2)
+    figures = {"loss": said if share else smooth, "evaluate_loss": evaluated(net, data)}
+    found = compare.diagnose(net, data, loss=CE, reported=figures)
+    # without smoothing the same figure is of a network that is too sure for it
+    assert causes(found)[0] == ("objective" if share else "weights-moved")
+    assert not found.harmful
+
+
+@torch.no_grad()
+def trained_loss(net, data, share):
+    values = [(CE(net(x), y, label_smoothing=share).item(), len(y)) for x, y in data]
+    return sum(value * n for value, n in values) / sum(n for _, n in values)
+
+
+def test_a_model_left_in_training_mode_is_found_on_data_of_evaluations_own():
+    torch.manual_seed(0)
+    x, y = toy(192)
+    net = nn.Sequential(mlp(), nn.Dropout(0.0))
+    data, order = loader((x, y), shuffle=True), y.argsort()
+    own = loader((x[order], y[order]))
+    said = fit(net, data, 12)
+    with torch.no_grad():
+        twin = copy.deepcopy(net).train()
+        forgotten = sum(CE(twin(a), b).item() * len(b) for a, b in own) / len(y)
+    figures = {"loss": said, "evaluate_loss": forgotten}
+    found = compare.diagnose(net, data, evaluate_data=own, loss=CE, reported=figures)
+    assert causes(found)[0] == "mode-in-evaluation"
+    figures["evaluate_loss"] = evaluated(net, own)
+    right = compare.diagnose(net, data, evaluate_data=own, loss=CE, reported=figures)
+    assert "mode-in-evaluation" not in causes(right)
+
+
+def test_a_sum_over_the_batch_is_an_average_of_another_kind():
+    def summed(outputs, targets):
+        return CE(outputs, targets, reduction="sum")
+
+    rows, net = toy(), plain()
+    fit(net, loader(rows), 8)
+    found = compare.diagnose(net, loader(rows, 16), evaluate_data=loader(rows, 64), loss=summed)
+    assert causes(found) == ["aggregation"]
+    mean = compare.diagnose(net, loader(rows, 16), evaluate_data=loader(rows, 64), loss=CE)
+    assert causes(mean) == ["none"]
+
+
+class Rescaling(nn.Module):
+    def __init__(self, net):
+        super().__init__()
+        self.net = net
+
+    def forward(self, x):
+        return self.net(x / 255)
+
+
+@pytest.mark.parametrize("factor", [1 / 255, 3.0])
+def test_inputs_scaled_twice_are_found_while_the_average_is_on_its_way(factor):
+    x, y = toy(shift=128.0, scale=40.0)
+    net = Rescaling(mlp(momentum=0.1))
+    fit(net, loader((x, y)), 10)
+    for module in net.modules():
+        if isinstance(module, nn.BatchNorm1d):
+            module.momentum = 0.01
+    data = loader((factor * x, y))
+    fit(net, data, 3, 0.002)
+    found = compare.diagnose(net, data, loss=CE)
+    # brighter images are no mistake of the scale: a share of theirs could be of anything
+    assert causes(found)[0] == ("input-scale" if factor < 1 else "stale-statistics")
+    assert found.harmful
+
+
+def test_a_step_that_costs_a_sure_network_accuracy_counts_though_its_mistakes_would_be_dear():
+    x, y = toy(256, shift=3.0, scale=2.0)
+    torch.manual_seed(1)
+    net = nn.Sequential(nn.BatchNorm1d(8, momentum=0.02), nn.Linear(8, 64), nn.ReLU(), nn.Linear(64, 3))
+    fit(net, loader((x, y)), 25, 0.02)
+    net[0].running_mean += 0.35 * net[0].running_var.sqrt()
+    found = compare.diagnose(net, loader((x, y)), loss=CE)
+    assert found.measured["fit_loss"] < 0.05 < found.measured["evaluate_loss"]
+    assert causes(found)[0] == "stale-statistics"
