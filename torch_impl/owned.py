@@ -1,13 +1,22 @@
 """Normalisations with an arithmetic of their own: a mean and a variance that move, and no call of PyTorch's.
 
-DIFFERS: in Keras a layer's own variables say the same; see `keras_impl.switches`.
+DIFFERS: in Keras a layer's own variables say the same by what a call with the data changes; see `keras_impl.owned`.
 """
+
+import copy
+from weakref import WeakKeyDictionary
 
 import torch
 
+from .keeping import random_state, set_random_state
 from .statistics import BATCH_NORM
 
 _MEANS, _SPREADS = ("mean", "mu", "avg"), ("var", "std", "sigma", "sd")
+# shapes that a module is tried on: samples, channels, positions
+_SHAPES = ((16, None), (16, None, 6), (16, None, 4, 4), (16, 6, None))
+_CLOSE = 1e-3  # relative: a step of float32
+# module -> the names of its mean and its spread, and whether that is a deviation; None where it has none
+_tried: WeakKeyDictionary = WeakKeyDictionary()
 
 
 class Owned:
@@ -19,9 +28,8 @@ class Owned:
         deviation: whether the second is a standard deviation.
     """
 
-    def __init__(self, module, mean, spread):
-        self.module, self.names = module, (mean, spread)
-        self.deviation = "var" not in spread.lower()
+    def __init__(self, module, mean, spread, deviation=False):
+        self.module, self.names, self.deviation = module, (mean, spread), deviation
 
     @property
     def pair(self):
@@ -49,7 +57,7 @@ class Owned:
 
 
 def find(module):
-    """Find a module's own mean and variance by their names and shapes; None where it has none."""
+    """Find a module's own mean and variance, by their names or by what moves them; None where it has none."""
     buffers = {
         name: tensor
         for name, tensor in module._buffers.items()
@@ -60,8 +68,62 @@ def find(module):
     for mean in means:
         for spread in spreads:
             if mean != spread and buffers[mean].shape == buffers[spread].shape and buffers[mean].ndim:
-                return Owned(module, mean, spread)
+                return Owned(module, mean, spread, "var" not in spread.lower())
+    shapes = [tensor.shape for tensor in buffers.values() if tensor.ndim]
+    known = type(module).__module__.startswith("torch.") or any(module.children())
+    if known or len(shapes) == len(set(shapes)):
+        return None
+    if module not in _tried:
+        _tried[module] = _by_moving(module, buffers)
+    return None if _tried[module] is None else Owned(module, *_tried[module])
+
+
+def _by_moving(module, buffers):
+    """Find two buffers that a call in training moves towards the mean and the spread of what it is called with."""
+    own = next(tensor for tensor in buffers.values() if tensor.ndim)
+    drawn, draw = random_state(), torch.Generator().manual_seed(0)
+    try:
+        for shape in _SHAPES:
+            x = 2 * torch.randn([own.numel() if size is None else size for size in shape], generator=draw) + 3
+            try:
+                tried = copy.deepcopy(module)
+                tried.training = True
+                with torch.no_grad():
+                    tried.forward(x.to(own.device, own.dtype))
+            except Exception:  # whatever it says to being copied, or to inputs of another shape than it takes
+                continue
+            rows = x.movedim(shape.index(None), -1).flatten(0, -2).to(own.device, own.dtype)
+            after = {name: tried._buffers[name] for name in buffers}
+            found = _pair(buffers, after, rows)
+            if found is not None:
+                return found
+        return None
+    finally:
+        set_random_state(drawn)
+
+
+def _pair(before, after, rows):
+    means = [name for name in before if _goes(before[name], after[name], rows.mean(0))]
+    for deviation in (False, True):
+        for unbiased in (False, True):
+            target = rows.std(0, unbiased=unbiased) if deviation else rows.var(0, unbiased=unbiased)
+            for name in before:
+                if means and name != means[0] and _goes(before[name], after[name], target):
+                    return means[0], name, deviation
     return None
+
+
+def _goes(before, after, target):
+    """Whether all channels have gone the same share of the way towards a target."""
+    if before.numel() != target.numel() or before.shape != after.shape:
+        return False
+    way = target - before.reshape(-1)
+    far = way.abs() > _CLOSE * (target.abs() + 1e-6)
+    if not far.any():
+        return False
+    shares = (after - before).reshape(-1)[far] / way[far]
+    share = shares.median()
+    return bool(0 < share <= 1 + _CLOSE and (shares - share).abs().max() < 0.01 * share.abs())
 
 
 def is_normalisation(layer):

@@ -34,6 +34,8 @@ class Switches:
         self.fit_modes, self.evaluate_modes = traces.modes_of(model)
         self.fit, self.evaluate = traces.Trace(), traces.Trace()
         self.groups, self.owned, self.probabilities = {}, {}, {}
+        for module in self.modules.values():
+            owned.find(module)  # what has to be tried is, before anything is watched
         self.place = calls.Place()
         self._buffers = {id(buffer): name for name, buffer in model.named_buffers()}
 

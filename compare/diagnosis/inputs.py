@@ -16,13 +16,9 @@ MEAN, DEVIATION = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225
 CLOSED = 0.6
 # of the first layer's distance that may be left for a change to be the one, and of the step that it must close then
 THERE, PART = 0.1, 0.3
-# of stored statistics: how much a mixture may leave of what lies between them and the inputs' now, how near the shares
-# by means and by variances must be to one another, and how far apart means must lie to say a share, in deviations
-LEAVES, AGREE, APART = 0.2, 0.15, 0.3
-# the factor of variances from which on a mixture is told apart from one with the initial values
-LARGER = 100.0
-# the share of it that must be another preprocessing's
-LEAST = 0.05
+# what other inputs must do to the variances for their share in stored ones to be told from one of the initial values;
+# the least and the most of it that may be stored, and how alike over the channels the initial values' share would be
+LARGER, LEAST, MOST, ALIKE = 100.0, 0.05, 2.0, 0.05
 # relative, for a figure that is recomputed from inputs that were changed
 NEAR = 0.01
 TRIED = 32
@@ -78,14 +74,14 @@ def changed_inputs(case: Case) -> bool:
     unchanged = _reaching(case, first, batches)
     before = _distance(first, unchanged)
     best = None
-    mixed: tuple[Change, float] | None = None
+    mixed: tuple[Change, float, float] | None = None
     for change in _possible(case):
         changed = [case.subject.scaled(batch, change.apply) for batch in batches]
         reached = _reaching(case, first, changed)
         distance = _distance(first, reached)
         share = _share(first, unchanged, reached)
-        if share is not None and (mixed is None or share > mixed[1]):
-            mixed = (change, share)
+        if share is not None and distance is not None and (mixed is None or distance < mixed[2]):
+            mixed = (change, share, distance)
         closer = before is None or (distance is not None and distance < min((1 - CLOSED) * before, 1.5))
         if not closer:
             continue
@@ -99,11 +95,11 @@ def changed_inputs(case: Case) -> bool:
 
     value = case.evaluated - case.as_in_fit
     if best is None and mixed is not None and first is not None:
-        change, share = mixed
+        change, share, _ = mixed
         evidence = (
-            f"{change.name[0].upper()}{change.name[1:]}: what {first.name} has stored is to {share:.0%} what reaches it"
-            f" with {change.code}, the rest what reaches it now. The moving average is on its way from the one to the"
-            " other."
+            f"{change.name[0].upper()}{change.name[1:]}: the variances that {first.name} has stored are"
+            f" {share:.2g} times those of what reaches it with {change.code}, in all channels, and far from those of"
+            " what reaches it now. The moving average is on its way from the one to the other."
         )
         find(case, "input-scale", True, value, (), evidence, change.code)
     if best is None:
@@ -182,30 +178,17 @@ def _distance(first: Layer | None, now: Seen | None) -> float | None:
 
 
 def _share(first: Layer | None, now: Seen | None, changed: Seen | None) -> float | None:
-    """The share of other inputs' statistics in stored ones that move, the rest the present inputs'; None for none.
-
-    Both kinds of statistics move by the same share in a step, so that means and variances must say the same share.
-    """
-    if first is None or first.mean is None or first.variance is None or now is None or changed is None:
+    """The share of other, much larger inputs in stored variances that move, the same in all channels; None for none."""
+    if first is None or first.variance is None or now is None or changed is None:
         return None
     if not first.moves or first.virgin or not np.isfinite(first.variance).all():
         return None
-    # a share of what is much smaller than the present inputs could as well be one of the initial values
-    if np.median(changed.variance / np.maximum(now.variance, 1e-30)) < LARGER:
+    alive = changed.variance > 1e-12 * np.max(changed.variance, initial=1e-30)
+    stored, small, large = (v[alive] for v in (first.variance, now.variance, changed.variance))
+    if not alive.any() or np.median(large / np.maximum(small, 1e-30)) < LARGER:
         return None
-    scale = np.maximum(np.maximum(now.variance, changed.variance), 1e-30)
-    if np.mean((changed.mean - now.mean) ** 2 / scale) < APART**2:
+    initial = (stored - small) / (1 - small)
+    shares = stored / large
+    if np.std(initial) < ALIKE * abs(np.mean(initial)) or not ((shares > LEAST) & (shares < MOST)).all():
         return None
-    shares = []
-    for stored, old, new, unit in (
-        (first.mean, changed.mean, now.mean, np.sqrt(scale)),
-        (first.variance, changed.variance, now.variance, scale),
-    ):
-        way, gone = (old - new) / unit, (stored - new) / unit
-        share = float(way @ gone / (way @ way))
-        left = gone - share * way
-        if left @ left > LEAVES * (gone @ gone):
-            return None
-        shares.append(share)
-    agree = abs(shares[0] - shares[1]) < AGREE * max(shares)
-    return min(shares) if agree and LEAST < min(shares) <= 1 else None
+    return float(np.median(shares))

@@ -149,3 +149,35 @@ def test_a_step_that_costs_a_sure_network_accuracy_counts_though_its_mistakes_wo
     found = compare.diagnose(net, loader((x, y)), loss=CE)
     assert found.measured["fit_loss"] < 0.05 < found.measured["evaluate_loss"]
     assert causes(found)[0] == "stale-statistics"
+
+
+class Own(nn.Module):
+    """A batch normalisation written by hand, its statistics under names that nobody else gives."""
+
+    def __init__(self, size, share, root):
+        super().__init__()
+        self.share, self.root = share, root
+        self.register_buffer("m1", torch.zeros(size))
+        self.register_buffer("m2", torch.ones(size))
+
+    def forward(self, x):
+        first, second = self.m1, self.m2
+        if self.training:
+            first, second = x.mean(0), x.std(0) if self.root else x.var(0, unbiased=False)
+            self.m1.lerp_(first, self.share)
+            self.m2.lerp_(second, self.share)
+        return (x - first) / (second + 1e-5 if self.root else (second + 1e-5).sqrt())
+
+
+@pytest.mark.parametrize("root", [False, True])
+@pytest.mark.parametrize("share", [0.004, 0.1])
+def test_a_normalisation_by_hand_is_known_by_what_moves_it(share, root):
+    torch.manual_seed(0)
+    x, y = toy(shift=5.0, scale=2.0)
+    net = nn.Sequential(Own(8, share, root), nn.Linear(8, 24), nn.ReLU(), nn.Linear(24, 3))
+    data = loader((x, y), shuffle=True)
+    fit(net, data, 8)
+    found = compare.diagnose(net, data, loss=CE)
+    assert found.audit.rows[0].role == "normalisation"
+    assert causes(found)[0] == ("stale-statistics" if share < 0.1 else "none")
+    assert found.probes.restored == "same"
