@@ -180,8 +180,8 @@ class Objective:
         if targets is not None:
             rolled = keras.tree.map_structure(lambda t: ops.roll(t, 1, axis=0), targets)
             shuffled = _number(self._loss(inputs, rolled, outputs, weights, training)) - step.penalty
-            alike = keras.tree.map_structure(_alike, outputs)
-            constant = _number(self._loss(inputs, targets, alike, weights, training)) - step.penalty
+            means = keras.tree.map_structure(lambda t: ops.zeros_like(t) + ops.mean(t, 0, True), outputs)
+            constant = _number(self._loss(inputs, targets, means, weights, training)) - step.penalty
         if weights is not None:
             unweighted = _number(self._loss(inputs, targets, outputs, None, training))
         if any(_dtype(leaf) in _LESSER for leaf in keras.tree.flatten(outputs)):
@@ -342,13 +342,6 @@ def _dtype(leaf):
 def _size(part):
     leaves = [leaf for leaf in keras.tree.flatten(part) if len(getattr(leaf, "shape", ()))]
     return int(leaves[0].shape[0]) if leaves else 0
-
-
-def _alike(outputs):
-    """The mean of a batch's outputs in the place of each."""
-    if "float" not in _dtype(outputs):
-        return outputs
-    return ops.broadcast_to(ops.mean(outputs, axis=0, keepdims=True), ops.shape(outputs))
 
 
 def _number(figure):

@@ -12,6 +12,8 @@ from compare.diagnosis.side import Batch, Subject
 
 # samples whose hashes are taken at a time
 CHUNK = 32
+# samples, and batches, that are dealt anew
+DEALT, DEALT_BATCHES = 160, 4
 Take = Callable[[Sequence[int]], Any]
 
 
@@ -70,6 +72,21 @@ def order_of(seen: Sequence[Sequence[str]], known: Sequence[str], size: int) -> 
     if sum(map(len, seen)) != size or not all(name in places for batch in seen for name in batch):
         return None
     return [[p.pop(0) if len(p := places[name]) > 1 else p[0] for name in batch] for batch in seen]
+
+
+def spread(batches: list[Batch]) -> tuple[list[int], list[Batch]]:
+    """Batches spread evenly over a pass, as many as are dealt anew: their places, and themselves."""
+    size = max(batch.size for batch in batches)
+    wanted = min(len(batches), max(DEALT_BATCHES, -(-DEALT // size)))
+    at = sorted(set(np.linspace(0, len(batches) - 1, wanted).round().astype(int).tolist()))
+    return at, [batches[i] for i in at]
+
+
+def dealt_anew(subject: Subject, batches: list[Batch], seed: int = 0) -> list[Batch]:
+    """The samples of some batches in batches of the same sizes, dealt at random."""
+    sizes = [batch.size for batch in batches]
+    order = np.random.default_rng(seed).permutation(sum(sizes))
+    return [subject.join(batches, part) for part in np.split(order, np.cumsum(sizes)[:-1]) if len(part)]
 
 
 def _rows(value: Any, numbers: Sequence[int]) -> Any:

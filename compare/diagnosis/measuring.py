@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from compare.diagnosis.data import Passes
+from compare.diagnosis.dealing import dealt_anew, spread
 from compare.diagnosis.probes import Probed, alike, probe
 from compare.diagnosis.side import Batch, Facts, Layer, Pass, Seen, Statistics, Subject
 from compare.spec import InputError
@@ -28,9 +29,6 @@ ORDERS = 5
 # samples of the probes, and of each batch that layers are watched with: enough to see a difference, few enough to be
 # quick
 PROBED, WATCHED = 32, 16
-# samples, and batches, that are dealt anew
-DEALT, DEALT_BATCHES = 160, 4
-
 ALONE = frozenset({"normalisation"})
 
 
@@ -97,7 +95,7 @@ def measure(
     """
     some = fit.some(limit)
     few = _few(some)
-    layers = _layers(subject, few[:1], _spread(some)[1])
+    layers = _layers(subject, few[:1], spread(some)[1])
     switches = frozenset(subject.present())
     facts = subject.facts()
     probed = probe(subject, _few(elsewhere.some(limit)) if elsewhere else few, facts.precision)
@@ -117,7 +115,7 @@ def measure(
     if any(row.evaluate == "batch" and row.role == "normalisation" for row in layers):
         with subject.kept():
             done.restacked = _quietly(
-                done, lambda: subject.evaluate(_dealt(subject, some), seed=0).figures["loss"]
+                done, lambda: subject.evaluate(dealt_anew(subject, some), seed=0).figures["loss"]
             )
     _compile(subject, fit, few, done)
     return done
@@ -238,7 +236,7 @@ def _batches(seen: dict[str, Seen]) -> Statistics:
 def _mix(subject: Subject, data: Passes, some: list[Batch], done: Measured) -> None:
     """Deal the samples to batches of the same size anew, as in training."""
     every = done.switches
-    at, part = _spread(some)
+    at, part = spread(some)
     whole = sum(batch.size for batch in some) == data.look.size
     if whole and done.fit is not None:  # nothing is updated in a pass, so that a batch's loss is its own
         steps = [done.fit.steps[i] for i in at]
@@ -247,7 +245,7 @@ def _mix(subject: Subject, data: Passes, some: list[Batch], done: Measured) -> N
         before = subject.run(part, every).figures["loss"]
 
     def run(seed: int) -> float:
-        return subject.run(_dealt(subject, part, seed), every, seed=seed).figures["loss"]
+        return subject.run(dealt_anew(subject, part, seed), every, seed=seed).figures["loss"]
 
     dealt: list[float] = []
     for seed in (1, 2):
@@ -263,11 +261,11 @@ def _mix(subject: Subject, data: Passes, some: list[Batch], done: Measured) -> N
 
 def deal_again(subject: Subject, some: list[Batch], done: Measured) -> None:
     """Try more orders of the samples, where the few that were tried say too little of how far orders lie apart."""
-    _, part = _spread([batch for batch in some if batch.size > 1] or some)
+    _, part = spread([batch for batch in some if batch.size > 1] or some)
     for seed in range(len(done.orders) + 1, ORDERS + 1):
         now = _quietly(
             done,
-            lambda seed=seed: subject.run(_dealt(subject, part, seed), done.switches, seed=seed).figures[
+            lambda seed=seed: subject.run(dealt_anew(subject, part, seed), done.switches, seed=seed).figures[
                 "loss"
             ],
         )
@@ -302,20 +300,6 @@ def _unlike(seen: dict[str, Seen], least: float) -> list[str]:
         if ratio > least + 6 / np.sqrt(one.batches - 1):
             found.append(name)
     return found
-
-
-def _spread(batches: list[Batch]) -> tuple[list[int], list[Batch]]:
-    """Batches spread evenly over a pass, as many as are dealt anew: their places, and themselves."""
-    size = max(batch.size for batch in batches)
-    wanted = min(len(batches), max(DEALT_BATCHES, -(-DEALT // size)))
-    at = sorted(set(np.linspace(0, len(batches) - 1, wanted).round().astype(int).tolist()))
-    return at, [batches[i] for i in at]
-
-
-def _dealt(subject: Subject, batches: list[Batch], seed: int = 0) -> list[Batch]:
-    sizes = [batch.size for batch in batches]
-    order = np.random.default_rng(seed).permutation(sum(sizes))
-    return [subject.join(batches, part) for part in np.split(order, np.cumsum(sizes)[:-1]) if len(part)]
 
 
 def by_layer(seen: dict[str, Seen], layers: Iterable[Layer] = ()) -> Statistics:

@@ -207,10 +207,10 @@ def _what(case: Case, cause: str, rows: list[Layer]) -> str:
     if left is not None and left > LEFT:
         kept = f" {left:.0%} of the initial 0 and 1 is still in it{f' after {updates}' if row.steps else ''}."
     elif row.steps and row.decay:
-        over = row.decay**row.steps
-        share = f"{over:.0%}" if over >= LEFT else "less than 5%"
+        over = float(row.decay) ** row.steps
+        rest = f"{over:.0%}" if over >= LEFT else "less than 5%"
         kept = (
-            f" A decay of {row.decay:.4g} keeps {share} of an old value over the {updates} that were counted."
+            f" A decay of {row.decay:.4g} keeps {rest} of an old value over the {updates} that were counted."
         )
     return f"The moving statistics of {names_of} haven't arrived at the data's.{kept}"
 
