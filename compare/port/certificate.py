@@ -59,7 +59,7 @@ def compared(torch: Process, held: Held, folder: Path, folded: bool, report: Cal
         folded: one of the two has its convolutions' biases in the moving means.
 
     Returns:
-        Stages (`compare.parity.figures.Stage`): inference and training mode, in float64 and float32.
+        Stages (`compare.parity.figures.Stage`): inference and, with BN, training mode, in float64 and float32.
     """
     images, kept, stages = _images(held[1]), torch.keep(held[0]), []
     for dtype in DTYPES:

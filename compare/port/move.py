@@ -43,9 +43,9 @@ def port(
 
     The source is run by its framework's own loading and must give what its arrays, as they were read, compute. The
     new file is read back, every array is compared bit for bit, and both frameworks compute with what each file holds,
-    layer by layer, in inference and training mode, float64 and float32. Only then does it get its name, with
-    ``DEST.certificate.json`` beside it; after any error there is neither. That both train alike is `compare parity`'s
-    to prove.
+    layer by layer, in inference mode and, where there is BN, in training mode, in float64 and float32. Only then does
+    it get its name, with ``DEST.certificate.json`` beside it; after any error there is neither. That both train alike
+    is `compare parity`'s to prove.
 
     Args:
         source: a file of weights; its content tells the format. Nothing in it is executed.

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from compare.parity import inputs
+from compare.parity import inputs, twin
 from compare.parity.check import Check
 from compare.parity.figures import Verdict
 from compare.parity.stages import Pair, free, run
@@ -74,6 +74,16 @@ def test_a_twin_is_one_rounding_away_in_every_weight_and_nothing_else():
         assert (twins[0][name] > array).any()
         assert (twins[0][name] < array).any()
         assert not np.array_equal(twins[0][name], twins[1][name])
+
+
+def test_a_twin_is_the_same_however_large_the_parts_are(monkeypatch):
+    array = np.random.default_rng(0).normal(size=(5, 7)).astype("float32").T
+    whole = one_rounding_away(array, [1, 2], "float64")
+    monkeypatch.setattr(twin, "PART", 4)
+    parted = one_rounding_away(array, [1, 2], "float64")
+    np.testing.assert_array_equal(parted, whole)
+    assert parted.shape == array.shape
+    assert (parted != array).all()
 
 
 def test_zeros_stay_and_float32_moves_by_its_own_rounding():

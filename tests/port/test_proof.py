@@ -108,12 +108,32 @@ def test_every_activation_is_the_same_in_both_and_another_is_found(tmp_path, fra
     certificate.traced(frameworks["keras"], (arrays, network), tmp_path, quiet)
     stages = certificate.compared(frameworks["torch"], (arrays, network), tmp_path, False, quiet)
     assert {stage.verdict for stage in stages} == {"same"}
+    # without BN, training mode is the same computation
+    assert [stage.name for stage in stages] == ["forward float64", "forward float32"]
     other = replace(network.top[names.index("gelu")], activation="silu")
     mistaken = replace(
         network, top=tuple(other if layer.name == other.name else layer for layer in network.top)
     )
     stages = certificate.compared(frameworks["torch"], (arrays, mistaken), tmp_path, False, quiet)
     assert {(stage.verdict, stage.place) for stage in stages} == {("differs", "a_gelu")}
+
+
+def test_arrays_are_sent_once_and_others_take_their_place(frameworks, monkeypatch):
+    process, sent = frameworks["torch"], []
+    call = process.worker.call
+
+    def counted(function, *arguments):
+        sent.append(function.__name__)
+        return call(function, *arguments)
+
+    monkeypatch.setattr(process.worker, "call", counted)
+    one, other = {"a": np.ones(3)}, {"b": np.zeros(2), "c": np.zeros(2)}
+    kept = process.keep(one)
+    assert process.keep(one) == kept
+    assert len(sent) == 1
+    assert call(sorted, kept) == ["a"]
+    assert process.keep(other) == kept
+    assert call(sorted, kept) == ["b", "c"]
 
 
 def test_folding_is_undone_by_nothing_else():
