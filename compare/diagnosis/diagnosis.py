@@ -281,15 +281,17 @@ def told(error: BaseException) -> str:
     # a terminal's colours, and what Keras adds of the arguments, don't fit into a line
     text = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).partition("Arguments received by")[0]
     message = " ".join(text.split()) or type(error).__name__
-    ours = Path(__file__).parent.parent.parent
+    ours, frames = Path(__file__).parent.parent.parent, traceback.extract_tb(error.__traceback__)
     own = [
         frame
-        for frame in traceback.extract_tb(error.__traceback__)
+        for frame in frames
         if "site-packages" not in frame.filename and ours not in Path(frame.filename).resolve().parents
     ]
     if own and "importlib" not in own[-1].filename:
         return f"{Path(own[-1].filename).name}, line {own[-1].lineno}: {type(error).__name__}: {message}"
-    return message
+    # what a framework says by itself names neither model nor data
+    theirs = isinstance(error, RuntimeError) or (bool(frames) and "site-packages" in frames[-1].filename)
+    return f"the model or its loss refuses the data: {message}" if theirs else message
 
 
 __all__ = ["Measured", "audit", "diagnose"]

@@ -34,6 +34,11 @@ WRONG = {
         {"data": forgets},
         "mine",
     ),
+    "rows of another width": (
+        None,
+        {"data": loader(toy(width=5))},
+        "its loss refuses the data: mat1 and mat2",
+    ),
     "two devices": (Parted("meta"), {}, r"model is on several devices \(cpu, meta\)"),
     "no values": (nn.Linear(8, 3, device="meta"), {}, "device meta, which holds no values"),
 }
