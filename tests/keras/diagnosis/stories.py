@@ -104,13 +104,13 @@ def a_call_that_passes_no_mode_on():
 def dropout_in_evaluation():
     x, y = toy()
     model = compiled(AlwaysNoisy())
-    return model, (x, y), {"reported": fitted(model, x, y)}, ["random-evaluation", "mode-in-evaluation"]
+    return model, (x, y), {"reported": fitted(model, x, y)}, ["random-evaluation", "mode-override"]
 
 
 def statistics_that_move_in_evaluation():
     x, y = toy()
     model = compiled(AlwaysTraining())
-    causes = ["evaluation-changes-state", "mode-in-evaluation"]
+    causes = ["evaluation-changes-state", "mode-override"]
     return model, (x, y), {"reported": fitted(model, x, y)}, causes
 
 
