@@ -31,12 +31,15 @@ def kept(subject, weights=True):
 
     Args:
         weights: False leaves out what an optimizer changes, which a pass without gradients doesn't, and a copy of
-            which may take gigabytes.
+            which may take gigabytes. Inside another such block the optimizer's are left to that one's end.
     """
-    snapshot = _Snapshot(subject.model, weights)
+    within = getattr(subject, "within", False)
+    snapshot = _Snapshot(subject.model, weights, weights and not within)
+    subject.within = True
     try:
         yield
     finally:
+        subject.within = within
         with undisturbed():
             snapshot.restore()
 
@@ -140,10 +143,10 @@ def replaced(target, **values):
 class _Snapshot:
     """A copy of all state of a model."""
 
-    def __init__(self, model, weights=True):
+    def __init__(self, model, weights=True, optimizer=True):
         self.generators = random_state()
         found = [*(model.variables if weights else model.non_trainable_variables)]
-        found += _optimizer_variables(model) if weights else []
+        found += _optimizer_variables(model) if optimizer else []
         found += [v for metric in (*model.metrics, *_given_metrics(model)) for v in metric.variables]
         self.values = [(v, value(v)) for v in {id(v): v for v in found}.values()]
         self.memory = _remembered(_objects(model))
