@@ -134,8 +134,6 @@ def _explain(
             if not _mended(scene, keras, run([*edits, *trial.edits], _last(scene, trial)), bars, floor):
                 continue
             again = run([*edits, *trial.edits])
-            if again.error is not None:
-                continue
             after = front(keras, Values(again, bars, floor), targets)
             if after.call is None or (name in FIRST and _reached(after) > _reached(now)):
                 return trial
