@@ -120,7 +120,7 @@ class _Modules:
     """What `Framework.implementation` returns."""
 
     def __init__(self, framework: Framework) -> None:
-        self._framework = framework
+        self._framework, self.side = framework, framework.side
 
     def __getattr__(self, name: str) -> Any:
         return self._framework.module(name)

@@ -52,7 +52,9 @@ class Replay(Protocol):
     def set_random_state(self, model: Any, state: Any) -> None: ...
     def replaying(self, model: Any, state: Any) -> AbstractContextManager[Any]: ...
     def measure(self, model: Any, batches: Batches, **switches: Any) -> dict[str, float]: ...
-    def features(self, body: Any, batches: Batches, normalise: str = "evaluate") -> np.ndarray: ...
+    def features(
+        self, body: Any, batches: Batches, normalise: str = "evaluate", take: Any = None
+    ) -> np.ndarray: ...
 
 
 class Statistics(Protocol):
@@ -64,13 +66,6 @@ class Statistics(Protocol):
     def population(self, model: Any, batches: Any, weights: Any = None, take: Any = None) -> Any: ...
     def recalibrate(self, model: Any, batches: Any, weights: Any = None) -> Any: ...
     def substituted(self, model: Any, statistics: Moments) -> AbstractContextManager[Any]: ...
-
-
-class Behaving(Protocol):
-    """The module ``behaviour``: what BN layers do with a batch."""
-
-    def observe(self, model: Any, batch: tuple[np.ndarray, ...], training: bool) -> dict[str, list[Any]]: ...
-    def trained(self, model: Any) -> set[str]: ...
 
 
 class Training(Protocol):
@@ -87,6 +82,12 @@ class Tensors(Protocol):
     """The module ``batches``: arrays to tensors, and back."""
 
     def array(self, tensor: Any) -> np.ndarray: ...
+
+
+class Names(Protocol):
+    """The module ``names``: layers by the names that both frameworks share."""
+
+    def of_layers(self, model: Any, kind: Any = object) -> dict[str, Any]: ...
 
 
 class Weights(Protocol):
@@ -110,12 +111,13 @@ class Tracing(Protocol):
 
 
 class Implementation(Protocol):
-    """The modules that train a model."""
+    """The modules that train a model, and the side that they are of: ``keras`` or ``torch``."""
 
+    side: str
     transfer: Transfer
     batches: Tensors
-    behaviour: Behaving
     bn_policy: BNPolicy
+    names: Names
     optimizers: Optimizers
     replay: Replay
     statistics: Statistics

@@ -14,6 +14,8 @@ from . import keeping, names
 from .bn_policy import BATCH_NORM
 from .keeping import replaced
 
+NOTHING = 1e-30  # a decay that leaves nothing of the old moving statistics, and whose logarithm is a number
+
 
 def kept(model, weights=True):
     """Put back at the end what calls of the model, or settings of its layers, have changed: see `keeping`."""
@@ -40,12 +42,13 @@ def switched(model, dropout=False, normalise="evaluate"):
     Args:
         model: any built model.
         dropout: what a call will be told as ``training``.
-        normalise: ``fit`` (layers that keep moving statistics normalise as in training) or ``evaluate``.
+        normalise: ``fit`` (layers that keep moving statistics normalise as in training; what they keep is then
+            their last batch's alone) or ``evaluate``.
     """
     with kept(model), ExitStack() as stack:
         for layer in names.of_layers(model, BATCH_NORM).values():
             call = partial(_call, layer.call, normalise == "fit")
-            stack.enter_context(replaced(layer, call=call, momentum=1.0))
+            stack.enter_context(replaced(layer, call=call, momentum=NOTHING, decay=NOTHING))
         yield
 
 

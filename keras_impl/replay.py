@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 import keras
 import numpy as np
 
-from . import modes, names
+from . import modes, names, statistics
 from .batches import Epochs
 from .bn_policy import BATCH_NORM
 from .metrics import right
@@ -46,7 +46,7 @@ def replaying(model, state):
         set_random_state(model, now)
 
 
-def measure(model, batches, *, dropout=False, normalise="evaluate"):
+def measure(model, batches, *, dropout=False, normalise="evaluate", take=None):
     """Measure loss and accuracy as ``model.fit`` and ``model.evaluate`` do, without changing anything.
 
     Args:
@@ -54,6 +54,8 @@ def measure(model, batches, *, dropout=False, normalise="evaluate"):
         batches: a sequence of batches.
         dropout: whether it's on, as in training.
         normalise: ``fit`` (BN as in training, but it keeps its moving statistics) or ``evaluate``.
+        take: called after each batch with what its BN layers keep, as `statistics.moving` gives it: as in `fit`
+            that is of this batch alone.
 
     Returns:
         ``loss``, each batch's mean of weighted losses weighted by its number of samples, and ``accuracy``.
@@ -67,11 +69,18 @@ def measure(model, batches, *, dropout=False, normalise="evaluate"):
             loss = loss_of(x, y, outputs, *weights, training=dropout)
             total, count = total + float(loss) * len(y), count + len(y)
             correct += float(right(keras.ops.convert_to_numpy(outputs), y).mean()) * len(y)
+            if take is not None:
+                take(statistics.moving(model))
     return {"loss": total / count, "accuracy": correct / count}
 
 
-def features(body, batches, normalise="evaluate"):
+def features(body, batches, normalise="evaluate", take=None):
     """Run a transfer model's `transfer.body` over the batches, with BN as in `fit` or in `evaluate`.
+
+    Args:
+        body, batches: the model and its batches.
+        normalise: ``fit`` or ``evaluate``, as for `measure`.
+        take: as for `measure`, of passes as in `fit`.
 
     Returns:
         Pooled features, ``(N, C)`` float32, in the order of the batches.
@@ -86,7 +95,25 @@ def features(body, batches, normalise="evaluate"):
     body = graphs[by_batch]
     body.make_predict_function()  # before the modes are set, since all that is set in them goes again
     with modes.switched(body, False, normalise):
-        return body.predict(Epochs(lambda epoch: batches).untuned(), verbose=0)
+        callbacks = [] if take is None else [_Taking(take)]
+        return body.predict(Epochs(lambda epoch: batches).untuned(), verbose=0, callbacks=callbacks)
+
+
+class _Taking(keras.callbacks.Callback):
+    """Hands on what the layers keep after each batch.
+
+    DIFFERS: a Keras model's own loop lets nobody else between its batches; PyTorch has no loop.
+    """
+
+    def __init__(self, take):
+        super().__init__()
+        self.take = take
+
+    def on_predict_batch_end(self, batch, logs=None):
+        # what a loop on JAX changes is in the variables at its end only
+        if hasattr(self.model, "jax_state_sync"):
+            self.model.jax_state_sync()
+        self.take(statistics.moving(self.model))
 
 
 def _loss(model, x, y, outputs, weights=None, training=False):

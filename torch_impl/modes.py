@@ -10,6 +10,8 @@ import torch
 
 from . import bn_policy, keeping
 
+NOTHING = 1e-30  # a decay that leaves nothing of the old moving statistics, and whose logarithm is a number
+
 
 @contextmanager
 def kept(model, weights=True):
@@ -42,7 +44,8 @@ def switched(model, dropout=False, normalise="evaluate"):
     Args:
         model: any module; one with a policy (`bn_policy.apply`) normalises as that has it.
         dropout: whether it is on, as in training, and whatever else a module does in training only.
-        normalise: ``fit`` (layers that keep moving statistics normalise as in training) or ``evaluate``.
+        normalise: ``fit`` (layers that keep moving statistics normalise as in training; what they keep is then
+            their last batch's alone) or ``evaluate``.
     """
     with kept(model):
         model.train(normalise == "fit")
@@ -51,7 +54,10 @@ def switched(model, dropout=False, normalise="evaluate"):
             if not keeps_statistics(module):
                 module.training = dropout
             elif module.training and isinstance(module, bn_policy.BATCH_NORM):
-                module.track_running_stats = False
+                module.track_running_stats = True
+                module.momentum = 1 - NOTHING
+                if hasattr(module, "decay"):
+                    module.decay = NOTHING
         yield
 
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
-from . import modes, training
+from . import modes, statistics, training
 from .batches import tensors
 from .metrics import right
 
@@ -43,7 +43,7 @@ def replaying(model, state):
 
 
 @torch.no_grad()
-def measure(model, batches, *, dropout=False, normalise="evaluate"):
+def measure(model, batches, *, dropout=False, normalise="evaluate", take=None):
     """Measure loss and accuracy as `training.fit` and `training.evaluate` do, without changing anything.
 
     Args:
@@ -51,6 +51,8 @@ def measure(model, batches, *, dropout=False, normalise="evaluate"):
         batches: a sequence of batches.
         dropout: whether it's on, as in training.
         normalise: ``fit`` (BN as in training, but it keeps its moving statistics) or ``evaluate``.
+        take: called after each batch with what its BN layers keep, as `statistics.moving` gives it: as in `fit`
+            that is of this batch alone.
 
     Returns:
         ``loss``, each batch's mean of weighted losses weighted by its number of samples, and ``accuracy``.
@@ -60,18 +62,29 @@ def measure(model, batches, *, dropout=False, normalise="evaluate"):
         for loss, logits, y in training.passed(model, batches):
             total, count = total + loss * len(y), count + len(y)
             correct += right(training.probabilities(logits), y).float().mean().item() * len(y)
+            if take is not None:
+                take(statistics.moving(model))
     return {"loss": total / count, "accuracy": correct / count}
 
 
 @torch.no_grad()
-def features(body, batches, normalise="evaluate"):
+def features(body, batches, normalise="evaluate", take=None):
     """Run a transfer model's `transfer.body` over the batches, with BN as in `fit` or in `evaluate`.
+
+    Args:
+        body, batches: the model and its batches.
+        normalise: ``fit`` or ``evaluate``, as for `measure`.
+        take: as for `measure`, of passes as in `fit`.
 
     Returns:
         Pooled features, ``(N, C)`` float32, in the order of the batches.
     """
+    found = []
     with modes.switched(body, False, normalise):
-        found = [body(*tensors(batches[step][:1], body)).cpu().numpy() for step in range(len(batches))]
+        for step in range(len(batches)):
+            found.append(body(*tensors(batches[step][:1], body)).cpu().numpy())
+            if take is not None:
+                take(statistics.moving(body))
     return np.concatenate(found)
 
 

@@ -19,10 +19,10 @@ from compare.data.ahead import Ahead
 from compare.frameworks import FRAMEWORKS, device
 from compare.gap.evaluations import BodyAndHead, Parts
 from compare.gap.events import EpochDone, Event, StepDone
+from compare.gap.explaining import explain
 from compare.gap.features import Features, FeatureStream
 from compare.gap.records import CellResult, Epoch, Explanation, Status
 from compare.gap.sample import Bounds, bounds, images_of
-from compare.gap.terms import explain
 from compare.processes.environment import large_blocks_given_back
 from compare.spec import POLICIES, Cell, Policy
 from compare.wings import Implementation
@@ -51,7 +51,9 @@ def run_cell(cell: Cell, task: Task, report: Report) -> Trained:
         _recalibrate(side, model, stream.images("train"), limits)
     side.bn_policy.apply(model, side.bn_policy.Policy(**policy.facts))
 
-    training = _Training(MODELS.parts(side, policy.evaluate_statistics), policy, stream, settings, limits)
+    training = _Training(
+        MODELS.parts(side, policy.evaluate_statistics), policy, stream, settings, limits, cell.name
+    )
     status, reason = Status.FINISHED, ""
     key = (course(cell), settings, start) if course(cell) else None
     passed = COURSES.get(key) if key and can_follow(cell, settings) else None
@@ -91,9 +93,9 @@ class _Training:
     """
 
     def __init__(
-        self, parts: Parts, policy: Policy, stream: Stream, settings: Settings, limits: Bounds
+        self, parts: Parts, policy: Policy, stream: Stream, settings: Settings, limits: Bounds, name: str
     ) -> None:
-        self.parts, self.side, self.model = parts, parts.side, parts.model
+        self.parts, self.side, self.model, self.name = parts, parts.side, parts.model, name
         self.policy, self.stream, self.settings, self.limits = policy, stream, settings, limits
         self.history: list[Epoch] = []
         self.best_epoch, self._best_val_loss = 0, float("inf")
@@ -187,7 +189,7 @@ class _Training:
         )
         steps = epoch * self.stream.steps
         self._explained[epoch] = explain(
-            trained, row.fit, row.evaluate, self.policy.behaviour, epoch=epoch, steps=steps
+            trained, row.fit, row.evaluate, self.policy.behaviour, epoch=epoch, steps=steps, name=self.name
         )
 
     def _after_own_epoch(self, epoch: int, logs: dict, report: Report) -> float:

@@ -152,9 +152,11 @@ class Passes:
         replayed: whether a pass can be repeated to the last bit.
         single: whether batches of one sample are passed, too.
         dealt: whether the batches are those of `fit`: their order is always the same, or it was seen.
+        prepared: whether the inputs are known to be as the network's weights want them.
     """
 
     single = True
+    prepared = False
 
     def __init__(self, subject: Subject, data: Data, limit: int, seen: Sequence[Sequence[str]] = ()):
         self.subject, self.data, self.limit = subject, data, limit

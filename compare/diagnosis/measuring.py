@@ -111,7 +111,7 @@ def measure(
     if not np.isfinite([step.loss for step in evaluate.steps]).all():
         with subject.kept():
             done.nonfinite = subject.nonfinite(few)
-    _as_in_fit(subject, fit, some, done, orders and not fit.dealt, seed)
+    as_in_fit(subject, fit, some, done, orders and not fit.dealt, seed)
     if any(row.evaluate == "batch" and row.role == "normalisation" for row in layers):
         with subject.kept():
             done.restacked = _quietly(
@@ -142,10 +142,18 @@ def _layers(subject: Subject, batches: list[Batch], more: list[Batch]) -> list[L
         return subject.layers(batches, more)
 
 
-def _as_in_fit(
+def as_in_fit(
     subject: Subject, data: Passes, some: list[Batch], done: Measured, orders: bool, seed: int
 ) -> None:
-    """The passes of the terms: each set of switches, normalisation with the population's where it is off."""
+    """Add the passes of the terms: each set of switches, normalisation with the population's where it is off.
+
+    Args:
+        subject, data: the model and `fit`'s data.
+        some: batches that pass side by side for the population.
+        done: what is measured so far; the passes go into it.
+        orders: whether other orders of the samples are of interest.
+        seed: of the masks.
+    """
     every = done.switches
     with subject.kept():
         try:

@@ -16,6 +16,13 @@ CAUSES = (
     "other-weights", "numerics",
 )  # fmt: skip
 
+# those of normalisation in the order of its four positions: from the batch's own statistics to the mean of all
+# batches', and from there to what is stored
+BETWEEN = ("batch-noise", "unmixed-batches", "shared-layer")
+STORED = (
+    "stale-statistics", "foreign-statistics", "decay", "not-frozen", "other-weights", "input-scale", "numerics",
+)  # fmt: skip
+
 
 @dataclass(frozen=True)
 class AuditRow:
@@ -115,6 +122,9 @@ class Term:
     term: str
     value: float
     uncertainty: float = 0.0
+
+    # where one is read from a file
+    __pydantic_config__ = {"allow_inf_nan": False}  # noqa: RUF012
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,8 @@ class Reported:
         losses: of the last epoch, a batch each, where `watch` or a callback recorded them.
         modes: path -> whether a module was in training mode inside the step, where that was recorded.
         batches: of the last epoch, the hash of each sample's inputs, where that was recorded.
+        plain: whether both are known to be means over the samples, of the weights that are measured: nothing but
+            weights that moved can lie between training's figure and a pass as in training.
     """
 
     fit: dict[str, float] = field(default_factory=dict)
@@ -32,6 +34,7 @@ class Reported:
     losses: tuple[float, ...] = ()
     modes: dict[str, bool] = field(default_factory=dict)
     batches: tuple[tuple[str, ...], ...] = ()
+    plain: bool = False
 
     def gap(self) -> float:
         """Evaluate minus fit, of the loss; NaN where one isn't there."""

@@ -40,6 +40,11 @@ def judge_fit(case: Case) -> None:
     if not isfinite(rest):
         case.add("weights-moved", rest)
         return
+    if case.reported.plain:
+        case.add("weights-moved", rest)
+        if case.matters(rest):
+            _moved(case, rest)
+        return
     if case.matters(rest) and _other_weights(case, rest):
         return
     average = _averaged(case, case.measured.fit, case.said_in_fit) if case.differs(rest) else None

@@ -86,7 +86,7 @@ def _causes(case: Case, rows: list[Layer], value: float) -> dict[str, list[Layer
     groups: dict[str, list[Layer]] = defaultdict(list)
     copied = _is_copy(case, rows)
     corrupt = _corrupt(case, rows) if case.costs(value) else ""
-    changed = not corrupt and case.costs(value) and changed_inputs(case)
+    changed = not corrupt and case.costs(value) and not case.fit.prepared and changed_inputs(case)
     for row in rows:
         cause = "numerics" if row.name == corrupt else _cause(row, copied)
         groups["input-scale" if changed and not row.faults else cause].append(row)

@@ -10,6 +10,8 @@ import numpy as np
 from compare.diagnosis.measuring import Measured, unmixed
 from compare.diagnosis.records import Term
 
+# the last step of normalisation, before its cause is known
+STORED = "stored-statistics"
 ORDER = ("dropout", "augmentation", "other", "objective", "normalisation")
 
 
@@ -32,12 +34,12 @@ def shapley(losses: dict[frozenset[str], float]) -> dict[str, tuple[float, float
     return {player: (float(np.mean(s)), (max(s) - min(s)) / 2) for player, s in steps.items()}
 
 
-def of_switches(measured: Measured) -> list[Term]:
+def of_switches(measured: Measured, metric: str = "loss") -> list[Term]:
     """The terms from a pass as in training to an evaluation of the same samples; they add up to the difference."""
-    losses = {on: one.figures["loss"] for on, one in measured.standing.items()}
+    losses = {on: one.figures[metric] for on, one in measured.standing.items()}
     evaluated = measured.uncompiled or measured.evaluate
-    end = evaluated.figures["loss"]
-    if measured.dropped:
+    end = evaluated.figures[metric]
+    if measured.dropped and metric == "loss":
         steps = [step for step in evaluated.steps if step.size > 1]
         end = sum(step.loss * step.weight for step in steps) / sum(step.weight for step in steps)
     if not measured.switches:
@@ -45,7 +47,7 @@ def of_switches(measured: Measured) -> list[Term]:
     shares = shapley(losses)
     terms = [Term(NAMES[player], *shares[player]) for player in ORDER[:-1] if player in shares]
     if "normalisation" in shares:
-        terms += _normalisation(measured, *shares["normalisation"], losses[frozenset()], end)
+        terms += _normalisation(measured, *shares["normalisation"], losses[frozenset()], end, metric)
     elif terms:
         # what the passes of the terms and the framework's own evaluation part by, rounding in nearly all cases
         terms = _closed(terms, end - losses[frozenset()])
@@ -60,20 +62,23 @@ NAMES = {
 }
 
 
-def _normalisation(measured: Measured, share: float, spread: float, pooled: float, end: float) -> list[Term]:
+def _normalisation(
+    measured: Measured, share: float, spread: float, pooled: float, end: float, metric: str
+) -> list[Term]:
     """batch -> population -> mean of the batches' statistics -> stored."""
     if measured.population is None or measured.under_averages is None:
         # normalisation that can't be given other statistics: two positions
-        return [Term("stored-statistics", share + end - pooled, spread)]
-    averaged = measured.under_averages.figures["loss"]
-    by_call = averaged if measured.by_call is None else measured.by_call.figures["loss"]
+        return [Term(STORED, share + end - pooled, spread)]
+    averaged = measured.under_averages.figures[metric]
+    by_call = averaged if measured.by_call is None else measured.by_call.figures[metric]
     apart = unmixed(measured)
-    arrived = by_call if measured.unshifted is None else measured.unshifted.figures["loss"]
+    arrived = by_call if measured.unshifted is None else measured.unshifted.figures[metric]
     between = arrived - pooled
     noise = share
     terms = []
     if apart:
-        dealt = measured.mixed[1] - measured.mixed[0] if measured.mixed is not None else share
+        mixed = measured.mixed if metric == "loss" else None
+        dealt = share if mixed is None else mixed[1] - mixed[0]
         terms.append(Term("unmixed-batches", dealt + between, spread))
         noise = share - dealt
     terms.append(Term("batch-noise", noise + (0.0 if apart else between), spread))
@@ -81,7 +86,7 @@ def _normalisation(measured: Measured, share: float, spread: float, pooled: floa
         terms.append(Term("variance-shift", by_call - arrived))
     if measured.by_call is not None:
         terms.append(Term("shared-layer", averaged - by_call))
-    terms.append(Term("stored-statistics", end - averaged))
+    terms.append(Term(STORED, end - averaged))
     return terms
 
 

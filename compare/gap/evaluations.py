@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
@@ -37,21 +37,30 @@ class Whole:
     ) -> None:
         self.side, self.model, self.batches = side, model, batches
         self.random, self.bounds = random, bounds
+        self.stored: list[Moments] = []
+
+    @property
+    def sizes(self) -> list[int]:
+        """How many samples each batch has."""
+        return [len(batch[1]) for batch in self.batches]
 
     def in_fit(self, dropout: bool) -> Figures:
         """Measure loss and accuracy with BN as in `fit`; dropout, where it's on, with the epoch's own masks."""
-        return self._measure(self.model, self.batches, dropout, "fit")
+        with self.side.replay.replaying(self.model, self.random):
+            return self.side.replay.measure(
+                self.model, self.batches, dropout=dropout, normalise="fit", take=self._take()
+            )
 
-    def in_evaluate(self) -> Figures:
-        """Measure as `evaluate` does."""
-        return self._measure(self.model, self.batches, False, "evaluate")
+    def each_batch(self) -> list[Moments]:
+        """What the BN layers store of each batch alone, in a pass with BN as in `fit`: after `in_fit`."""
+        return self.stored
 
-    def under_population(self, dropout: bool) -> Figures:
-        """Measure with the samples' population statistics in place of the moving ones."""
-        with self.side.statistics.substituted(self.model, self.population):
+    def under(self, statistics: Moments, dropout: bool) -> Figures:
+        """Measure with other statistics in place of the moving ones."""
+        with self.side.statistics.substituted(self.model, statistics):
             return self._measure(self.model, self.batches, dropout, "evaluate")
 
-    def under(self, statistics: Moments) -> Figures:
+    def part_under(self, statistics: Moments) -> Figures:
         """Measure a part of the samples as `evaluate` does, with some statistics replaced."""
         with self.side.statistics.substituted(self.model, statistics):
             return self._measure(self.model, self._part, False, "evaluate")
@@ -67,6 +76,10 @@ class Whole:
     def _part(self) -> Sequence:
         """The samples that a stage's contribution is measured on."""
         return some_of(self.batches, self.bounds.stage)
+
+    def _take(self) -> Callable[[Moments], None]:
+        self.stored = []
+        return self.stored.append
 
     def _measure(self, model: Any, batches: Sequence, dropout: bool, normalise: str) -> Figures:
         with self.side.replay.replaying(self.model, self.random):
@@ -127,19 +140,31 @@ class BodyAndHead(Whole):
         self.body, self.head = parts.body, parts.head
         self.by_batch, self.known = by_batch, known
 
+    @property
+    def sizes(self) -> list[int]:
+        """How many samples each batch has."""
+        return [len(self.batches.indices(step)) for step in range(len(self.batches))]
+
     def in_fit(self, dropout: bool) -> Figures:
         """Measure loss and accuracy with BN as in `fit`; dropout, where it's on, with the epoch's own masks."""
         return self._measure(self.head, self._fit_features, dropout, "fit")
 
-    def in_evaluate(self) -> Figures:
-        """Measure as `evaluate` does."""
-        return self._measure(self.head, self._features(self.batches, "evaluate"), False, "evaluate")
+    def under(self, statistics: Moments, dropout: bool) -> Figures:
+        """Measure with other statistics in place of the moving ones.
 
-    def under_population(self, dropout: bool) -> Figures:
-        """Measure with the samples' population statistics in place of the moving ones."""
-        return self._measure(self.head, self._under_population[1], dropout, "evaluate")
+        Under others than the population's a part of the images is passed: what it differs by there is what all do.
+        """
+        known, features = self._under_population
+        whole = self._measure(self.head, features, dropout, "evaluate")
+        if statistics is known:
+            return whole
+        part = self._among(self.bounds.averages)
+        before = self._measure(self.head, features.of(part), dropout, "evaluate")
+        with self.side.statistics.substituted(self.model, statistics):
+            after = self._measure(self.head, self._features(part, "evaluate"), dropout, "evaluate")
+        return {metric: whole[metric] + after[metric] - before[metric] for metric in whole}
 
-    def under(self, statistics: Moments) -> Figures:
+    def part_under(self, statistics: Moments) -> Figures:
         """Measure a part of the samples as `evaluate` does, with some statistics replaced."""
         with self.side.statistics.substituted(self.model, statistics):
             features = self._features(self._part, "evaluate")
@@ -152,7 +177,11 @@ class BodyAndHead(Whole):
 
     @cached_property
     def _part(self) -> Batches:
-        return self.batches.among(images_of(self.batches, self.bounds.stage)[0].all_indices)
+        return self._among(self.bounds.stage)
+
+    def _among(self, most: int) -> Batches:
+        """The batches of so many of the images at most."""
+        return self.batches.among(images_of(self.batches, most)[0].all_indices)
 
     @cached_property
     def _fit_features(self) -> Sequence:
@@ -160,10 +189,10 @@ class BodyAndHead(Whole):
             return self.known
         if not self.by_batch:
             return self._features(self.batches, "fit")
-        return FeatureBatches(Rows(self._passes(self.batches, "fit")), None, self.batches)
+        return FeatureBatches(Rows(self._passes(self.batches, "fit", self._take())), None, self.batches)
 
     @cached_property
-    def _under_population(self) -> tuple[Moments, Sequence]:
+    def _under_population(self) -> tuple[Moments, FeatureBatches]:
         sample, counts = images_of(self.batches, self.bounds.explanation, self.bounds.step)
         rest, _ = self.batches.among(np.setdiff1d(self.batches.all_indices, sample.all_indices)).distinct()
         outputs: dict[int, np.ndarray] = {}
@@ -184,6 +213,6 @@ class BodyAndHead(Whole):
         rows = Rows(self._passes(distinct, normalise))
         return FeatureBatches(rows, places(distinct.all_indices), batches)
 
-    def _passes(self, batches: Batches, normalise: str) -> Iterator[np.ndarray]:
+    def _passes(self, batches: Batches, normalise: str, take: Any = None) -> Iterator[np.ndarray]:
         for part in batches.parts(BATCHES_AT_A_TIME):
-            yield self.side.replay.features(self.body, part, normalise)
+            yield self.side.replay.features(self.body, part, normalise, take)

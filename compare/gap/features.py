@@ -85,6 +85,10 @@ class FeatureBatches(Sequence):
             ends = np.cumsum([len(batches.indices(step)) for step in range(len(batches))])
             self.order = np.split(np.arange(ends[-1]), ends[:-1])
 
+    def of(self, batches: Batches) -> FeatureBatches:
+        """The features of other batches of the same images."""
+        return FeatureBatches(self.rows, self.places, batches)
+
     def __len__(self) -> int:
         """The number of batches."""
         return len(self.batches)

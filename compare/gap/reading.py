@@ -1,7 +1,7 @@
 """The one way out to JSON, `to_json`, and the one way in, `read_result`.
 
-Run directories of earlier versions come in by the same way: there an evaluation had a letter, and a status was a
-sentence.
+Run directories of earlier versions come in by the same way: there an evaluation had a letter, a status was a
+sentence, and an explanation had terms of its own and no diagnosis.
 """
 
 from __future__ import annotations
@@ -9,9 +9,11 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, replace
 from functools import cache
+from math import isfinite
 from typing import Any
 
-from compare.gap.records import CellResult, Explanation, Status
+from compare.frameworks import FRAMEWORKS
+from compare.gap.records import METRICS, CellResult, Explanation, Status
 
 
 class RecordError(ValueError):
@@ -47,7 +49,7 @@ def read_result(text: str) -> tuple[CellResult, list[str]]:
     kept, problems = [], []
     for entry in entries if isinstance(entries, list) else [entries]:
         try:
-            kept.append(validated(Explanation, _with_names(entry)))
+            kept.append(validated(Explanation, _diagnosed(_with_names(entry), result)))
         except RecordError as error:
             epoch = f"epoch {entry['epoch']!r}: " if isinstance(entry, dict) and "epoch" in entry else ""
             problems.append(f"{epoch}{error}")
@@ -123,3 +125,50 @@ def _with_names(entry: object) -> object:
         return entry
     named = {LETTERS.get(name, name): figures for name, figures in old.items()}
     return entry | {"evaluations": {"population_with_dropout": None} | named}
+
+
+def _diagnosed(entry: object, cell: CellResult) -> object:
+    """An explanation with a diagnosis; one of an earlier version has terms for each metric, and nothing beside them."""
+    if not isinstance(entry, dict) or "diagnosis" in entry or not isinstance(entry.get("terms"), dict):
+        return entry
+    rest = {name: value for name, value in entry.items() if name != "terms"}
+    both = {metric: _terms(entry["terms"].get(metric), entry.get("layers")) for metric in METRICS}
+    framework = FRAMEWORKS[cell.framework].side if cell.framework in FRAMEWORKS else cell.framework
+    diagnosis = {
+        "framework": framework,
+        "model": cell.name,
+        "samples": next(
+            (epoch.samples or 0 for epoch in cell.history if epoch.epoch == entry.get("epoch")), 0
+        ),
+        "reported": None,
+        "measured": {},
+        "gap": 0.0,
+        "terms": both["loss"],
+        "findings": [],
+        "audit": {"framework": framework, "model": cell.name, "rows": [], "findings": []},
+        "probes": {},
+    }
+    if isinstance(both["loss"], list):
+        values = [term.get("value") for term in both["loss"]]
+        diagnosis["gap"] = sum(value for value in values if isinstance(value, float) and isfinite(value))
+    return rest | {"diagnosis": diagnosis, "accuracy": both["accuracy"]}
+
+
+def _terms(found: object, layers: object) -> object:
+    """Terms by today's names. Of the moving statistics an earlier version didn't say why they are off."""
+    if not isinstance(found, dict) or not all(isinstance(term, dict) for term in found.values()):
+        return found
+    moved = isinstance(layers, list) and any(isinstance(row, dict) and row.get("steps") for row in layers)
+    names = {"sample-mix": "samples"}
+    names["moving-statistics"] = "stale-statistics" if moved else "foreign-statistics"
+    # the spread was the whole of it, and is half of it today
+    return [
+        {"term": names.get(name, name)} | term | _half(term)
+        for name, term in found.items()
+        if term.get("value") != 0
+    ]
+
+
+def _half(term: dict) -> dict:
+    spread = term.get("uncertainty")
+    return {"uncertainty": spread / 2} if isinstance(spread, float) else {}

@@ -8,14 +8,15 @@ from enum import StrEnum
 from statistics import fmean
 from typing import Literal
 
+from compare.diagnosis.records import BETWEEN, STORED, Diagnosis, Term
 from compare.spec import Cell
 
 Metric = Literal["loss", "accuracy"]
 METRICS: tuple[Metric, ...] = ("loss", "accuracy")
 Part = Literal["fit", "evaluate", "val"]
 PARTS: tuple[Part, ...] = ("fit", "evaluate", "val")
-# the terms that every explanation has, in the order in which they add up from fit to evaluate
-TERMS = ("weights-moved", "dropout", "batch-noise", "moving-statistics")
+# terms in the order in which they add up from fit to evaluate; any others come last
+TERMS = ("weights-moved", "dropout", *BETWEEN, *STORED)
 
 Figures = Mapping[str, float]  # of one pass: a metric's name -> its value
 
@@ -82,9 +83,10 @@ class Evaluations:
         population_with_dropout: dropout on, BN with the samples' population statistics. None in explanations of
             the first versions.
         population: dropout off, BN with the samples' population statistics.
+        averages: dropout off, BN with the mean of the batches' statistics, which is what a moving average goes to.
+            None in explanations of earlier versions, and where `fit` and `evaluate` normalise alike.
         evaluate: as `evaluate` does it.
-        evaluate_reported: what `evaluate` reported where it had other samples than `fit`, or other weights of
-            them; None where the figure above is that.
+        evaluate_reported: in some explanations of earlier versions what `evaluate` reported of other samples.
     """
 
     fit: Figures
@@ -93,6 +95,7 @@ class Evaluations:
     population_with_dropout: Figures | None
     population: Figures
     evaluate: Figures
+    averages: Figures | None = None
     evaluate_reported: Figures | None = None
 
     __pydantic_config__ = FINITE
@@ -103,21 +106,6 @@ class Evaluations:
             absent = [metric for metric in METRICS if figures is not None and metric not in figures]
             if absent:
                 raise ValueError(f"{name} has no {absent[0]}")
-
-
-@dataclass(frozen=True)
-class Term:
-    """An additive part of the gap.
-
-    Attributes:
-        value: the mean over the orders in which dropout and BN can be switched.
-        uncertainty: how far the orders are apart.
-    """
-
-    value: float
-    uncertainty: float
-
-    __pydantic_config__ = FINITE
 
 
 @dataclass(frozen=True)
@@ -165,7 +153,9 @@ class Explanation:
     Attributes:
         reason: why this epoch is explained: it is the ``best``, the ``last``, ``best and last``, or was ``asked``
             for.
-        terms: metric -> a term's name -> the term. They add up to evaluate minus fit.
+        diagnosis: of the cell at the epoch's end, on the samples that the epoch trained on: the terms of the loss
+            add up to evaluate minus fit. Of earlier versions there are its terms alone.
+        accuracy: the terms of the accuracy.
         stages: stage -> what of the gap disappears where that stage alone gets the population statistics.
         layers: the BN layers, in the order of the network. Empty where `fit` and `evaluate` normalise alike.
         penalty: the weights' part of the loss, in both figures.
@@ -174,7 +164,8 @@ class Explanation:
     epoch: int
     reason: str
     evaluations: Evaluations
-    terms: Mapping[Metric, Mapping[str, Term]]
+    diagnosis: Diagnosis
+    accuracy: tuple[Term, ...]
     stages: Mapping[str, Figures]
     layers: tuple[LayerDrift, ...]
     penalty: float = 0.0
@@ -182,15 +173,17 @@ class Explanation:
     __pydantic_config__ = FINITE
 
     def __post_init__(self) -> None:
-        """Check that there are the terms of both metrics, and of each stage both figures."""
-        for metric in METRICS:
-            absent = [name for name in TERMS if name not in self.terms.get(metric, {})]
-            if absent:
-                raise ValueError(f"no term {absent[0]} of the {metric}")
+        """Check that of each stage there are both figures."""
         for stage, part in self.stages.items():
             absent = [metric for metric in METRICS if metric not in part]
             if absent:
                 raise ValueError(f"stage {stage} has no {absent[0]}")
+
+    @property
+    def terms(self) -> dict[Metric, dict[str, Term]]:
+        """Metric -> a term's name -> the term."""
+        both: dict[Metric, tuple[Term, ...]] = {"loss": self.diagnosis.terms, "accuracy": self.accuracy}
+        return {metric: {term.term: term for term in own} for metric, own in both.items()}
 
 
 @dataclass(frozen=True)

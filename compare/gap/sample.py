@@ -21,6 +21,9 @@ STATISTICS_BYTES, BYTES_AN_IMAGE = 1.25e9, 10e6
 EXPLANATION_IMAGES = 320
 # Images that a stage's contribution is measured on at most.
 STAGE_IMAGES = 64
+# Images on which the mean of the batches' statistics is told from the population's: the same images under both, so
+# that few are enough. Where batches are dealt at random the two are nearly one.
+AVERAGES_IMAGES = 128
 # Pixels of a step of a population pass. A Keras layer takes 1 ms whatever comes to it, so a step is larger than a
 # training batch; memory sets the limit.
 PASS_PIXELS = 128 * 96**2
@@ -37,12 +40,14 @@ class Bounds:
         explanation: side by side, for the population statistics of an explanation.
         stage: in the passes that measure a stage's contribution.
         step: in one step of a population pass; None takes a training batch.
+        averages: in the pass under the mean of the batches' statistics.
     """
 
     population: int = EXPLANATION_IMAGES
     explanation: int = EXPLANATION_IMAGES
     stage: int = STAGE_IMAGES
     step: int | None = None
+    averages: int = AVERAGES_IMAGES
 
 
 # of a model that nothing is known of

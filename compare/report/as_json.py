@@ -62,6 +62,7 @@ def _explained(explained: Explained) -> dict:
             }
             for metric in METRICS
         },
+        "findings": [finding.to_json() for finding in explained.findings],
         "stages": {metric: explained.stages(metric) for metric in METRICS},
         "worst_layer": _drift(explained.worst),
     }  # fmt: skip

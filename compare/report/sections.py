@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from compare.diagnosis.show.page import finding
 from compare.gap.records import METRICS, PARTS, CellResult
 from compare.pages.figures.bars import Bar
 from compare.pages.figures.curves import Course, Panel
@@ -166,7 +167,7 @@ def stages(table: Table) -> dict:
             {
                 "policy": policy,
                 "framework": framework,
-                "term": entry.last.term("moving-statistics"),
+                "term": entry.last.stored(),
                 "parts": [entry.last.stages().get(name) for name in own],
                 "worst": entry.last.worst,
             }
@@ -176,16 +177,17 @@ def stages(table: Table) -> dict:
 
 
 def details(table: Table) -> list[dict]:
-    """The judgements that have more to say than their sentence."""
+    """The judgements that have more to say than their sentence, and the findings of the diagnosis behind them."""
     return [
         {
             "policy": policy,
             "framework": framework,
             "sentence": plain(entry.judgement.sentence),
             "more": entry.judgement.more,
+            "findings": [{**finding(found), "first": False} for found in entry.last.findings],
         }
         for policy, framework, entry in table.entries
-        if entry.judgement and entry.judgement.more
+        if entry.judgement and (entry.judgement.more or entry.last.findings)
     ]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from compare.diagnosis.records import BETWEEN, STORED
 from compare.spec import Behaviour
 from compare.verdict.figures import Explained
 
@@ -94,15 +95,15 @@ for module in model.modules():
 def cures(behaviour: Behaviour | None, cause: str, explained: Explained) -> tuple[Cure, ...]:
     """What the figures say would help, first what suits the training; nothing where the cause is harmless.
 
-    - Moving statistics: re-estimated ones were measured (``population``). Where all but the head is meant to be
-      frozen, BN is, too, normalising alike in both. Where the statistics are updated, but in too few steps
-      for their decay, a lower decay gets there.
-    - Batch noise: no moving statistics equal each batch's own, so only freezing BN helps.
+    - What the layers have stored: re-estimated statistics were measured (``population``). Where all but the head is
+      meant to be frozen, BN is, too, normalising alike in both. Where the statistics are updated, but in too few
+      steps for their decay, a lower decay gets there.
+    - Batch noise, unmixed batches: no moving statistics equal each batch's own, so only freezing BN helps.
     - Dropout, weights that move: nothing is wrong.
     """
-    if cause == "batch-noise":
+    if cause in BETWEEN:
         return (FREEZE,)
-    if cause != "moving-statistics":
+    if cause not in STORED:
         return ()
     if behaviour is not None and behaviour.frozen:
         return (FREEZE, REESTIMATE)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from statistics import fmean
 
+from compare.diagnosis.records import BETWEEN, STORED, Finding
 from compare.gap.records import METRICS, TERMS, Explanation, LayerDrift, Metric
 from compare.words import Tone
 
@@ -16,9 +17,6 @@ from compare.words import Tone
 # than that is never called a gap. Over 40 samples it is 0.09, or between three and four of them.
 GAP = 0.02
 SCATTER = 0.6
-
-# what people call a term whose name doesn't say it
-FURTHER = {"sample-mix": "another mix of samples"}
 
 
 @dataclass(frozen=True)
@@ -130,8 +128,8 @@ class Explained:
     @property
     def terms(self) -> list[str]:
         """The terms, in the order in which they add up; those that not every explanation has come last."""
-        own = {name: None for entry in self.entries.values() for name in entry.terms["loss"]}
-        return [*TERMS, *(name for name in own if name not in TERMS)]
+        own = {n: None for entry in self.entries.values() for terms in entry.terms.values() for n in terms}
+        return [*(name for name in TERMS if name in own), *(name for name in own if name not in TERMS)]
 
     @property
     def epochs(self) -> list[int]:
@@ -147,8 +145,22 @@ class Explained:
         """A term."""
         return fmean(self.values(term, metric).values())
 
+    @property
+    def off(self) -> list[str]:
+        """The terms that come from what the BN layers have stored."""
+        return [name for name in self.terms if name in STORED]
+
+    @property
+    def of_bn(self) -> list[str]:
+        """The terms that BN makes."""
+        return [name for name in self.terms if name in (*BETWEEN, *STORED)]
+
+    def stored(self, metric: Metric = "loss") -> float:
+        """How far evaluation with what is stored is from one with the mean of the batches' statistics."""
+        return math.fsum(self.term(name, metric) for name in self.off)
+
     def uncertainty(self, term: str, metric: Metric = "loss") -> float:
-        """How much a term depends on the order in which dropout and BN are switched."""
+        """How much a term depends on the order in which dropout and BN are switched: half of what it is at most."""
         found = (entry.terms[metric].get(term) for entry in self.entries.values())
         return fmean(own.uncertainty if own else 0.0 for own in found)
 
@@ -162,6 +174,12 @@ class Explained:
             seed: math.fsum(term.value for term in entry.terms[metric].values())
             for seed, entry in self.entries.items()
         }
+
+    @property
+    def findings(self) -> list[Finding]:
+        """What was found, the most harmful first: of the first seed, for evidence and cure are one training's."""
+        first = next(iter(self.entries.values()), None)
+        return [found for found in first.diagnosis.findings if found.cause != "none"] if first else []
 
     def population(self, metric: Metric = "loss") -> float:
         """What evaluation gives with re-estimated statistics."""
@@ -177,7 +195,7 @@ class Explained:
         return fmean(entry.penalty for entry in self.entries.values())
 
     def stages(self, metric: Metric = "loss") -> dict[str, float]:
-        """The part of the term ``moving-statistics`` that goes where a stage alone gets the population's."""
+        """The part of the gap that goes where a stage alone gets the population's statistics."""
         stages: dict[str, list[float]] = {}
         for entry in self.entries.values():
             for name, part in entry.stages.items():
@@ -221,4 +239,4 @@ def _averaged(seeds: list[LayerDrift]) -> Drift:
 
 def label(term: str) -> str:
     """A term as people say it."""
-    return FURTHER.get(term, term.replace("-", " "))
+    return term.replace("-", " ")

@@ -48,8 +48,7 @@ def finding(
 
 def bn_part(explained: Explained) -> float:
     """How much BN raises evaluate's loss over fit's, at least: what is uncertain of it taken off."""
-    terms = ("batch-noise", "moving-statistics")
-    return sum(explained.term(name) - explained.uncertainty(name) for name in terms)
+    return sum(explained.term(name) - explained.uncertainty(name) for name in explained.of_bn)
 
 
 def excess(source: Source, figures: Figures, beside: Beside | None) -> float:

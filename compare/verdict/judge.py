@@ -117,5 +117,5 @@ def _gaps(explained: Explained) -> Mapping[Metric, float]:
 
 def _cause(explained: Explained, found: Finding, metric: Metric) -> str:
     """The term that makes evaluate worse by most; of a hidden gap, BN's."""
-    names = ["batch-noise", "moving-statistics"] if found == "hidden" else explained.terms
+    names = explained.of_bn if found == "hidden" else explained.terms
     return max(names, key=lambda name: worse(explained.term(name, metric), metric))

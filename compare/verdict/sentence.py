@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+from compare.diagnosis.records import STORED
 from compare.gap.records import Metric
 from compare.spec import Behaviour
 from compare.verdict.cures import REESTIMATE, Cure
@@ -13,11 +14,11 @@ from compare.verdict.finding import Finding, Source, excess
 from compare.verdict.seeds import estimate
 from compare.words import Span, difference, points, signed
 
-# what the largest term means, by where a BN gap could come from
-CAUSES: dict[tuple[Source, str], str] = {
-    ("lagging", "moving-statistics"): "moving statistics that lag behind{lag}",
-    ("foreign", "moving-statistics"): "{whose} moving statistics",
-    ("re-estimated", "moving-statistics"): "moving statistics, though re-estimated: on too few of the images",
+# what it means that the largest term comes from what is stored, by where a BN gap could come from
+CAUSES: dict[Source, str] = {
+    "lagging": "moving statistics that lag behind{lag}",
+    "foreign": "{whose} moving statistics",
+    "re-estimated": "moving statistics, though re-estimated: on too few of the images",
 }
 ANYWHERE = {
     "batch-noise": "batch noise: a batch's own statistics aren't the population's",
@@ -62,7 +63,8 @@ def named(value: float, metric: Metric) -> str:
 
 def meaning(source: Source, cause: str, explained: Explained, whose: str) -> str:
     """The largest term in words."""
-    text = CAUSES.get((source, cause)) or ANYWHERE.get(cause, label(cause))
+    text = CAUSES.get(source) if cause in STORED else ANYWHERE.get(cause)
+    text = text or label(cause)
     return text.format(lag=_lag(explained), whose=whose)
 
 
@@ -101,7 +103,7 @@ def hidden(
 def calm(source: Source, explained: Explained, whose: str) -> Sentence:
     """There is no gap, and what BN counts for."""
     head, rest = CALM[source]
-    moving = signed(explained.term("moving-statistics"))
+    moving = signed(explained.stored())
     return Span(head, "well"), Span(rest.format(moving=moving, whose=whose))
 
 
@@ -138,7 +140,7 @@ def more(
     cause: str, explained: Explained, figures: Figures, beside: Beside | None, cures: tuple[Cure, ...]
 ) -> tuple[str, ...]:
     """Further sentences."""
-    lines = _whereabouts(explained) if cause == "moving-statistics" else []
+    lines = _whereabouts(explained) if cause in STORED else []
     if REESTIMATE in cures:
         lines.append(
             f"With statistics re-estimated on these samples, evaluate's loss is {explained.population():.2f}"
@@ -207,7 +209,7 @@ def _whereabouts(explained: Explained) -> list[str]:
             f" {worst.mean_drift:.2g} standard deviations off, and a moving variance off by a factor of more than"
             f" {factor:.2g}."
         )
-    stages, term = explained.stages(), explained.term("moving-statistics")
+    stages, term = explained.stages(), explained.stored()
     name = max(stages, key=lambda name: stages[name], default="")
     if name and stages[name] > PART * term > 0:
         lines.append(

@@ -56,8 +56,9 @@ with open("gap/history.csv") as file:
 #
 # - **weights moved**: fit's figure is an average over an epoch of changing weights. Harmless.
 # - **dropout**: off in evaluation. Harmless.
-# - **batch noise**: from each batch's own statistics to those of all samples, the population's.
-# - **moving statistics**: from the population's to the moving ones that `evaluate` normalises with.
+# - **batch noise**: from each batch's own statistics to the mean of all batches', which is what a moving average that
+#   has arrived holds.
+# - **stale statistics**: from there to the moving ones that `evaluate` normalises with, and that haven't arrived.
 
 # %%
 with open("gap/gap.csv") as file:

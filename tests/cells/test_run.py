@@ -110,7 +110,7 @@ def test_the_terms_of_the_gap_add_up(twice):
     for row in _rows(out / "gap.csv"):
         key = (row["framework"], row["policy"], row["epoch"], row["metric"])
         gaps[key] = gaps.get(key, 0) + float(row["value"])
-        counts[row["policy"]] += row["term"] == "moving-statistics" and float(row["value"]) != 0
+        counts[row["policy"]] += row["term"] == "foreign-statistics" and float(row["value"]) != 0
     epochs = {(row["framework"], row["policy"], row["epoch"]): row for row in _rows(out / "history.csv")}
     for (framework, policy, epoch, metric), value in gaps.items():
         row = epochs[framework, policy, epoch]

@@ -47,7 +47,7 @@ def test_the_json_has_the_figures_of_the_cells(tmp_path, capsys):
     assert low < row["mean_gap"]["loss"]["mean"] < high
     terms = row["explained"]["last"]["terms"]["loss"]
     assert sum(term["mean"] for term in terms.values()) == pytest.approx(row["gap"]["loss"]["mean"])
-    assert row["verdict"]["cause"] == "moving-statistics"
+    assert row["verdict"]["cause"] == "stale-statistics"
     assert row["verdict"]["cures"][0]["code"].startswith("for layer in base.layers:")
     assert rows["frozen", "torch"]["verdict"] == {
         "finding": "none",

@@ -5,6 +5,7 @@ import math
 
 import pytest
 
+from compare.diagnosis.records import Term
 from compare.gap.reading import RecordError, read_result, to_json
 from compare.gap.records import METRICS, CellResult, Evaluations, Status
 from tests.support.synthetic_run import make_cell
@@ -102,13 +103,28 @@ def test_what_is_no_object_is_refused(text):
 
 def test_an_explanation_that_is_none_is_left_out_and_named():
     whole = written()["explanations"]
-    half = {name: value for name, value in whole[0].items() if name != "terms"}
+    half = {name: value for name, value in whole[0].items() if name != "diagnosis"}
     result, problems = read_result(json.dumps(written(explanations=[half, whole[1]])))
     assert [entry.epoch for entry in result.explanations] == [8]
-    assert problems == ["epoch 5: no terms"]
-    without = {**whole[0], "terms": {**whole[0]["terms"], "accuracy": {}}}
+    assert problems == ["epoch 5: no diagnosis"]
+    without = {name: value for name, value in whole[0].items() if name != "accuracy"}
     _, problems = read_result(json.dumps(written(explanations=[without])))
-    assert problems == ["epoch 5: no term weights-moved of the accuracy"]
+    assert problems == ["epoch 5: no accuracy"]
+
+
+def test_terms_of_an_earlier_version_have_todays_names_and_the_spreads_half():
+    cell = make_cell("fine-tune", "keras")
+    kept = make_cell("frozen-batch-stats", "torch")
+    for term, own in (("stale-statistics", cell), ("foreign-statistics", kept)):
+        before = own["explanations"][1]
+        found = read_result(json.dumps(own))[0].explanations[1]
+        for metric in METRICS:
+            old = before["terms"][metric]["moving-statistics"]
+            assert found.terms[metric][term] == Term(term, old["value"], old["uncertainty"] / 2)
+            total = sum(value.value for value in found.terms[metric].values())
+            assert total == pytest.approx(sum(value["value"] for value in before["terms"][metric].values()))
+        assert found.diagnosis.gap == pytest.approx(sum(term.value for term in found.diagnosis.terms))
+        assert (found.diagnosis.findings, found.evaluations.averages) == ((), None)
 
 
 @pytest.mark.parametrize("found", [None, "x", {}, 7, [None], [[]]])
@@ -124,7 +140,7 @@ def test_a_figure_of_an_explanation_that_is_no_number_is_refused(place):
     changed = written()
     entry = changed["explanations"][1]
     {
-        "terms": lambda: entry["terms"]["loss"]["dropout"].update(value=math.nan),
+        "terms": lambda: entry["diagnosis"]["terms"][1].update(value=math.nan),
         "evaluations": lambda: entry["evaluations"]["population"].update(loss=math.inf),
         "stages": lambda: entry["stages"]["conv5"].update(loss=math.nan),
         "layers": lambda: entry["layers"][3]["kl"].update(median=math.nan),

@@ -46,7 +46,7 @@ def test_the_population_of_a_whole_model_and_its_stages_passes_are_bounded():
                 return Nothing()
 
             @staticmethod
-            def measure(model, batches, dropout, normalise):
+            def measure(model, batches, dropout, normalise, take=None):
                 asked.setdefault("measured", []).append(sum(len(labels) for _, labels in batches))
                 return {"loss": 0.0, "accuracy": 0.0}
 
@@ -58,6 +58,6 @@ def test_the_population_of_a_whole_model_and_its_stages_passes_are_bounded():
             return None
 
     trained = Whole(Side, None, batches(), None, Bounds(explanation=16, stage=8))
-    trained.under_population(dropout=False)
-    trained.under({"bn": (np.zeros(1), np.ones(1))})
+    trained.under(trained.population, dropout=False)
+    trained.part_under({"bn": (np.zeros(1), np.ones(1))})
     assert asked == {"population": 16, "measured": [48, 8]}

@@ -22,7 +22,7 @@ class Net(keras.Model):
             self.spare = BN(name="spare")
             self.spare.build((None, 3, 3, 4))
 
-    def call(self, x):
+    def call(self, x, training=None):  # without the argument `fit` has no mode to pass on
         x, told = self.conv(x), {}
         if self.way in ("told to evaluate by the call", "told to train by the call"):
             told = {"training": self.way == "told to train by the call"}

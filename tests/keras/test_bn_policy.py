@@ -4,10 +4,10 @@ import keras
 import numpy as np
 import pytest
 
-from compare.gap.audit import audit
 from compare.spec import POLICIES
 from tests.support.arrays import random_arrays
 from tests.support.backends import SIDE, numpy
+from tests.support.observed_audit import audit
 from tests.support.policy_checks import BN, batches, changed_kinds, expected_kinds, normalised, train
 
 FIRST_LOSSES = {}

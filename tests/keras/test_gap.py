@@ -6,8 +6,9 @@ import keras
 import numpy as np
 import pytest
 
+import compare
 from compare.gap.evaluations import Whole
-from compare.gap.terms import explain
+from compare.gap.explaining import explain
 from keras_impl.batches import Epochs
 from tests.support import gap_checks
 from tests.support.backends import FRAMEWORK
@@ -28,7 +29,13 @@ for shared in (test_each_term_planted_alone_comes_out_alone, test_the_terms_add_
 
 @pytest.fixture
 def wing():
-    return Wing(SIDE, build, lambda dropout: build(dropout, keras.layers.Dropout))
+    return Wing(SIDE, build, lambda dropout: build(dropout, keras.layers.Dropout), build)
+
+
+@pytest.fixture
+def diagnosed():
+    """Have a person's model and data diagnosed."""
+    return lambda model, train, reported: compare.diagnose(model, train, reported=reported)
 
 
 @pytest.mark.slow

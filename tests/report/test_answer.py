@@ -73,7 +73,7 @@ def test_the_answer_names_who_parts_who_closes_and_where_frameworks_differ():
         r"frozen-batch-stats \(Keras loss \+0\.\d\d, PyTorch loss \+0\.\d\d\) and fine-tune \(Keras loss \+0",
         parting,
     )
-    assert "moving statistics" in parting
+    assert "foreign statistics in frozen-batch-stats and stale statistics in fine-tune" in parting
     assert closing.startswith("frozen shows no gap; ")
     assert "frozen in PyTorch" in closing
     assert "74.0 %" in closing
@@ -102,7 +102,7 @@ def test_each_cause_is_named_with_its_policies():
         planted("fine-tune", moving_statistics=(0.5, 0.0)),
         planted("bn-trainable", batch_noise=(0.5, 0.0)),
     ]
-    assert answered(*cells)[0].endswith("batch noise in bn-trainable and moving statistics in fine-tune.")
+    assert answered(*cells)[0].endswith("batch noise in bn-trainable and stale statistics in fine-tune.")
 
 
 def test_a_policy_that_hides_a_gap_in_one_framework_alone_says_in_which():

@@ -7,10 +7,10 @@ from compare.pages.figures.bars import Bar, bars
 
 def drawn(*gaps):
     rows = {
-        f"row {number}": {"Keras": Bar({"moving-statistics": gap}, gap, None, gap > 0.02)}
+        f"row {number}": {"Keras": Bar({"stale-statistics": gap}, gap, None, gap > 0.02)}
         for number, gap in enumerate(gaps)
     }
-    return bars(rows, ["Keras"], {"moving-statistics": "moving statistics"})
+    return bars(rows, ["Keras"], {"stale-statistics": "stale statistics"})
 
 
 def texts(figure):

@@ -17,11 +17,11 @@ from tests.support.synthetic_run import CONFIG, make_cell, make_cells, make_run,
 
 def test_a_spoilt_explanation_is_named_and_the_cell_rendered(tmp_path):
     cells = make_cells(("fine-tune",))
-    del cells[0]["explanations"][1]["terms"]["loss"]["dropout"]
+    del cells[0]["explanations"][1]["terms"]["loss"]["dropout"]["value"]
     folder = write_run(tmp_path / "run", cells)
     warning = (
         "cells/keras-fine-tune-native-seed0/cell.json has an explanation that can't be used: "
-        "epoch 8: no term dropout of the loss"
+        "epoch 8: no diagnosis.terms.1.value"
     )
     assert load_run(folder).warnings == [warning]
     text = page_of(folder).text

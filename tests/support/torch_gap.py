@@ -21,10 +21,10 @@ class Small(nn.Sequential):
         return probabilities(self.logits(x))
 
 
-def build(dropout, drop=layers.CounterDropout, decay=layers.KERAS_DECAY, outputs=1):
+def build(dropout, drop=layers.CounterDropout, decay=layers.KERAS_DECAY, outputs=1, variance="biased"):
     model = Small()
     model.add_module("conv", nn.Conv2d(3, 6, 3, bias=False))
-    model.add_module("bn", layers.BatchNorm(6, decay=decay, variance="biased"))
+    model.add_module("bn", layers.BatchNorm(6, decay=decay, variance=variance))
     model.add_module("relu", nn.ReLU())
     model.add_module("pool", nn.AdaptiveAvgPool2d(1))
     model.add_module("flatten", nn.Flatten())

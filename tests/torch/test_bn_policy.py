@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from compare.frameworks import FRAMEWORKS
-from compare.gap.audit import audit
 from compare.spec import POLICIES
+from tests.support.observed_audit import audit
 from tests.support.policy_checks import BN, batches, changed_kinds, expected_kinds, normalised, train
 
 SIDE = FRAMEWORKS["torch"].implementation

@@ -8,7 +8,7 @@ import torch
 
 from compare.frameworks import FRAMEWORKS
 from compare.gap.evaluations import Whole
-from compare.gap.terms import explain
+from compare.gap.explaining import explain
 from compare.spec import POLICIES
 from tests.support.far import Far, far
 from tests.support.torch_gap import build

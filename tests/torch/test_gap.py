@@ -1,21 +1,37 @@
 """The terms of the gap in PyTorch."""
 
 import dataclasses
+from functools import partial
 
 import pytest
+import torch.nn.functional as F
 from torch import nn
 
+import compare
 from compare.cells.settings import Settings
-from tests.support.gap_checks import values
+from tests.support.gap_checks import stored, values
 from tests.support.gap_tests import *  # noqa: F403
 from tests.support.gap_tests import Wing, best_epoch_is_explained_from_its_checkpoint_as_it_was_at_its_end
 from tests.support.small_run import SMALL, train
 from tests.support.torch_gap import SIDE, build
+from torch_impl.batches import tensors
 
 
 @pytest.fixture
 def wing():
-    return Wing(SIDE, build, lambda dropout: build(dropout, nn.Dropout))
+    return Wing(SIDE, build, lambda dropout: build(dropout, nn.Dropout), partial(build, variance="unbiased"))
+
+
+@pytest.fixture
+def diagnosed():
+    """Have a person's model and data diagnosed: the model stands as a training left it."""
+
+    def diagnosed(model, train, reported):
+        SIDE.modes.stand(model, True)
+        data = [tuple(tensors(batch, model)) for batch in train]
+        return compare.diagnose(model, data, loss=F.binary_cross_entropy, reported=reported)
+
+    return diagnosed
 
 
 def test_a_cells_best_epoch_is_explained_from_its_checkpoint_as_it_was_at_its_end(tmp_path):
@@ -50,7 +66,7 @@ def test_a_resnets_moving_statistics_lag(numerics, epochs, steps, tmp_path):
     )
     explanation = train("torch", "fine-tune", tmp_path, numerics, settings).explanations[-1]
     assert {layer.steps for layer in explanation.layers} == {steps}
-    stale = values(explanation)["moving-statistics"]
+    stale = stored(explanation)
     gap = sum(values(explanation).values())
     if steps == 30:
         assert gap > 1

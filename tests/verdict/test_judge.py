@@ -21,13 +21,13 @@ from tests.support.synthetic_run import make_cell, make_explanation
 def test_the_largest_term_is_the_cause():
     found = judged(planted("fine-tune", moving_statistics=(0.97, -0.1), weights_moved=(0.03, 0.0)))
     assert (found.finding, found.metric, found.source) == ("gap", "loss", "lagging")
-    assert (found.cause, found.measured) == ("moving-statistics", True)
+    assert (found.cause, found.measured) == ("stale-statistics", True)
     assert found.gap == pytest.approx(1.0)
 
 
 def test_a_term_larger_than_the_gap_is_its_cause():
     found = judged(planted("frozen-batch-stats", moving_statistics=(0.15, 0.0), dropout=(-0.1, 0.0)))
-    assert (found.finding, found.source, found.cause) == ("gap", "foreign", "moving-statistics")
+    assert (found.finding, found.source, found.cause) == ("gap", "foreign", "foreign-statistics")
     assert found.gap == pytest.approx(0.05)
 
 
@@ -75,7 +75,7 @@ def test_batch_noise_is_mended_by_frozen_bn_alone():
 
 def test_a_gap_that_dropout_hides_is_found():
     found = judged(planted("frozen-drifting", moving_statistics=(0.1, 0.0), dropout=(-0.15, 0.0)))
-    assert (found.finding, found.cause) == ("hidden", "moving-statistics")
+    assert (found.finding, found.cause) == ("hidden", "stale-statistics")
     assert found.cures == (FREEZE, REESTIMATE)
     calm = judged(planted("frozen-drifting", moving_statistics=(0.01, 0.0), dropout=(-0.15, 0.0)))
     assert (calm.finding, calm.cause, calm.cures) == ("none", "", ())
@@ -83,13 +83,13 @@ def test_a_gap_that_dropout_hides_is_found():
 
 def test_what_the_order_of_switching_matters_is_taken_off_a_hidden_gap():
     cell = planted("frozen-drifting", moving_statistics=(0.1, 0.0), dropout=(-0.15, 0.0))
-    cell["explanations"][0]["terms"]["loss"]["moving-statistics"]["uncertainty"] = 0.09
+    cell["explanations"][0]["terms"]["loss"]["moving-statistics"]["uncertainty"] = 0.18
     assert judged(cell).finding == "none"
 
 
 def test_a_gap_in_accuracy_alone_is_explained_in_accuracy():
     found = judged(planted("fine-tune", moving_statistics=(0.0, -0.06), dropout=(0.0, 0.01)))
-    assert (found.finding, found.metric, found.cause) == ("gap", "accuracy", "moving-statistics")
+    assert (found.finding, found.metric, found.cause) == ("gap", "accuracy", "stale-statistics")
     assert found.gap == pytest.approx(-0.05)
 
 
@@ -99,7 +99,7 @@ def test_a_gap_that_closed_by_the_last_epoch_is_explained_where_it_was():
     last["evaluate"] |= {metric: last["fit"][metric] for metric in METRICS}
     cell["explanations"][1] = make_explanation(last, "last", policy="fine-tune")
     found = judged(cell)
-    assert (found.finding, found.cause, found.late) == ("gap", "moving-statistics", False)
+    assert (found.finding, found.cause, found.late) == ("gap", "stale-statistics", False)
     assert "140 steps at decay 0.99" in found.why
     del cell["explanations"][0]
     assert (judged(cell).finding, judged(cell).cause) == ("gap", "")

@@ -62,7 +62,7 @@ def _context(shown: Diagnosis | Audit, own: str = "") -> dict[str, Any]:
     audit = shown if isinstance(shown, Audit) else shown.audit
     context: dict[str, Any] = {
         "warnings": [],
-        "findings": [_finding(finding) for finding in shown.findings],
+        "findings": [finding(one) for one in shown.findings],
         "layers": [_layer(group) for group in words.groups(audit.rows)],
         "rows": [_layer([row]) for row in audit.rows],
         "drifting": words.drift(audit.rows) is not None,
@@ -108,17 +108,18 @@ def _found(audit: Audit) -> tuple[Span, ...]:
     return (Span("Harmful", "worse"), Span(f": {words.IS[harmful[0].cause]}."))
 
 
-def _finding(finding: Finding) -> dict[str, Any]:
+def finding(found: Finding) -> dict[str, Any]:
+    """What a page's part ``finding`` shows."""
     return {
-        "cause": words.label(finding.cause),
-        "harmful": finding.harmful,
-        "harm": "harmful" if finding.harmful else "harmless",
-        "value": f"{words.change(finding.value)} in loss" if finding.value else "",
-        "layers": finding.layers,
-        "some": words.names(finding.layers),
-        "evidence": finding.evidence,
-        "cure": finding.cure.text,
-        "code": coloured(narrow(finding.cure.code)) if finding.cure.code else "",
+        "cause": words.label(found.cause),
+        "harmful": found.harmful,
+        "harm": "harmful" if found.harmful else "harmless",
+        "value": f"{words.change(found.value)} in loss" if found.value else "",
+        "layers": found.layers,
+        "some": words.names(found.layers),
+        "evidence": found.evidence,
+        "cure": found.cure.text,
+        "code": coloured(narrow(found.cure.code)) if found.cure.code else "",
     }
 
 

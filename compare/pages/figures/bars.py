@@ -20,12 +20,11 @@ LOOKS: dict[str, dict[str, Any]] = {
     "weights-moved": {"facecolor": "#56b4e9", "hatch": "-----"},
     "dropout": {"facecolor": "#009e73", "hatch": None},
     "batch-noise": {"facecolor": "#e69f00", "hatch": "\\\\\\\\\\\\"},
-    "moving-statistics": {"facecolor": ABOVE, "hatch": "//////"},
+    "stale-statistics": {"facecolor": ABOVE, "hatch": "//////"},
+    "foreign-statistics": {"facecolor": ABOVE, "hatch": None},
+    "not-frozen": {"facecolor": ABOVE, "hatch": "......"},
 }
-# what one of the terms of a run is called in the diagnosis of a single model
-LOOKS |= dict.fromkeys(
-    ("stale-statistics", "foreign-statistics", "decay", "shared-layer"), LOOKS["moving-statistics"]
-)
+LOOKS |= dict.fromkeys(("decay", "shared-layer"), LOOKS["stale-statistics"])
 LOOKS |= {"augmentation": LOOKS["dropout"], "unmixed-batches": LOOKS["batch-noise"]}
 # a term that only some explanations have
 OTHER = {"facecolor": "#cc79a7", "hatch": "xxxx"}

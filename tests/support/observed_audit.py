@@ -1,6 +1,7 @@
-"""What the BN layers of any model do: told by what they did with a batch, and by no flag of theirs.
+"""What the BN layers of one of the project's models do under its policy: told by what they did with a batch.
 
-A layer is called as in `statistics.batch_norms`, so that a row of this and a row of the drift are of the same layer.
+A policy's facts are what a cell's diagnosis says of its layers; this holds them against what the layers do. A person's
+model has no policy, and `compare.audit` for this.
 """
 
 from __future__ import annotations
@@ -11,14 +12,13 @@ import numpy as np
 
 from compare.gap.observed import Arrays, Step, normalised_with
 from compare.spec import Behaviour
-from compare.wings import Implementation
 
 # relative, of the mean square of a layer's output; float32 rounds by less
 TOLERANCE = 1e-3
 Call = tuple[np.ndarray, np.ndarray, Arrays, Arrays]
 
 
-def audit(side: Implementation, model: Any, batch: tuple[np.ndarray, ...]) -> dict[str, Behaviour]:
+def audit(side: Any, model: Any, batch: tuple[np.ndarray, ...]) -> dict[str, Behaviour]:
     """Pass a batch through a model as in training and as in evaluation, and say what each BN layer did.
 
     The model, its statistics and all generators of random numbers are left as they were.
