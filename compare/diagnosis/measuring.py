@@ -252,12 +252,9 @@ def _mix(subject: Subject, data: Passes, some: list[Batch], done: Measured) -> N
     else:
         before = subject.run(part, every).figures["loss"]
 
-    def run(seed: int) -> float:
-        return subject.run(dealt_anew(subject, part, seed), every, seed=seed).figures["loss"]
-
     dealt: list[float] = []
     for seed in (1, 2):
-        now = _quietly(done, lambda seed=seed: run(seed))
+        now = _dealt(subject, part, done, seed)
         if now is None:
             return
         dealt.append(now)
@@ -271,15 +268,17 @@ def deal_again(subject: Subject, some: list[Batch], done: Measured) -> None:
     """Try more orders of the samples, where the few that were tried say too little of how far orders lie apart."""
     _, part = spread([batch for batch in some if batch.size > 1] or some)
     for seed in range(len(done.orders) + 1, ORDERS + 1):
-        now = _quietly(
-            done,
-            lambda seed=seed: subject.run(dealt_anew(subject, part, seed), done.switches, seed=seed).figures[
-                "loss"
-            ],
-        )
+        now = _dealt(subject, part, done, seed)
         if now is None:
             return
         done.orders.append(now)
+
+
+def _dealt(subject: Subject, part: list[Batch], done: Measured, seed: int) -> float | None:
+    """The loss as in training of batches whose samples are dealt anew; None where the model doesn't allow that."""
+    return _quietly(
+        done, lambda: subject.run(dealt_anew(subject, part, seed), done.switches, seed=seed).figures["loss"]
+    )
 
 
 def unmixed(measured: Measured) -> list[str]:
