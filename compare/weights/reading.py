@@ -95,8 +95,9 @@ def read_here(path: Path) -> Source:
 def _damaged(error: BaseException) -> UnreadableError:
     # what Python says of these is about this program's code, and not about the file
     reason = " ".join(str(error).split())
-    key = isinstance(error, LookupError) and " " not in reason
-    if key or isinstance(error, AttributeError | TypeError):
+    if isinstance(error, KeyError) and " " not in reason:
+        reason = f"its part {reason} is missing"
+    elif isinstance(error, AttributeError | TypeError):
         reason = "its parts aren't as they should be"
     reason = reason if len(reason) < 150 else f"{reason[:147]}..."
     return UnreadableError(f"can't be read, it may be truncated or damaged: {reason or type(error).__name__}")

@@ -220,8 +220,19 @@ def test_a_run_takes_the_backbone_and_says_what_it_leaves(tmp_path):
     assert "left, though they changed what the backbone saw: smaller (Rescaling)" in why
 
 
-@pytest.mark.parametrize("config", [{}, [], {"class_name": "Functional", "config": {"layers": [{}]}}, 7])
-def test_a_configuration_that_is_none_is_said_in_a_persons_words(tmp_path, config):
+ODD = "its parts aren't as they should be"
+
+
+@pytest.mark.parametrize(
+    ("config", "reason"),
+    [
+        ({}, "its part 'config' is missing"),
+        ([], ODD),
+        ({"class_name": "Functional", "config": {"layers": [{}]}}, "its part 'class_name' is missing"),
+        (7, ODD),
+    ],
+)
+def test_a_configuration_that_is_none_is_said_in_a_persons_words(tmp_path, config, reason):
     path = write(tmp_path / "a.keras", [*body()], arrays_of("vgg16", width=0.0625))
     with zipfile.ZipFile(path) as archive:
         content = archive.read("model.weights.h5")
@@ -230,11 +241,11 @@ def test_a_configuration_that_is_none_is_said_in_a_persons_words(tmp_path, confi
         archive.writestr("model.weights.h5", content)
     with pytest.raises(InputError) as error:
         read(path)
-    assert str(error.value).endswith("may be truncated or damaged: its parts aren't as they should be")
+    assert str(error.value).endswith(f"may be truncated or damaged: {reason}")
 
 
 @pytest.mark.parametrize("index", [{"weight_map": [1, 2]}, {"weight_map": None}])
 def test_an_index_without_names_is_said_in_a_persons_words(tmp_path, index):
     (tmp_path / "a.index.json").write_text(json.dumps(index))
-    with pytest.raises(InputError, match="its parts aren't as they should be"):
+    with pytest.raises(InputError, match=ODD):
         read(tmp_path / "a.index.json")
