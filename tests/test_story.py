@@ -61,9 +61,10 @@ def test_frozen_on_batch_statistics_ends_with_a_gap(epochs, framework, seed):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_fine_tune_has_a_gap_at_kerass_decay_and_none_at_pytorchs(gaps, seed):
-    assert gaps["keras", "fine-tune", seed]["loss"] > 0.1
-    assert gaps["torch", "fine-tune", seed]["loss"] < 0.05
+def test_fine_tune_ends_with_a_gap_at_kerass_decay_and_with_none_at_pytorchs(epochs, seed):
+    """Measured: 1.68, 0.62, 0.89 and -0.05, -0.09, 0.02. Before, PyTorch's statistics are on their way, too."""
+    assert _gap(epochs["keras", "fine-tune", seed][-LAST:])["loss"] > 0.3
+    assert _gap(epochs["torch", "fine-tune", seed][-LAST:])["loss"] < 0.05
 
 
 @pytest.mark.parametrize("seed", range(3))
