@@ -11,6 +11,9 @@ Three tables, each framework in a process of its own, on the processor:
 
 Exits with 1 where the diagnosis takes more than ten evaluations, the audit five seconds, the callback a quarter of the
 fit or a hundredth of another epoch, or many data more memory than few.
+
+TensorFlow repeats a fit of a large network to the byte on one thread alone: with several, figures DIFFER without a
+callback, too. `TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1` before the command shows what one does to them.
 """
 
 from __future__ import annotations

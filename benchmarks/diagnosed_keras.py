@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import keras
-import tensorflow as tf
 
 import compare
 import compare.keras
@@ -56,8 +55,6 @@ def diagnose(model: Any, given: Any, **options: Any) -> Any:
 
 
 def train(kind: str, arrays: Any, way: str, watched: bool) -> Trained:
-    # else two fits of the same network differ by themselves, from 96 pixels on
-    tf.config.experimental.enable_op_determinism()
     size = arrays[0].shape[1]
     model, clock = resnet50(size) if kind == "ResNet50" else small(size), _Clock()
     callbacks = [clock, *([compare.keras.Diagnose(arrays, verbose=False)] if watched else [])]
