@@ -39,7 +39,7 @@ class Probed:
 
 def probe(subject: Subject, batches: list[Batch], precision: str) -> Probed:
     """Evaluate twice, hash the state around an evaluation, and compare samples alone with those in a batch."""
-    found = Probed()
+    found, most = Probed(), ROUNDING.get(precision, 1e-4)
     with subject.kept():
         before = subject.state()
         passes = [subject.evaluate(batches, keep=True, seed=1)]
@@ -56,15 +56,11 @@ def probe(subject: Subject, batches: list[Batch], precision: str) -> Probed:
     for seed in (2, 3, 1):
         with subject.kept():
             passes.append(subject.evaluate(batches, keep=True, seed=seed))
-        found.twice = (
-            "same"
-            if all(alike(passes[0], other, ROUNDING.get(precision, 1e-4)) for other in passes[1:])
-            else "differs"
-        )
+        found.twice = "same" if all(alike(passes[0], other, most) for other in passes[1:]) else "differs"
         if found.twice == "same":
             break
     found.losses = [loss_of(one) for one in passes]
-    _alone(subject, batches[0], passes[0], found, precision)
+    _alone(subject, batches[0], passes[0], found, most)
     return found
 
 
@@ -73,7 +69,7 @@ def loss_of(one: Pass) -> float:
     return one.figures["loss"]
 
 
-def _alone(subject: Subject, batch: Batch, together: Pass, found: Probed, precision: str) -> None:
+def _alone(subject: Subject, batch: Batch, together: Pass, found: Probed, most: float) -> None:
     outputs = together.steps[0].outputs
     if batch.size < 2 or outputs is None:
         return
@@ -93,9 +89,7 @@ def _alone(subject: Subject, batch: Batch, together: Pass, found: Probed, precis
                 same, losses = False, []
                 break
             losses.append(step.loss)
-            same &= step.outputs is not None and _near(
-                _flat(step.outputs), _flat(outputs, i), ROUNDING.get(precision, 1e-4)
-            )
+            same &= step.outputs is not None and _near(_flat(step.outputs), _flat(outputs, i), most)
     if found.twice == "same" and not found.changed:
         found.alone = "same" if same else "differs"
     if not same and losses:

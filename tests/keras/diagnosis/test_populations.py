@@ -63,6 +63,16 @@ def brute_force(model, x, norms):
     return found
 
 
+def population(model, x):
+    """Call -> mean and variance of the population, as a diagnosis finds them in batches of five."""
+    subject = Subject(model)
+    y = np.asarray(model(x))
+    batches = [subject.objective.batch((x[i : i + 5], y[i : i + 5])) for i in range(0, COUNT, 5)]
+    subject.layers(batches[:2])
+    with subject.kept():
+        return subject.population(batches)[0]
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_population_is_that_of_all_samples_at_once(kind):
     make, rank = KINDS[kind]
@@ -72,12 +82,7 @@ def test_the_population_is_that_of_all_samples_at_once(kind):
         model, x = network(make, rank)
     finally:
         keras.config.set_dtype_policy("float32")
-    subject = Subject(model)
-    y = np.asarray(model(x))
-    batches = [subject.objective.batch((x[i : i + 5], y[i : i + 5])) for i in range(0, COUNT, 5)]
-    subject.layers(batches[:2])
-    with subject.kept():
-        pooled, _ = subject.population(batches)
+    pooled = population(model, x)
     wanted = brute_force(model, x.astype("float64"), model.layers[1::2])
     assert len(pooled) == 2
     for ours, theirs in zip(pooled.values(), wanted, strict=True):
@@ -101,12 +106,7 @@ def test_the_populations_of_a_layer_for_every_time_step_are_each_steps_own():
     # each step has a mean and a deviation of its own
     x = rng.normal(size=(COUNT, 4, 3)) * (1 + np.arange(4))[:, None] + 10 * np.arange(4)[:, None]
     x = x.astype("float32").astype("float64")  # as fit hands it on
-    subject = Subject(model)
-    y = np.asarray(model(x))
-    batches = [subject.objective.batch((x[i : i + 5], y[i : i + 5])) for i in range(0, COUNT, 5)]
-    subject.layers(batches[:2])
-    with subject.kept():
-        pooled, _ = subject.population(batches)
+    pooled = population(model, x)
     wanted, values = {}, x
     for norm, between in ((norms[0], model.layers[1]), (norms[1], None)):
         wanted |= {
