@@ -63,6 +63,16 @@ def test_a_mistake_is_found_and_named_once(pair, weights, mutation):
     assert verdict(found) == f"differs at {STAGES[stage]}: {place}"
 
 
+@pytest.mark.parametrize("mutation", [None, *parity_mutants.FOUND_OF_CLASSES])
+def test_of_three_classes_both_sides_are_the_same_function_and_a_mistake_is_found(pair, weights, mutation):
+    found = check(pair, weights, replace(CHEAP, classes=3, image_size=32), mutation)
+    departed = [(stage.name, stage.place) for stage in found if stage.verdict == "differs"]
+    if mutation:
+        assert departed == [parity_mutants.FOUND_OF_CLASSES[mutation]]
+    else:
+        assert {stage.name: stage.verdict for stage in found} == dict.fromkeys(STAGES, "same"), found
+
+
 def test_native_differences_are_what_the_defaults_predict(pair, weights):
     found = {stage.name: stage for stage in check(pair, weights, replace(CHEAP, numerics="native", steps=2))}
     assert found["configuration"].verdict == "explained"

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from compare.parity.check import Check
 from compare.parity.model import Model
 from torch_impl import layers, optimizers
 
@@ -20,7 +21,7 @@ class Mutant(Model):
     mutation = None
 
     def start(self, check, weights):
-        super().start(check, weights)
+        super().start(LABELLED.get(self.mutation, type(check))(**vars(check)), weights)
         if self.mutation in MODELS:
             MODELS[self.mutation](self.model)
 
@@ -53,6 +54,13 @@ class _Corrected(optimizers.KerasAdam):
         v += (gradient.square() - v) * (1 - beta2)
         root = (v / (1 - beta2 ** state["step"])).sqrt() + group["eps"]
         parameter -= group["lr"] / (1 - beta1 ** state["step"]) * m / root
+
+
+class _OtherOrder(Check):
+    """Classes numbered from the last to the first."""
+
+    def labels(self):
+        return super().labels()[:, ::-1].copy()
 
 
 class _Shifted(nn.Conv2d):
@@ -116,6 +124,10 @@ def _disguised_activation(model):
     model.backbone.conv2_block2.relu1.forward = lambda x: F.leaky_relu(x, 0.01)
 
 
+def _softmax(model):
+    model.head.head_softmax.dim = 0
+
+
 def _transposed(arrays):
     name = "weights/conv3_block1_2_conv/kernel"
     arrays[name] = arrays[name].transpose(1, 0, 2, 3)
@@ -144,8 +156,10 @@ MODELS = {
     "disguised running variance": _disguised_variance,
     "disguised stale statistics": _disguised_stale,
     "disguised activation": _disguised_activation,
+    "softmax over the batch": _softmax,
 }
 ARRAYS = {"transpose": _transposed, "gamma and beta": _swapped, "stale statistics": _stale}
+LABELLED = {"classes in another order": _OtherOrder}
 
 # mutation -> the stage and the place that must be named
 FOUND = {
@@ -164,4 +178,10 @@ FOUND = {
     "disguised running variance": ("statistics", "conv5_block2_2_bn/moving_variance"),
     "disguised stale statistics": ("statistics", "conv4_block2_1_bn/moving_mean"),
     "disguised adam epsilon": ("parameters", "head_dense_1/bias"),
+}
+
+# of a head that tells more than two classes apart
+FOUND_OF_CLASSES = {
+    "softmax over the batch": ("forward", "head_output"),
+    "classes in another order": ("loss", "loss"),
 }
