@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -221,7 +222,9 @@ def inspect(root: Path, files: Sequence[File], decode: bool) -> tuple[dict[str, 
         return [(file.name, *inspect_file(root / file.name, decode)) for file in chunk]
 
     chunks = [files[start : start + CHUNK] for start in range(0, len(files), CHUNK)]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow and hashlib release the GIL
+    # Pillow and hashlib release the GIL; what Pillow warns of (an odd EXIF block, a large image) hinders nothing
+    with ThreadPoolExecutor(os.cpu_count()) as pool, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         found = [row for rows in pool.map(look, chunks) for row in rows]
     problems = {name: why for name, _, why in found if why}
     return {name: digest for name, digest, _ in found}, problems

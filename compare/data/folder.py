@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 from unicodedata import normalize
 
 from compare.data.dataset import File, ImageData, assemble
-from compare.data.image import SUFFIXES
+from compare.data.image import SUFFIXES, UNREAD
 from compare.spec import InputError, counted, some
 
 # What people call the parts of a data set, in small letters.
@@ -47,7 +48,8 @@ def load_folder(folder: str, positive: str | None = None, skip_unreadable: bool 
         skip_unreadable: leave unreadable and truncated images out (``ImageData.skipped``).
 
     Raises:
-        InputError: the folder is missing or empty, hasn't two classes, or has images that can't be read.
+        InputError: the folder is missing or empty, hasn't two classes, has parts of a data set for classes where
+            ``positive`` names none of them, or has images that can't be read.
     """
     root = Path(folder).expanduser()
     if not root.is_dir():
@@ -62,11 +64,14 @@ def load_folder(folder: str, positive: str | None = None, skip_unreadable: bool 
         raise InputError(f"--data {folder}: {error.filename} can't be listed: {error.strerror}") from error
     files, notes = sorted_into_classes(folder, found)
     if not files:
+        outside = f"{counted(len(found.images), 'image')}, but none in a class's folder"
         raise InputError(
-            f"--data {folder}: no images; it must hold a sub-folder per class, or train/ and val/ "
-            f"with one per class in each, of {', '.join(SUFFIXES)} files"
+            f"--data {folder}: {outside if found.images else 'no images'}; it must hold a sub-folder per class, or "
+            f"train/ and val/ with one per class in each, of {', '.join(SUFFIXES)} files{_or_list(folder, found)}"
         )
     _one_folder_too_high(folder, files)
+    if positive is None:
+        _parts_for_classes(folder, {file.class_name for file in files if not file.part})
     return assemble(folder, root, files, positive, skip_unreadable, decode=True, notes=notes)
 
 
@@ -86,7 +91,7 @@ def sorted_into_classes(folder: str, found: Contents) -> tuple[list[File], list[
         The files, and a sentence for each kind of thing that is left out.
 
     Raises:
-        InputError: two folders could be the validation images.
+        InputError: two folders could be the validation images, or a class has no image that is read.
     """
     parts = _parts(folder, found.images)
     depth = 2 if parts else 1  # folders above an image, part and class
@@ -101,6 +106,15 @@ def sorted_into_classes(folder: str, found: Contents) -> tuple[list[File], list[
         else:
             name = normalize("NFC", path[depth - 1])  # macOS writes an umlaut as two characters
             files.append(File("/".join(path), name, part if split else ""))
+    unread = {
+        normalize("NFC", path[depth - 1])
+        for path in found.others
+        if path[-1].lower().endswith(UNREAD) and len(path) > depth and parts.get(path[0]) != "test"
+    }
+    for name in sorted(unread - {file.class_name for file in files}):
+        raise InputError(
+            f"--data {folder}: the images of {name} are of a format that isn't read; make them JPEG or PNG"
+        )
     return files, _notes(found, outside, aside)
 
 
@@ -127,7 +141,10 @@ def _notes(found: Contents, outside: Sequence[Path_], aside: Sequence[Path_]) ->
     """Say what is left out, and how much of it."""
     notes = []
     if found.others or found.folders:
-        files = [f"{counted(len(found.others), 'file')} without an image"] if found.others else []
+        unread = sum(path[-1].lower().endswith(UNREAD) for path in found.others)
+        others = len(found.others) - unread
+        files = [f"{counted(unread, 'image')} of other formats"] if unread else []
+        files += [f"{counted(others, 'file')} without an image"] if others else []
         folders = [f"{counted(len(found.folders), 'folder')} of a machine's"] if found.folders else []
         named = some(["/".join(path) for path in (*found.others, *found.folders)])
         notes.append(f"ignored {' and '.join(files + folders)}: {named}")
@@ -153,6 +170,28 @@ def _one_folder_too_high(folder: str, files: Sequence[File]) -> None:
         raise InputError(
             f"--data {folder}: found one class ({ways[0][0]}), which holds {some(inner)}; "
             f"are those the classes? Then give {Path(folder) / ways[0][0]}"
+        )
+
+
+def _or_list(folder: str, found: Contents) -> str:
+    """What else could be meant: a list that lies in the folder."""
+    lists = [
+        path[0] for path in found.others if len(path) == 1 and path[0].lower().endswith((".csv", ".tsv"))
+    ]
+    return f"; or give {Path(folder) / lists[0]}, if that lists them" if lists and found.images else ""
+
+
+def _parts_for_classes(folder: str, names: Iterable[str]) -> None:
+    """Refuse folders that are called as parts of a data set are, where they would be taken for classes."""
+    of_part: dict[str, str] = {}
+    for name in sorted(names):
+        words = re.findall("[a-z]+", name.lower())
+        of_part |= {part: name for part, known in PARTS.items() if any(word in known for word in words)}
+    if "train" in of_part and len(set(of_part.values())) > 1:
+        named = " and ".join(f"{name}/" for name in dict.fromkeys(of_part.values()))
+        raise InputError(
+            f"--data {folder}: {named} look like parts of a data set, not like classes; parts must be called train, "
+            "val and test and hold a folder per class each (of two classes that are called so, name the positive one)"
         )
 
 

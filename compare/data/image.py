@@ -9,6 +9,8 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 SUFFIXES = (".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
+# pictures, too, which need other libraries, so that a class of them is not silently left out
+UNREAD = (".heic", ".heif", ".avif", ".jp2", ".dng", ".nef", ".cr2", ".arw", ".psd", ".dcm")
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF", "TIFF", "PPM")
 
 

@@ -87,10 +87,10 @@ def test_a_split_folder_keeps_its_split(tmp_path):
     assert data.labels.tolist() == [0] * 6 + [1] * 4 + [0] * 3 + [1] * 2
 
 
-def test_classes_may_be_called_train_and_val(tmp_path):
+def test_classes_may_be_called_train_and_val_where_one_is_said_to_be_positive(tmp_path):
     write_images(tmp_path / "train", 3)
     write_images(tmp_path / "val", 2)
-    data = load(str(tmp_path))
+    data = load(str(tmp_path), positive="val")
     assert (data.classes, data.split) == (("train", "val"), None)
 
 

@@ -171,3 +171,53 @@ def test_an_image_in_train_and_in_val_is_counted(tmp_path):
     pattern(77).save(tmp_path / "val" / "cats" / "own.jpg")
     (note,) = load(str(tmp_path)).notes
     assert note.startswith("5 images both trained on and validated with: train/cats/000.jpg = val/cats/000")
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("train", "test"),
+        ("train2017", "val2017"),
+        ("seg_train", "seg_test", "seg_pred"),
+        ("Training", "Validation"),
+    ],
+)
+def test_parts_that_hold_no_classes_are_not_taken_for_classes(tmp_path, names):
+    for number, name in enumerate(names):
+        write_images(tmp_path / name, 3, 10 * number)
+    message = refusal(tmp_path)
+    assert f"{names[0]}/" in message
+    assert f"{names[1]}/" in message
+    assert "look like parts of a data set, not like classes" in message
+
+
+def test_trains_may_be_a_class_beside_others(tmp_path):
+    for number, name in enumerate(("train", "bus")):
+        write_images(tmp_path / name, 3, 10 * number)
+    assert load(str(tmp_path)).classes == ("bus", "train")
+
+
+def test_a_class_of_other_formats_alone_is_refused_and_single_images_are_counted(tmp_path):
+    two_classes(tmp_path, 3, 2)
+    (tmp_path / "cats" / "phone.HEIC").write_bytes(b"x")
+    assert load(str(tmp_path)).notes == ("ignored 1 image of other formats: cats/phone.HEIC",)
+    (tmp_path / "owls").mkdir()
+    (tmp_path / "owls" / "phone.heic").write_bytes(b"x")
+    assert "the images of owls are of a format that isn't read" in refusal(tmp_path)
+
+
+def test_images_without_folders_are_counted_and_the_list_beside_them_is_named(tmp_path):
+    write_images(tmp_path, 3)
+    assert "3 images, but none in a class's folder" in refusal(tmp_path)
+    (tmp_path / "labels.csv").write_text("file,label")
+    assert refusal(tmp_path).endswith(f"; or give {tmp_path / 'labels.csv'}, if that lists them")
+
+
+def test_what_pillow_warns_of_is_nothing_to_a_person(tmp_path, recwarn):
+    two_classes(tmp_path, 3, 2)
+    content = (tmp_path / "cats" / "000.jpg").read_bytes()
+    exif = b"Exif\0\0II*\0\x08\0\0\0\x05\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0"
+    mark = b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big")
+    (tmp_path / "cats" / "000.jpg").write_bytes(content[:2] + mark + exif + content[2:])
+    assert len(load(str(tmp_path))) == 5
+    assert not recwarn.list

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
 from compare.data import load
@@ -91,6 +93,48 @@ def test_a_part_column_splits_and_leaves_the_test_part_aside(listed):
     assert data.notes == ("left aside 2 images of the test part",)
 
 
+@pytest.mark.parametrize(
+    ("column", "words"),
+    [
+        ("data set", ("train", "valid")),
+        ("Usage", ("Training", "Validation")),
+        ("is_valid", ("False", "True")),
+        ("is_val", ("0", "1")),
+    ],
+)
+def test_a_column_of_parts_is_known_by_what_stands_in_it(listed, column, words):
+    rows = [f"{row},{words[number % 2]}" for number, row in enumerate(ROWS)]
+    data = load(listed("\n".join([f"path,label,{column}", *rows])))
+    assert data.split.tolist() == [0, 1, 0, 1, 0, 1, 0]
+
+
+def test_a_column_with_other_words_is_no_part(listed):
+    rows = [f"{row},{word}" for row, word in zip(ROWS, ["train", "bus", "val", *4 * ["car"]], strict=True)]
+    assert load(listed("\n".join(["path,label,remark", *rows]))).split is None
+
+
+def test_paths_may_be_of_the_one_folder_that_has_them_all(listed, tmp_path):
+    (tmp_path / "images").mkdir()
+    for name in ("cats", "dogs"):
+        (tmp_path / name).rename(tmp_path / "images" / name)
+    text = "\n".join(["id,label", *ROWS]).replace(".jpg", "")
+    data = load(listed(text))
+    assert (data.names[0], data.notes) == ("images/cats/000.jpg", ("took the paths as of images/",))
+    shutil.copytree(tmp_path / "images", tmp_path / "copy")
+    assert "7 of 7 files aren't there" in refusal(listed(text))
+
+
+def test_lines_with_a_blank_before_the_label(tmp_path):
+    two_classes(tmp_path, 4, 3)
+    (tmp_path / "val.txt").write_text("\n".join(ROWS).replace(",", " "))
+    assert load(str(tmp_path / "val.txt")).labels.tolist() == [0, 0, 0, 0, 1, 1, 1]
+
+
+def test_a_cell_may_hold_a_line_break(listed):
+    rows = [f'{row},"two\nlines, one cell"' for row in ROWS]
+    assert len(load(listed("\n".join(["path,label,remark", *rows])))) == 7
+
+
 def test_excels_own_first_line_says_what_separates(listed):
     text = "\n".join(["sep=;", "path;label", *ROWS]).replace(",", ";")
     assert len(load(listed(text))) == 7
@@ -123,14 +167,23 @@ def test_paths_of_windows_and_absolute_ones(listed, tmp_path):
         ("a,b\n1,2", "not a, b"),
         ("path,label", "no images"),
         ("path,label\ncats/000.jpg,", "row 1 has no label"),
-        ("path,label\ncats/9.jpg,cats\ndogs/000.jpg,dogs", "1 of 2 files aren't there: cats/9.jpg"),
+        ("path,label\ncats/9.jpg,cats\ndogs/000.jpg,dogs", "1 of 2 files aren't there, seen from "),
         ("path,label\ncats/000.jpg,cats", "found one class (cats)"),
+        ("path,label,is_valid\ncats/000.jpg,cats,later", "the part 'later' is none of true and false"),
         ("path,label,split\ncats/000.jpg,cats,later", "the part 'later' is none of train, val and test"),
         ("path,label,split\ncats/000.jpg,cats,train\ndogs/000.jpg,dogs,", "no part for dogs/000.jpg"),
     ],
 )
 def test_a_list_that_cannot_be_used_is_refused(listed, text, words):
     assert words in refusal(listed(text))
+
+
+@pytest.mark.parametrize(
+    "content", [b"PK\3\4" + bytes(30), b"\xd0\xcf\x11\xe0" + bytes(30), b"a" + bytes(30)]
+)
+def test_a_workbook_and_other_binary_files_are_no_lists(tmp_path, content):
+    (tmp_path / "list.csv").write_bytes(content)
+    assert ("save the sheet as .csv" in refusal(str(tmp_path / "list.csv"))) == (content[:1] != b"a")
 
 
 def test_a_list_that_is_not_there_is_refused(tmp_path):
