@@ -88,7 +88,7 @@ def _parted(ours: Look, theirs: Look) -> int:
 
 
 def _same_targets(case: Case, ours: Look, theirs: Look, value: float) -> None:
-    known = _preprocessing(ours, theirs)
+    known = _preprocessing(case, ours, theirs)
     random = not case.fit.twice
     apart = _apart(ours, theirs)
     if known is None and (random or apart < 0.25):
@@ -102,15 +102,17 @@ def _same_targets(case: Case, ours: Look, theirs: Look, value: float) -> None:
         return
     case.add("data-differ", value)
     if case.matters(value) or known:
-        find(case, "data-differ", case.matters(value), value, (), _told(ours, theirs, known), known or "")
+        find(
+            case, "data-differ", case.matters(value), value, (), _told(ours, theirs, known), *_changed(known)
+        )
 
 
 def _other_samples(case: Case, ours: Look, theirs: Look, value: float) -> None:
-    known = _preprocessing(ours, theirs)
+    known = _preprocessing(case, ours, theirs)
     if known is not None or _apart(ours, theirs) > 1.0:
         case.add("data-differ", value)
         if case.costs(value):
-            find(case, "data-differ", True, value, (), _told(ours, theirs, known), known or "")
+            find(case, "data-differ", True, value, (), _told(ours, theirs, known), *_changed(known))
         return
     case.add("samples", value)
     if case.matters(value):
@@ -132,7 +134,7 @@ def _apart(ours: Look, theirs: Look) -> float:
     return float(np.median(np.maximum(means, ratio)))
 
 
-def _preprocessing(ours: Look, theirs: Look) -> str | None:
+def _preprocessing(case: Case, ours: Look, theirs: Look) -> str | None:
     """The code of a known change that makes fit's inputs of evaluation's; None where none does."""
     if not len(ours.mean) or ours.mean.shape != theirs.mean.shape or _apart(ours, theirs) < 4 * SAME:
         return None
@@ -145,7 +147,7 @@ def _preprocessing(ours: Look, theirs: Look) -> str | None:
         if np.all(np.abs(mean - ours.mean) < SAME * 3 * scale) and np.all(
             np.abs(deviation - ours.deviation) < 2 * SAME * scale
         ):
-            return change.code
+            return change.written(case.framework)
     return None
 
 
@@ -156,3 +158,8 @@ def _told(ours: Look, theirs: Look, known: str | None) -> str:
     )
     change = f" {known} makes the second of the first's kind." if known else ""
     return f"The inputs of fit and of evaluation are of different preprocessings: {shown}.{change}"
+
+
+def _changed(known: str | None) -> tuple[str, str]:
+    """What the cure of data that differ is, with a known change and without."""
+    return ("changed", known) if known else ("", "")

@@ -15,6 +15,7 @@ def find(
     layers: tuple[str, ...],
     evidence: str,
     detail: str = "",
+    change: str = "",
 ) -> None:
     """Add a finding; one of the same cause takes in its layers and evidence.
 
@@ -25,7 +26,7 @@ def find(
         value: its part of the gap.
         layers: that it is about.
         evidence: sentences.
-        detail: what the cure's code needs to know beside the layers.
+        detail, change: of the cure, see `cures.cure`.
     """
     known = next((f for f in case.findings if f.cause == cause), None)
     if known is not None:
@@ -34,5 +35,5 @@ def find(
         harmful, value = harmful or known.harmful, known.value + value
         evidence = f"{known.evidence} {evidence}"
     case.findings.append(
-        Finding(cause, harmful, value, layers, evidence, cure(case.framework, cause, layers, detail))
+        Finding(cause, harmful, value, layers, evidence, cure(case.framework, cause, layers, detail, change))
     )

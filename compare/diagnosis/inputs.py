@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from compare.diagnosis.case import Case, figure
+from compare.diagnosis.finding import find
 from compare.diagnosis.side import Batch, Layer, Seen
 
 CAFFE = np.array([103.939, 116.779, 123.68])
@@ -32,18 +33,36 @@ class Change:
 
     Attributes:
         name: what is wrong with the inputs if it helps.
-        code: what the change is.
+        code: what the change is, to paste.
         apply: arrays with channels last -> the same, changed.
-        colours: whether it needs three channels.
+        torch: the code in PyTorch, where three channels, which stand first there, make it another one.
         least, most: the largest absolute value of inputs that may need it.
     """
 
     name: str
     code: str
     apply: Callable[[np.ndarray], np.ndarray]
-    colours: bool = False
+    torch: str = ""
     least: float = 0.0
     most: float = np.inf
+
+    @property
+    def colours(self) -> bool:
+        """Whether it needs three channels."""
+        return bool(self.torch)
+
+    def written(self, framework: str) -> str:
+        """The code in a framework."""
+        return self.torch if framework == "torch" and self.torch else self.code
+
+
+_CAFFE = "[103.939, 116.779, 123.68]"
+_MEAN, _DEVIATION = "[0.485, 0.456, 0.406]", "[0.229, 0.224, 0.225]"
+
+
+def _vector(values: str) -> str:
+    """Three numbers beside PyTorch's images."""
+    return f"torch.tensor({values})[:, None, None]"
 
 
 CHANGES = (
@@ -54,15 +73,16 @@ CHANGES = (
            most=SMALL),
     Change("the inputs aren't scaled from 0..1 to -1..1", "x * 2 - 1", lambda x: x * 2 - 1, most=SMALL),
     Change("the inputs are -1..1 and should be 0..1", "(x + 1) / 2", lambda x: (x + 1) / 2, most=SMALL),
-    Change("the channels are in the other order, RGB for BGR", "x[..., ::-1]", lambda x: x[..., ::-1], True),
-    Change("the inputs lack the Caffe preprocessing", "x[..., ::-1] - caffe_mean",
-           lambda x: x[..., ::-1] - CAFFE, True, least=SMALL),
-    Change("the inputs lack ImageNet's mean and deviation", "(x - mean) / std", lambda x: (x - MEAN) / DEVIATION,
-           True, most=SMALL),
-    Change("ImageNet's mean and deviation are taken off twice", "x * std + mean", lambda x: x * DEVIATION + MEAN,
-           True, most=MIDDLE),
-    Change("the inputs lack the scaling to 0..1 and ImageNet's mean", "(x / 255 - mean) / std",
-           lambda x: (x / 255 - MEAN) / DEVIATION, True, least=SMALL),
+    Change("the channels are in the other order, RGB for BGR", "x[..., ::-1]", lambda x: x[..., ::-1], "x.flip(1)"),
+    Change("the inputs lack the Caffe preprocessing", f"x[..., ::-1] - {_CAFFE}", lambda x: x[..., ::-1] - CAFFE,
+           f"x.flip(1) - {_vector(_CAFFE)}", least=SMALL),
+    Change("the inputs lack ImageNet's mean and deviation", f"(x - {_MEAN}) / {_DEVIATION}",
+           lambda x: (x - MEAN) / DEVIATION, f"(x - {_vector(_MEAN)}) / {_vector(_DEVIATION)}", most=SMALL),
+    Change("ImageNet's mean and deviation are taken off twice", f"x * {_DEVIATION} + {_MEAN}",
+           lambda x: x * DEVIATION + MEAN, f"x * {_vector(_DEVIATION)} + {_vector(_MEAN)}", most=MIDDLE),
+    Change("the inputs lack the scaling to 0..1 and ImageNet's mean", f"(x / 255 - {_MEAN}) / {_DEVIATION}",
+           lambda x: (x / 255 - MEAN) / DEVIATION, f"(x / 255 - {_vector(_MEAN)}) / {_vector(_DEVIATION)}",
+           least=SMALL),
 )  # fmt: skip
 
 
@@ -91,26 +111,31 @@ def changed_inputs(case: Case) -> bool:
         closed = base - now > (PART if there else CLOSED) * (base - aim)
         if closed and (best is None or now < best[1]):
             best = (change, now)
-    from compare.diagnosis.finding import find
-
     value = case.evaluated - case.as_in_fit
-    if best is None and mixed is not None and first is not None:
-        change, share, _ = mixed
+    if best is not None:
+        change, now = best
+        code = change.written(case.framework)
         evidence = (
-            f"{change.name[0].upper()}{change.name[1:]}: the variances that {first.name} has stored are"
-            f" {share:.2g} times those of what reaches it with {change.code}, in all channels, and far from those of"
-            " what reaches it now. The moving average is on its way from the one to the other."
+            f"{_begun(change.name)}: with {code} an evaluation of {sum(b.size for b in batches)} samples has a loss of"
+            f" {figure(now)} instead of {figure(base)}."
         )
-        find(case, "input-scale", True, value, (), evidence, change.code)
-    if best is None:
-        return mixed is not None
-    change, now = best
-    evidence = (
-        f"{change.name[0].upper()}{change.name[1:]}: with {change.code} an evaluation of {sum(b.size for b in batches)}"
-        f" samples has a loss of {figure(now)} instead of {figure(base)}."
-    )
-    find(case, "input-scale", True, value, (), evidence, change.code)
+    elif mixed is not None and first is not None:
+        change, share, _ = mixed
+        code = change.written(case.framework)
+        evidence = (
+            f"{_begun(change.name)}: the variances that {first.name} has stored are {share:.2g} times those of what"
+            f" reaches it with {code}, in all channels, and far from those of what reaches it now. The moving average"
+            " is on its way from the one to the other."
+        )
+    else:
+        return False
+    find(case, "input-scale", True, value, (), evidence, "changed", code)
     return True
+
+
+def _begun(text: str) -> str:
+    """A sentence's beginning."""
+    return text[0].upper() + text[1:]
 
 
 def evaluated_as(case: Case, said: float) -> str | None:
@@ -125,7 +150,7 @@ def evaluated_as(case: Case, said: float) -> str | None:
     about = {change.code: apart(change, _some(batches)) for change in changes}
     for change in sorted(changes, key=lambda change: about[change.code])[:2]:
         if about[change.code] < abs(said) / 2 and apart(change, batches) < NEAR * abs(said):
-            return change.code
+            return change.written(case.framework)
     return None
 
 

@@ -96,7 +96,6 @@ def _ignored(case: Case) -> None:
 def _switched_off(case: Case) -> None:
     """Layers whose code asks to act in evaluation, too, and don't, where that changes something."""
     changes = case.matters(case.evaluated - case.as_in_fit)
-    detail = "always" if case.framework == "keras" else ""
     for row in case.measured.layers:
         asked = row.flag_evaluate in ("on", "batch") and row.evaluate in ("off", "moving")
         if row.override is None or not asked or row.fit != row.flag_evaluate or not changes:
@@ -107,7 +106,7 @@ def _switched_off(case: Case) -> None:
             f"{row.name}: {row.override}; evaluation runs it {row.evaluate}, and its loss is"
             f" {figure(case.evaluated)} instead of {figure(case.as_in_fit)}."
         )
-        find(case, "mode-override", True, 0.0, (row.name,), evidence, detail)
+        find(case, "mode-override", True, 0.0, (row.name,), evidence, "always")
 
 
 def _acts(row: Layer) -> bool:
@@ -160,7 +159,7 @@ def _never_training(case: Case) -> None:
             f"The model was in evaluation mode inside the training step: {names(idle)} trains, but on its stored"
             " statistics, which don't move; dropout is off."
         )
-        find(case, "mode-override", True, 0.0, tuple(idle), evidence, "model.train()  # before every epoch")
+        find(case, "mode-override", True, 0.0, tuple(idle), evidence, "never-training")
 
 
 def _numerics(case: Case) -> None:

@@ -121,7 +121,6 @@ def _of_evaluation(case: Case, rest: float) -> str:
             rest,
             (),
             f"Evaluation's reported loss is that of other inputs: {change}.",
-            change,
         )
         return "data-differ"
     other = other_objective(case, said, evaluation=True)

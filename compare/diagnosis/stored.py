@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from compare.diagnosis.case import Case, figure, loss, names
+from compare.diagnosis.finding import find
 from compare.diagnosis.inputs import changed_inputs
 from compare.diagnosis.measuring import by_layer
 from compare.diagnosis.side import Layer
@@ -151,8 +152,6 @@ def _shares(case: Case, groups: dict[str, list[Layer]], value: float) -> dict[st
 
 
 def _find(case: Case, cause: str, value: float, layers: tuple[str, ...], rows: list[Layer]) -> None:
-    from compare.diagnosis.finding import find
-
     if cause == "numerics":
         evidence = "; ".join(_broken(case, row) for row in rows[:3])
         find(case, cause, True, value, layers, f"The stored statistics are broken: {evidence}.")

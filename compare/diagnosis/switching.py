@@ -79,7 +79,7 @@ def _find_shift(case: Case, term: Term) -> None:
         f" {figure(ratios[layer])} times those of evaluation in {layer}. By that alone evaluation's loss is"
         f" {figure(abs(term.value))} {'better' if term.value < 0 else 'worse'}."
     )
-    find(case, cause, False, term.value, tuple(ratios), evidence, "before a normalisation")
+    find(case, cause, False, term.value, tuple(ratios), evidence, "before-normalisation")
 
 
 def _multiple(case: Case) -> str:

@@ -6,6 +6,7 @@ import pytest
 
 from compare.diagnosis import cures
 from compare.diagnosis.diagnosis import diagnose
+from compare.diagnosis.inputs import CHANGES
 from compare.diagnosis.records import CAUSES
 from tests.keras.diagnosis import stories, toys
 
@@ -62,13 +63,28 @@ def test_frozen_layers_make_fit_and_evaluate_agree(name, cause):
 
 def test_all_code_is_python_and_every_harmful_cause_has_some():
     without = {"none", "dropout", "augmentation", "weights-moved", "samples", "input-scale", "data-differ"}
-    told_apart = {("input-scale", "frozen"), ("dropout", "frozen"), ("augmentation", "frozen")}
-    for cause in CAUSES:
-        for detail in ("", "frozen"):
-            found = cures.cure("keras", cause, (), detail)
-            compile(found.code, cause, "exec")
-            assert found.text
-            assert bool(found.code) == (cause not in without or (cause, detail) in told_apart)
+    of_keras = [key[1:] for key in cures.CURES if key[0] == "keras"]
+    assert {cause for cause, _ in of_keras} == set(CAUSES)
+    for cause, detail in of_keras:
+        found = cures.cure("keras", cause, (), detail, change="x / 255")
+        compile(found.code, cause, "exec")
+        assert "{" not in found.code
+        assert found.text.endswith(".")
+        assert bool(found.code) == (cause not in without or detail != "")
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.name)
+def test_a_change_of_inputs_is_in_code_what_it_is_on_arrays(change):
+    x = np.random.default_rng(0).uniform(0, 255, (4, 5, 6, 3)).astype("float32")
+    names = {"x": x}
+    exec(cures.cure("keras", "input-scale", (), "changed", change.written("keras")).code, names)
+    assert np.allclose(names["x"], change.apply(x), rtol=1e-5)
+    assert not np.allclose(names["x"], x, rtol=1e-2, atol=1e-2)
+
+
+def test_a_detail_that_has_no_cure_of_its_own_has_the_causes_own():
+    assert cures.cure("torch", "mode-override", (), "always") == cures.cure("torch", "mode-override")
+    assert cures.cure("keras", "mode-override", (), "always") != cures.cure("keras", "mode-override")
 
 
 def test_figures_of_batches_are_averaged_over_samples():

@@ -9,7 +9,8 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 import compare
-from compare.diagnosis.cures import cure
+from compare.diagnosis.cures import CURES, cure
+from compare.diagnosis.inputs import CHANGES
 from compare.diagnosis.records import CAUSES
 from tests.torch.diagnosis import stories
 from tests.torch.diagnosis.stories import CE
@@ -62,8 +63,25 @@ def test_a_frozen_backbone_stays_frozen():
     assert all(not row.moves for row in after.audit.rows if row.role == "normalisation")
 
 
-@pytest.mark.parametrize("cause", CAUSES)
-def test_every_cause_has_a_sentence_and_code_that_runs(cause):
-    said = cure("torch", cause, ("1", "4"))
+@pytest.mark.parametrize(("cause", "detail"), [key[1:] for key in CURES if key[0] == "torch"])
+def test_every_cure_has_a_sentence_and_code_that_runs(cause, detail):
+    said = cure("torch", cause, ("1", "4"), detail, change="x / 255")
     assert said.text.endswith(".")
+    assert "{" not in said.code
     paste(said.code, mlp(), loader(toy(64)))
+
+
+def test_every_cause_has_a_cure():
+    assert {cause for framework, cause, detail in CURES if framework == "torch"} == set(CAUSES)
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.name)
+def test_a_change_of_inputs_is_in_pytorch_what_it_is_on_arrays(change):
+    x = torch.rand(4, 3, 5, 6) * 255
+    wanted = change.apply(x.numpy().transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+    names = {"x": x, "torch": torch}
+    exec(cure("torch", "input-scale", (), "changed", change.written("torch")).code, names)
+    changed = names["x"]
+    assert changed.shape == x.shape
+    assert torch.allclose(changed, torch.from_numpy(wanted.copy()).float(), rtol=1e-4, atol=1e-3)
+    assert not torch.allclose(changed, x, rtol=1e-2, atol=1e-2)

@@ -1,0 +1,92 @@
+"""The code of the cures in Keras; what it stands on: ``model``, ``train_ds``, ``keras``, and ``x``, ``y``."""
+
+_REESTIMATE = """\
+every = model._flatten_layers()
+norms = [layer for layer in every if hasattr(layer, "moving_mean")]
+decays = [layer.momentum for layer in norms]
+for step, (x, *_) in enumerate(train_ds, 1):  # the batches that fit sees
+    for layer in norms:
+        layer.momentum = 1 - 1 / step  # a plain mean over all batches
+    model(x, training=True)
+for layer, decay in zip(norms, decays):
+    layer.momentum = decay"""
+_FREEZE = """\
+for layer in model._flatten_layers():
+    if hasattr(layer, "moving_mean"):
+        layer.trainable = False  # normalises with what it has stored, and keeps that, in fit, too
+model.compile(optimizer=model.optimizer, loss=model.loss)  # with your metrics: fit takes it up from here"""
+_PASS_ON = """\
+def call(self, x, training=None):
+    return self.head(self.body(x, training=training), training=training)"""
+_SHIFTED = f"""\
+drops = [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.Dropout)]
+rates = [layer.rate for layer in drops]
+for layer in drops:
+    layer.rate = 0.0
+{_REESTIMATE}
+for layer, rate in zip(drops, rates):
+    layer.rate = rate"""
+# (cause, detail of a case) -> code
+CODE = {
+    ("stale-statistics", ""): _REESTIMATE.replace(
+        "layer.momentum = decay", "layer.momentum = min(decay, 0.9)  # 29 steps; compile again for fit"
+    ),
+    ("foreign-statistics", ""): _FREEZE,
+    (
+        "batch-noise",
+        "",
+    ): "train_ds = train_ds.unbatch().shuffle(10_000).batch(64)  # arrays: fit(x, y, batch_size=64)",
+    ("unmixed-batches", ""): (
+        "train_ds = train_ds.unbatch().shuffle(10_000).batch(32)  # of arrays: model.fit(x, y, shuffle=True)"
+    ),
+    ("decay", ""): f"""\
+for layer in model._flatten_layers():
+    if hasattr(layer, "moving_mean"):
+        layer.momentum = 0.9  # Keras's momentum is the share of the old value
+model.compile(optimizer=model.optimizer, loss=model.loss)  # with your metrics: fit takes it up from here
+# and once for the statistics that are stored now
+{_REESTIMATE}""",
+    ("dropout", "before-normalisation"): _SHIFTED,
+    ("augmentation", "before-normalisation"): _SHIFTED,
+    ("shared-layer", ""): """\
+norms = [keras.layers.BatchNormalization() for _ in range(2)]  # one for each input that the layers behind it share
+# instead of TimeDistributed(BatchNormalization()), one over all time steps: BatchNormalization(axis=-1)""",
+    ("not-frozen", ""): _FREEZE,
+    ("mode-override", ""): _PASS_ON,
+    ("mode-override", "frozen"): _FREEZE,
+    ("mode-override", "always"): """\
+class Always(keras.layers.Dropout):  # in place of the layer; another kind of layer in the same way
+    def call(self, inputs, training=None):
+        return super().call(inputs, training=True)""",
+    ("mode-in-evaluation", ""): _PASS_ON,
+    ("random-evaluation", ""): _PASS_ON,
+    ("evaluation-changes-state", ""): _PASS_ON,
+    ("aggregation", ""): """\
+mean = keras.metrics.Mean()
+for x, y in train_ds:
+    value = model.test_on_batch(x, y, return_dict=True)["loss"]
+    mean.update_state(value, sample_weight=len(y))
+print(float(mean.result()))""",
+    (
+        "objective",
+        "",
+    ): "model.evaluate(x, y, sample_weight=weights)  # weighted as in fit, where weights are the samples'",
+    ("metric", ""): """\
+accuracy = keras.metrics.SparseCategoricalAccuracy(name="accuracy")  # or Categorical, Binary
+model.compile(model.optimizer, model.loss, metrics=[accuracy])""",
+    ("input-scale", "changed"): "x = {change}",
+    ("data-differ", "changed"): "x = {change}  # in evaluation",
+    ("other-weights", ""): """\
+model.load_weights("trained.weights.h5")  # the whole model's, saved by model.save_weights
+# with use_ema=True: model.fit(..., callbacks=[keras.callbacks.SwapEMAWeights(swap_on_epoch=True)])""",
+    ("numerics", ""): f"""\
+for layer in model._flatten_layers():
+    if hasattr(layer, "moving_mean"):
+        mean, variance = layer.moving_mean, layer.moving_variance
+        mean.assign(keras.ops.zeros_like(mean))
+        variance.assign(keras.ops.ones_like(variance))
+{_REESTIMATE}""",
+    ("numerics", "compiled"): """\
+model.compile(model.optimizer, model.loss, jit_compile=False)  # with your metrics
+x = (x - x.mean(0)) / x.std(0)  # in float64, before it trains""",
+}

@@ -1,0 +1,88 @@
+"""The code of the cures in PyTorch; what it stands on: ``model``, ``loader``, ``loss``, and the usual imports."""
+
+_NORMS = """\
+names = {names}
+norms = [module for name, module in model.named_modules() if name in names]
+"""
+_REESTIMATE = """\
+for norm in norms:
+    norm.reset_running_stats()
+    norm.momentum = None  # a plain mean over the batches that follow
+model.train()
+with torch.no_grad():
+    for x, *_ in loader:
+        model(x)
+for norm in norms:
+    norm.momentum = 0.1  # PyTorch's momentum is the share of the new value
+model.eval()"""
+_WITHOUT_DROPOUT = _REESTIMATE.replace(
+    "model.train()\n",
+    """\
+model.train()
+for module in model.modules():
+    if "Dropout" in type(module).__name__:
+        module.eval()
+""",
+)
+_SHIFTED = f"""\
+norms = [module for module in model.modules() if hasattr(module, "reset_running_stats")]
+{_WITHOUT_DROPOUT}"""
+# (cause, detail of a case) -> code
+CODE = {
+    ("stale-statistics", ""): _NORMS + _REESTIMATE,
+    ("foreign-statistics", ""): _NORMS + _REESTIMATE,
+    ("decay", ""): _NORMS + _REESTIMATE,
+    ("numerics", ""): _NORMS + _REESTIMATE,
+    ("dropout", "before-normalisation"): _SHIFTED,
+    ("augmentation", "before-normalisation"): _SHIFTED,
+    ("batch-noise", ""): """\
+dataset = loader.dataset
+size = min(64, len(dataset))
+loader = DataLoader(dataset, batch_size=size, shuffle=True, drop_last=True)""",
+    ("unmixed-batches", ""): "loader = DataLoader(loader.dataset, batch_size=32, shuffle=True)",
+    ("shared-layer", ""): _NORMS
+    + "own = nn.ModuleList(copy.deepcopy(norms[0]) for _ in range(2))  # call one for each input",
+    ("not-frozen", ""): _NORMS
+    + """\
+model.train()
+for norm in norms:
+    norm.eval()  # after every model.train()""",
+    ("mode-override", ""): """\
+def train(self, mode=True):  # in the model's class; calls pass training=self.training on
+    return nn.Module.train(self, mode)""",
+    ("mode-override", "never-training"): "model.train()  # before every epoch",
+    ("mode-in-evaluation", ""): """\
+model.eval()
+for module in model.modules():
+    module.training = False""",
+    (
+        "random-evaluation",
+        "",
+    ): "x = F.dropout(x, 0.5, training=model.training)  # nn.Dropout does that by itself",
+    ("evaluation-changes-state", ""): """\
+kept = copy.deepcopy(model.state_dict())
+model.eval()
+with torch.no_grad():
+    values = [loss(model(x), y).item() for x, y in loader]
+model.load_state_dict(kept)  # until the update in forward stands behind `if self.training:`""",
+    ("aggregation", ""): """\
+total = count = 0
+with torch.no_grad():
+    for x, y in loader:
+        total += loss(model(x), y).item() * len(y)
+        count += len(y)
+mean = total / count""",
+    ("objective", ""): "value = loss(outputs, targets)  # in both, without weights, smoothing and penalties",
+    (
+        "metric",
+        "",
+    ): "accuracy = (outputs.argmax(1) == targets).float().mean()  # of two classes by logits: outputs > 0",
+    (
+        "samples",
+        "",
+    ): "loader = DataLoader(loader.dataset, batch_size=32)  # inputs and targets in the same pass",
+    ("other-weights", ""): "model.load_state_dict(state, strict=True)  # buffers included",
+    ("input-scale", "changed"): "x = {change}",
+    ("data-differ", ""): "dataset = loader.dataset  # the same transforms for both, but for augmentation",
+    ("data-differ", "changed"): "x = {change}  # in evaluation",
+}
