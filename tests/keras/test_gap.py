@@ -29,7 +29,15 @@ for shared in (test_each_term_planted_alone_comes_out_alone, test_the_terms_add_
 
 @pytest.fixture
 def wing():
-    return Wing(SIDE, build, lambda dropout: build(dropout, keras.layers.Dropout), build)
+    return Wing(SIDE, build, lambda dropout: build(dropout, keras.layers.Dropout), double)
+
+
+def double(dropout):
+    keras.config.set_floatx("float64")
+    try:
+        return build(dropout)
+    finally:
+        keras.config.set_floatx("float32")
 
 
 @pytest.fixture

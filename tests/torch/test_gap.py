@@ -1,7 +1,6 @@
 """The terms of the gap in PyTorch."""
 
 import dataclasses
-from functools import partial
 
 import pytest
 import torch.nn.functional as F
@@ -19,7 +18,10 @@ from torch_impl.batches import tensors
 
 @pytest.fixture
 def wing():
-    return Wing(SIDE, build, lambda dropout: build(dropout, nn.Dropout), partial(build, variance="unbiased"))
+    def double(dropout):
+        return build(dropout, variance="unbiased").double()
+
+    return Wing(SIDE, build, lambda dropout: build(dropout, nn.Dropout), double)
 
 
 @pytest.fixture
