@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from compare.spec import EPSILONS
 from compare.weights.errors import UnreadableError
+from compare.weights.keras_layers import Layer, activation_name, class_names, either, ends_of, half, layers_of
 from compare.weights.network import ACTIVATIONS, Dense, Told, listed
 from compare.weights.spellings import OLD_LAYERS
 
@@ -28,6 +27,7 @@ _STRUCTURE = (
 )
 _ACTIVATION_LAYERS = ("Activation", "ReLU", "Softmax", "ELU")
 _BATCH_NORM = ("BatchNormalization", "BatchNorm")
+_OWN_BN = re.compile(r"conv1_bn|conv\d_block\d_\d_bn")
 # layers that do nothing when a model is evaluated; what they do in training belongs to the training
 _NOISE = ("SpatialDropout2D", "GaussianDropout", "GaussianNoise", "AlphaDropout", "ActivityRegularization")
 _LAST = (
@@ -40,18 +40,6 @@ CODE = ("Lambda", "TorchModuleWrapper", "TFSMLayer", "JaxLayer", "FlaxLayer", "f
 
 
 @dataclass(frozen=True)
-class Layer:
-    """A layer of a configuration: its class, name and arguments, and where its weights lie in Keras's HDF5."""
-
-    kind: str
-    name: str
-    arguments: dict[str, Any]
-    path: str
-    calls: int
-    shape: tuple[int | None, ...]
-
-
-@dataclass(frozen=True)
 class Configured:
     """What a configuration says.
 
@@ -60,6 +48,7 @@ class Configured:
         names: path of a layer's weights in HDF5 -> the layer's name.
         idle: layers that do nothing when the model is evaluated, as ``name (class)``.
         obstacles: what of the function can't be moved, a line each that names the layer.
+        inside: those of the obstacles that lie within the backbone, which is then another function.
         front: the layers in front of the backbone that change what it sees, as ``name (class)``.
         precision: what it computes in where that is half of float32's, as ``mixed_float16``.
     """
@@ -68,6 +57,7 @@ class Configured:
     names: dict[str, str]
     idle: tuple[str, ...] = ()
     obstacles: tuple[str, ...] = ()
+    inside: tuple[str, ...] = ()
     front: tuple[str, ...] = ()
     precision: str = ""
 
@@ -78,7 +68,7 @@ def configured(config: Any) -> Configured:
     Raises:
         UnreadableError: it holds code, or its backbone's BN layers differ.
     """
-    code = sorted(set(CODE) & _class_names(config))
+    code = sorted(set(CODE) & class_names(config))
     own = config.get("registered_name") if isinstance(config, dict) else None
     inner = config.get("config") if isinstance(config, dict) else None
     if isinstance(inner, dict) and "layers" not in inner and own:
@@ -90,7 +80,7 @@ def configured(config: Any) -> Configured:
         raise UnreadableError(
             f"holds a {code[0]} layer, which is code; save the weights alone with save_weights"
         )
-    layers = list(_layers(config, ""))
+    layers = list(layers_of(config, ""))
     reader = _Reader(old=any(layer.name == "bn_conv1" for layer in layers))
     for layer in layers:
         reader.take(layer)
@@ -100,10 +90,11 @@ def configured(config: Any) -> Configured:
         {layer.path: reader.named(layer.name) for layer in layers},
         tuple(reader.idle),
         tuple(reader.obstacles),
+        tuple(reader.inside),
         tuple(reader.front),
         next(
             filter(
-                None, (_half(layer.arguments.get("dtype")) for layer in layers if layer.kind != "InputLayer")
+                None, (half(layer.arguments.get("dtype")) for layer in layers if layer.kind != "InputLayer")
             ),
             "",
         ),
@@ -119,6 +110,7 @@ class _Reader:
     top: list[Dense] = field(default_factory=list)
     idle: list[str] = field(default_factory=list)
     obstacles: list[str] = field(default_factory=list)
+    inside: list[str] = field(default_factory=list)
     front: list[str] = field(default_factory=list)
     epsilons: dict[tuple[float, float], str] = field(default_factory=dict)
     dropout: float = 0.0
@@ -136,19 +128,23 @@ class _Reader:
     def take(self, layer: Layer) -> None:
         kind, arguments = layer.kind, layer.arguments
         if arguments.get("data_format") == "channels_first":
-            self.refuse(layer, "has channels first; Keras on TensorFlow and this command have them last")
+            self.obstacles.append(
+                f"{layer.called} has channels first; Keras on TensorFlow and this command have them last"
+            )
         if layer.calls > 1 and kind != "InputLayer":
-            self.refuse(layer, "is called several times")
+            self.obstacles.append(f"{layer.called} is called several times")
         if kind in _BATCH_NORM and not self.ended:
             decay = arguments["decay"] if "decay" in arguments else arguments["momentum"]
             self.epsilons.setdefault((float(arguments["epsilon"]), float(decay)), layer.name)
+            if self.within and not _OWN_BN.fullmatch(self.named(layer.name)):
+                self.refuse(layer, "normalises where the backbone doesn't, and can't be moved")
         elif kind in _POOLINGS:
             self.pool(layer)
         elif kind == "Dense":
             self.dense(layer)
         elif kind in ("Dropout", "CounterDropout"):
             self.dropout = float(arguments.get("rate", arguments.get("p", 0.0)))
-        elif kind in _NOISE or kind.startswith("Random"):
+        elif kind in _NOISE or (kind.startswith("Random") and kind != "RandomCrop"):
             self.idle.append(f"{layer.name} ({kind})")
         elif kind in _ACTIVATION_LAYERS:
             self.activation(layer)
@@ -160,8 +156,17 @@ class _Reader:
             self.refuse(layer, "is part of what the model computes and can't be moved")
         self.ended = self.ended or layer.name in _LAST
 
+    @property
+    def within(self) -> bool:
+        """Whether the layer that is taken lies within the backbone."""
+        return self.begun and not (self.ended or self.top or self.told.pooling)
+
     def refuse(self, layer: Layer, reason: str) -> None:
-        self.obstacles.append(f"layer {layer.name} ({layer.kind}) {reason}")
+        """Note that a layer is part of the function and can't be moved."""
+        line = f"{layer.called} {reason}"
+        self.obstacles.append(line)
+        if self.within:
+            self.inside.append(line)
 
     def structure(self, layer: Layer) -> None:
         arguments, name = layer.arguments, self.named(layer.name)
@@ -172,11 +177,13 @@ class _Reader:
         if "Conv" in layer.kind:
             self.begun = True
             if name == "conv3_block1_1_conv":
-                self.strides = int(_either(arguments, "strides", "subsample")[0])
+                self.strides = int(either(arguments, "strides", "subsample")[0])
             elif name == "conv1_conv":
-                self.same = _either(arguments, "padding", "border_mode") == "same"
-            if _activation_name(arguments.get("activation")) not in ("linear", "relu"):
-                self.refuse(layer, f"has the activation {_activation_name(arguments['activation'])}")
+                self.same = either(arguments, "padding", "border_mode") == "same"
+            if activation_name(arguments.get("activation")) not in ("linear", "relu"):
+                self.refuse(layer, f"has the activation {activation_name(arguments['activation'])}")
+            if arguments.get("dilation_rate") not in (None, 1, [1, 1]) or arguments.get("groups", 1) != 1:
+                self.refuse(layer, "is dilated or grouped, which can't be moved")
         elif name == "pool1_pad":
             self.padded = True
         elif layer.kind in ("Add", "Merge", "MaxPooling2D", "ZeroPadding2D") and self.ended:
@@ -199,12 +206,12 @@ class _Reader:
             self.mapped = layer.name
             if layer.shape[1:3] != (1, 1):
                 self.refuse(layer, "sees a map that nothing has pooled or flattened, and can't be moved")
-        activation = _activation_name(arguments.get("activation"))
+        activation = activation_name(arguments.get("activation"))
         self.top.append(
             Dense(
                 self.named(layer.name),
-                int(_either(arguments, "units", "output_dim")),
-                bool(_either(arguments, "use_bias", "bias")),
+                int(either(arguments, "units", "output_dim")),
+                bool(either(arguments, "use_bias", "bias")),
                 "linear",
                 self.dropout,
             )
@@ -214,7 +221,7 @@ class _Reader:
 
     def activation(self, layer: Layer) -> None:
         arguments = layer.arguments
-        name = _activation_name(arguments.get("activation")) if layer.kind == "Activation" else None
+        name = activation_name(arguments.get("activation")) if layer.kind == "Activation" else None
         name = name or layer.kind.lower()
         if layer.kind == "ReLU" and arguments.get("max_value") == 6:
             name = "relu6"
@@ -248,7 +255,7 @@ class _Reader:
         inner = config.get("config", {})
         for word in ("input", "output"):
             layers = inner.get(f"{word}_layers") if isinstance(inner, dict) else None
-            names = _ends(layers)
+            names = ends_of(layers)
             if len(names) > 1:
                 self.obstacles.append(
                     f"it has several {word}s ({', '.join(names)}), of which one can be moved"
@@ -272,74 +279,3 @@ class _Reader:
                 variant = "v1-old"
             told = replace(told, variant=variant)
         return told if told.pooling else replace(told, pooling="none")
-
-
-def _either(layer: dict[str, Any], name: str, of_keras_1: str) -> Any:
-    """An argument of a layer, which Keras 1 called otherwise."""
-    return layer[name] if name in layer else layer[of_keras_1]
-
-
-def _activation_name(activation: Any) -> str:
-    """The name of an activation, however a configuration holds it."""
-    if isinstance(activation, dict):
-        inner = activation.get("config")
-        # a layer in an activation's place may have settings, and is none of those that are known by name
-        kind = activation.get("class_name")
-        activation = inner if isinstance(inner, str) else f"{kind} with settings" if inner else kind
-    name = str(activation or "linear").lower()
-    # its older name in Keras
-    return "silu" if name == "swish" else name
-
-
-def _half(policy: Any) -> str:
-    """The name of a layer's policy of numbers, where it computes in half precision."""
-    name = policy.get("config", {}).get("name") if isinstance(policy, dict) else policy
-    return str(name) if str(name).endswith("float16") else ""
-
-
-def _class_names(config: Any) -> set[str]:
-    """Collect the ``class_name`` of everything in a configuration, with marshalled functions as ``function_lambda``."""
-    if isinstance(config, list):
-        return {name for item in config for name in _class_names(item)}
-    if isinstance(config, dict):
-        own = str(config.get("class_name"))
-        return {"function_lambda" if own == "__lambda__" else own} | _class_names(list(config.values()))
-    return set()
-
-
-def _layers(config: Any, path: str) -> Iterator[Layer]:
-    """Yield every layer of a configuration, in order, those of inner models too."""
-    arguments = config["config"]
-    inner = arguments.get("layers") if isinstance(arguments, dict) else arguments
-    if not isinstance(inner, list):  # Keras 1 and 2 kept a Sequential's layers as the list alone
-        yield _layer(config, path)
-        return
-    counts: Counter[str] = Counter()
-    for layer in inner:
-        base = snake_case(str(layer["class_name"]))
-        place = f"{path}{'/' if path else ''}layers/{base}"
-        yield from _layers(layer, f"{place}_{counts[base]}" if counts[base] else place)
-        counts[base] += 1
-
-
-def _layer(config: dict[str, Any], path: str) -> Layer:
-    arguments = config["config"]
-    shape = (config.get("build_config") or {}).get("input_shape") or ()
-    calls = len(config.get("inbound_nodes") or ())
-    name = str(arguments.get("name") or config.get("name"))
-    return Layer(str(config["class_name"]), name, arguments, path, calls, tuple(shape))
-
-
-def snake_case(name: str) -> str:
-    """The name that Keras gives a class's group of weights."""
-    name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", name))
-    return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
-
-
-def _ends(layers: Any) -> list[str]:
-    """The names of a model's inputs or outputs: ``[name, 0, 0]`` for one, a list or dict of those for several."""
-    if isinstance(layers, dict):
-        layers = list(layers.values())
-    if not isinstance(layers, list) or not layers:
-        return []
-    return [str(end[0]) for end in layers] if isinstance(layers[0], list) else [str(layers[0])]

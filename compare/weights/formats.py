@@ -115,6 +115,12 @@ def _directory(path: Path) -> str:
             return f"is a directory; give the file in it, {path.name}/{name}"
     if "checkpoint" in names or any(name.endswith(".index") for name in names):
         return "is a directory, a TensorFlow checkpoint; load it into the model and save that as .keras"
+    if ".metadata" in names and any(name.endswith(".distcp") for name in names):
+        return "is a directory, a distributed checkpoint of PyTorch; dcp_to_torch_save makes one file of it"
+    if {"_METADATA", "manifest.ocdbt"} & names:
+        return "is a directory, a checkpoint of JAX (Orbax); arrays with names go into .npz"
+    if path.suffix == ".mlpackage":
+        return "is a Core ML model; give the Keras or PyTorch model that it was made from"
     if {"data.pkl", "Manifest.json"} & names:
         return "is a directory, an unpacked archive; give the archive itself"
     return "is a directory; it must be a file of weights"
@@ -129,7 +135,6 @@ _BEGINNINGS = {
     b"7z\xbc\xaf": "a 7z archive; unpack it first",
     b"Rar!": "a rar archive; unpack it first",
     b"\x28\xb5\x2f\xfd": "a zstandard archive; unpack it first",
-    b"\x93NUMPY": "a single array (.npy); arrays with names go into .npz",
     b"MATLAB": "a MATLAB file",
     b"version https://git-lfs": "a pointer of Git LFS and not the file itself; fetch that with: git lfs pull",
     b"%PDF": "a PDF",
@@ -138,11 +143,30 @@ _BEGINNINGS = {
 }
 
 
+# what the name of a file that can't be told by its structure stands for
+_SUFFIXES = {
+    ".caffemodel": "a Caffe model",
+    ".weights": "one of Darknet",
+    ".params": "one of MXNet",
+    ".pdparams": "one of PaddlePaddle",
+    ".mlmodel": "a Core ML model",
+    ".msgpack": "one of Flax",
+    ".engine": "a TensorRT engine",
+    ".plan": "a TensorRT engine",
+}
+
+
 def _foreign(path: Path, head: bytes) -> str:
     """Say what a file is that holds no weights that could be read."""
     for start, name in _BEGINNINGS.items():
         if head.startswith(start):
             return f"is {name}"
+    if head.startswith(b"\x93NUMPY"):
+        if b"'descr': '|O'" in head:
+            return (
+                "is a .npy of pickled objects, which may run code; save its arrays by name with numpy.savez"
+            )
+        return "is a single array (.npy); arrays with names go into .npz"
     if head[4:8] == b"TFL3":
         return "is a TensorFlow Lite model (TFLite); give the Keras model that it was made from"
     if head[257:262] == b"ustar":
@@ -155,7 +179,10 @@ def _foreign(path: Path, head: bytes) -> str:
         return "is a TensorFlow graph, as in a SavedModel; save the Keras model as .keras"
     if path.suffix == ".index" or ".data-0000" in path.name:
         return "is part of a TensorFlow checkpoint; load it into the model and save that as .keras"
-    return f"can't be read: it is none of {READABLE}, or damaged"
+    by_name = (
+        f"; it is called as {_SUFFIXES[path.suffix.lower()]} is" if path.suffix.lower() in _SUFFIXES else ""
+    )
+    return f"can't be read: it is none of {READABLE}, or damaged{by_name}"
 
 
 def _is_onnx(head: bytes) -> bool:

@@ -6,6 +6,7 @@ can make a library hang, crash or ask for all memory, the reading is done by a p
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,9 @@ from compare.weights.errors import UnreadableError
 from compare.weights.formats import Container, sniff
 from compare.weights.network import Arrays, check, listed
 from compare.weights.source import MOVED, Source
+
+# what PyTorch makes a weight of, where something is put onto it
+_IN_PARTS = re.compile(r"[./]weight_(orig|mask|g|v|u)$|(^|\.)parametrizations\.")
 
 
 def read(path: Path) -> Source:
@@ -49,6 +53,12 @@ def known(source: Source) -> Source:
     strange = next((name for name, array in source.arrays.items() if np.iscomplexobj(array)), None)
     if strange:
         raise InputError(f"{source.path}: {strange} holds complex numbers, which no layer of a backbone has")
+    parts = [source.keys.get(name, name) for name in source.arrays if _IN_PARTS.search(name)]
+    if parts and (source.other in MOVED or not source.backbone or _lacks(source)):
+        raise InputError(
+            f"{source.path} keeps weights in parts ({listed(parts)}), as pruning and parametrizations do; take those"
+            " off before saving: torch.nn.utils.prune.remove, parametrize.remove_parametrizations"
+        )
     if source.other in MOVED:
         raise InputError(
             f"{source.path} is {source.other}, but its arrays have names that aren't known:"
@@ -65,6 +75,10 @@ def known(source: Source) -> Source:
     except ValueError as error:
         raise InputError(f"{source.path} isn't a whole {source.backbone}: {error}") from error
     return source
+
+
+def _lacks(source: Source) -> bool:
+    return not source.backbone_shapes().keys() <= source.arrays.keys()
 
 
 def _summary(arrays: Arrays) -> str:

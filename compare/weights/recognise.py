@@ -22,8 +22,11 @@ _RESNETS = (
 )
 # convolutions a block
 _VGGS = {(1, 1, 2, 2, 2): "11", (2, 2, 2, 2, 2): "13", (2, 2, 3, 3, 3): "16", (2, 2, 4, 4, 4): "19"}
+# block and convolution in the names of Keras, and in those of Caffe and TensorFlow's slim
+_BLOCKS = r"(?:^|[./])(?:block|conv)([1-5])_(?:conv)?(\d)(?=[._/])"
 # words in the names of arrays that are one architecture's own, the special before the general
 _WORDS = (
+    (r"[._]lora_[AB]", "a LoRA adapter without the model that it is for"),
     ("sepconv", "an Xception"),
     ("normal_conv_|normal_add|reduction_conv_|nasnet|comb_iter", "a NASNet"),
     (r"token_mixer\.dwconv_hw", "an InceptionNeXt"),
@@ -101,13 +104,14 @@ def _resnet(arrays: Arrays) -> str:
         or _counted(names, r"(?:^|\.)conv([2-5])_block(\d+)\.conv1")
         or _counted(names, r"^res([2-5])([a-z]\d*)_branch2a")
         or _counted(names, r"(?:^|\.)res([2-5])\.(\d+)\.conv1\.")
+        or _counted(names, r"(?:^|/)block([1-4])/unit_(\d+)/bottleneck_v[12]/")
     )
     if len(blocks) != 4:
         return ""
     depth = tuple(blocks.values())
-    if any("preact" in name or name.startswith("post_bn") for name in names):
+    if any("preact" in name or "/bottleneck_v2/" in name or name.startswith("post_bn") for name in names):
         return f"a ResNet{_DEPTHS.get(depth, '')}V2"
-    bottleneck = any(re.search(r"conv3\.|layer\.2\.|_3_conv|branch2c|\.conv3", name) for name in names)
+    bottleneck = any(re.search(r"conv3\.|layer\.2\.|_3_conv|branch2c|[./]conv3", name) for name in names)
     for word, kind in _RESNETS:
         if any(re.search(word, name) for name in names):
             return f"{kind}{(_DEPTHS if bottleneck else _BASIC).get(depth, '')}"
@@ -139,9 +143,10 @@ def _resnet(arrays: Arrays) -> str:
 def _vgg(arrays: Arrays) -> str:
     names = list(arrays)
     torch = [n for n in names if re.search(r"(?:^|\.)features\.\d+\.weight$", n)]
-    keras = [n for n in names if re.search(r"(?:^|\.)block\d_conv\d[./](kernel|weight)", n)]
+    keras = [n for n in names if re.search(_BLOCKS, n)]
     kernels = [n for n in torch or keras if arrays[n].ndim == 4]
-    size = {arrays[n].shape[2:] if torch else arrays[n].shape[:2] for n in kernels}
+    torch_layout = any(arrays[n].shape[2:] == (3, 3) for n in kernels)
+    size = {arrays[n].shape[2:] if torch_layout else arrays[n].shape[:2] for n in kernels}
     if len(kernels) == 5 and torch and (11, 11) in size:
         return "an AlexNet"
     if size != {(3, 3)} or not 6 <= len(kernels) <= 24:
@@ -155,7 +160,7 @@ def _vgg(arrays: Arrays) -> str:
 
 
 def _blocks_of_names(kernels: list[str]) -> tuple[int, ...]:
-    return tuple(_counted(kernels, r"block(\d)_conv(\d)").values())
+    return tuple(_counted(kernels, _BLOCKS).values())
 
 
 def _blocks_of_indices(kernels: list[str], normalised: bool) -> tuple[int, ...]:

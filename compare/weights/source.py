@@ -59,6 +59,7 @@ class Source:
         chain: the dense layers in their order.
         beside: what of the file is no weight, by name.
         obstacles: what of the function can't be moved, a line each.
+        inside: what of the backbone is another function than a plain one's, a line each.
         front: layers before the backbone that change what it sees.
         whole: whether the file holds the whole model, and Keras can load it as one.
         version: of the Keras that wrote it, if it says so.
@@ -77,6 +78,7 @@ class Source:
     chain: Chain = field(default_factory=Chain)
     beside: tuple[tuple[str, Beside], ...] = ()
     obstacles: tuple[str, ...] = ()
+    inside: tuple[str, ...] = ()
     front: tuple[str, ...] = ()
     whole: bool = False
     version: str = ""
@@ -109,15 +111,17 @@ class Source:
         return {name: array for name, array in self.arrays.items() if name in table}
 
     def head(self) -> list[str]:
-        """The layers that have arrays and aren't the backbone's."""
-        table = self.backbone_shapes()
-        return list(dict.fromkeys(name.rpartition("/")[0] for name in self.arrays if name not in table))
+        """The layers behind the backbone that have arrays."""
+        table, front = self.backbone_shapes(), set(self.front)
+        names = (name for name in self.arrays if name not in table and self.keys.get(name) not in front)
+        return list(dict.fromkeys(name.rpartition("/")[0] for name in names))
 
 
 def _of_file(source: Source, layer: str) -> str:
     """What a layer is called in the file: a person looks for that name, and not for the neutral one."""
     key = next((key for name, key in source.keys.items() if name.startswith(f"{layer}/")), f"{layer}.")
-    return key.rpartition(".")[0]
+    # what lies in the model itself is in no layer
+    return key.rpartition(".")[0] or key
 
 
 def completed(source: Source, ordered: bool) -> Source:

@@ -242,6 +242,8 @@ def _read(weights: str, path: Path, backbone: str) -> Loaded:
         raise InputError(
             f"--weights {weights}: is a {is_} and not a {wanted}; for a run with it: --backbone {source.backbone}"
         )
+    if source.inside:
+        raise InputError(f"--weights {weights}: {source.inside[0]}; a run trains a plain {NAMES[backbone]}")
     network, _ = backbone_of(source)
     facts = {"backbone": backbone, "variant": network.variant, "width": network.width}
     _check_epsilon(weights, network.variant, source)

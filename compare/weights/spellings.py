@@ -134,6 +134,12 @@ class Spelling:
     modules: dict[str, str]
     sign: tuple[str, ...]
 
+    @property
+    def inner(self) -> set[str]:
+        """The modules of the backbone, and what they lie in."""
+        tops = ("fc1", "fc2", "predictions")
+        return {way for module, layer in self.modules.items() if layer not in tops for way in _ways(module)}
+
 
 def _spellings() -> tuple[Spelling, ...]:
     project = {
@@ -185,19 +191,21 @@ SPELLINGS = _spellings()
 _AROUND = ("module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module")
 # what a training module keeps beside its network
 _BESIDE = re.compile(r"(^|[._])(loss|losses|criterion|criteria|metrics?)([._]|$)")
+# what profilers count in every module
+_COUNTS = ("total_ops", "total_params")
 
 
 def plain_keys(state: Arrays) -> tuple[dict[str, str], list[str]]:
     """Take out of a file's keys what was put around modules, and what belongs to no network.
 
     Returns:
-        key -> key in the file, and those of losses and metrics.
+        key -> key in the file, and those of losses and metrics. A profiler's counts are in neither.
     """
     if any("/" in key for key in state):
         # Keras's names, behind which TensorFlow puts the number of an operation's output
         return {key.removesuffix(":0"): key for key in state}, []
     losses = [key for key in state if _BESIDE.search(key.rpartition(".")[0]) and _is_loose(state, key)]
-    kept = [key for key in state if key not in losses]
+    kept = [key for key in state if key not in losses and key.rpartition(".")[2] not in _COUNTS]
     found = {".".join(part for part in key.split(".") if part not in _AROUND): key for key in kept}
     # two that would have one name are somebody's own names
     return (found, losses) if len(found) == len(kept) else ({key: key for key in kept}, losses)
@@ -221,6 +229,17 @@ class Spelled:
     spelling: Spelling
     prefix: str
     keys: dict[str, str]
+
+    def within(self, key: str) -> bool:
+        """Whether an array of the state dict lies in a module of the backbone, and not beside it."""
+        module = key.removeprefix(self.prefix).rpartition(".")[0]
+        return key.startswith(self.prefix) and not _ways(module).isdisjoint(self.spelling.inner)
+
+
+def _ways(module: str) -> set[str]:
+    """A module and all that it lies in."""
+    parts = module.split(".") if module else []
+    return {".".join(parts[:length]) for length in range(1, len(parts) + 1)}
 
 
 def spelled(state: Arrays, own_layers: tuple[str, ...] = ()) -> list[Spelled]:

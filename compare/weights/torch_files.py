@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,13 +13,15 @@ from compare.weights import pickles, tensors
 from compare.weights.errors import UnreadableError
 from compare.weights.formats import Container, sniff
 from compare.weights.hdf5 import natural
-from compare.weights.network import Arrays, Told
+from compare.weights.network import Arrays, Told, listed
 from compare.weights.recognise import recognise
 from compare.weights.source import MOVED, Beside, Format, Source, completed
 from compare.weights.spellings import Names, Spelled, is_known, plain_keys, spelled, to_neutral
 
 # where what names and arrays don't say is kept in a file that this project writes
 FACTS = "facts"
+# what a layer that normalises images calls its arrays
+_FRONT = re.compile(r"_?((pixel|image|img|data|input|norm)_)?(mean|std)")
 # what a checkpoint calls the state dict that is to be taken, the likeliest first
 _WRAPPERS = (
     *("state_dict", "model_state_dict", "model", "net", "network", "module", "weights", "params", "backbone"),
@@ -206,7 +209,20 @@ def _from_state(
         keys={name: keys[key] for name, key in one.keys.items()},
         prefix=one.prefix,
     )
-    return completed(source, ordered)
+    return _with_others(completed(source, ordered), one)
+
+
+def _with_others(source: Source, one: Spelled) -> Source:
+    """Note the arrays within the backbone that a plain one hasn't, and what normalises in front of it."""
+    if not source.backbone:
+        return source
+    table = source.backbone_shapes()
+    others = {name: key for name, key in source.keys.items() if name not in table}
+    odd = [key for name, key in others.items() if one.within(one.keys[name])]
+    front = [key for key in others.values() if _FRONT.fullmatch(key.rpartition(".")[2]) and key not in odd]
+    inside = (f"{listed(odd)} within the backbone: a plain one has no such arrays",) if odd else ()
+    obstacles = (*inside, *source.obstacles)
+    return replace(source, inside=inside, obstacles=obstacles, front=tuple(front))
 
 
 def _inside(state: Arrays, one: Spelled) -> Arrays:

@@ -220,6 +220,7 @@ OTHERS = {
         for b, count in enumerate((6, 12, 24, 16), 1)
         for n in range(count)
     },
+    "a LoRA adapter without the model that it is for": {"base.layer1.0.conv1.lora_A.weight": np.ones((2, 4))},
     "a Vision Transformer": {"cls_token": np.ones((1, 1, 8)), "blocks.0.attn.qkv.weight": np.ones((24, 8))},
 }
 
@@ -253,6 +254,10 @@ def protobuf():
         (b"GGUF\x03\x00\x00\x00", "a GGUF file"),
         (b"\x1f\x8b\x08\x00", "a gzip archive; unpack it first"),
         (b"\x93NUMPY\x01\x00", "a single array"),
+        (
+            b"\x93NUMPY\x01\x00v\x00{'descr': '|O', 'fortran_order': False}",
+            "pickled objects, which may run code",
+        ),
         (b'{"class_name": "Sequential"}', "configuration without weights"),
         (b'{"weightsManifest": []}', "TensorFlow.js"),
         (b'{"a": 1', "is JSON, no file of weights"),
@@ -265,6 +270,28 @@ def test_a_foreign_format_is_called_by_its_name(tmp_path, content, words):
     with pytest.raises(InputError, match=re.escape(words)) as error:
         read(tmp_path / "a.bin")
     assert str(error.value).startswith(str(tmp_path / "a.bin"))
+
+
+def test_what_cannot_be_told_by_its_structure_is_told_by_its_name(tmp_path):
+    for name, words in (("a.caffemodel", "a Caffe model"), ("a.msgpack", "one of Flax")):
+        (tmp_path / name).write_bytes(b"\x0a\x01\x02")
+        with pytest.raises(InputError, match=f"it is called as {words} is"):
+            read(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        ((".metadata", "__0_0.distcp"), "a distributed checkpoint of PyTorch"),
+        (("_METADATA",), "a checkpoint of JAX"),
+        (("checkpoint", "a.index"), "a TensorFlow checkpoint"),
+    ],
+)
+def test_a_folder_that_somebody_saved_is_called_by_its_name(tmp_path, names, words):
+    for name in names:
+        (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(InputError, match=words):
+        read(tmp_path)
 
 
 def test_a_saved_model_is_called_by_its_name(tmp_path):

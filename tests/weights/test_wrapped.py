@@ -89,6 +89,38 @@ def test_a_network_that_is_known_under_strange_names_is_not_called_another(tmp_p
         known(read(saved(tmp_path / "a.safetensors", state)))
 
 
+def slim_vgg(layer):
+    return f"vgg_16/conv{layer[5]}/conv{layer[5]}_{layer[-1]}/weights"
+
+
+def caffe_vgg(layer):
+    return f"conv{layer[5]}_{layer[-1]}_W"
+
+
+def slim_resnet(layer):
+    if layer == "conv1_conv":
+        return "resnet_v1_50/conv1/weights"
+    stage, block, number, _ = layer.removeprefix("conv").replace("_block", "_").split("_")
+    part = f"conv{number}" if number != "0" else "shortcut"
+    return f"resnet_v1_50/block{int(stage) - 1}/unit_{block}/bottleneck_v1/{part}/weights"
+
+
+@pytest.mark.parametrize(
+    ("backbone", "named", "kind"),
+    [
+        ("vgg16", slim_vgg, "a VGG16"),
+        ("vgg16", caffe_vgg, "a VGG16"),
+        ("resnet50", slim_resnet, "a ResNet50"),
+    ],
+)
+def test_names_of_tensorflows_slim_and_of_caffe_are_known_as_the_network(tmp_path, backbone, named, kind):
+    arrays = arrays_of(backbone, width=0.0625)
+    state = {named(n.rpartition("/")[0]): a for n, a in arrays.items() if n.endswith("kernel")}
+    np.savez(tmp_path / "a.npz", **state)
+    with pytest.raises(InputError, match=f"is {kind}, but its arrays have names that aren't known"):
+        known(read(tmp_path / "a.npz"))
+
+
 RELATIVES = {
     "a Res2Net50": {"layer1.0.convs.0.weight": (4, 4, 3, 3)},
     "an SK-ResNet50": {"layer1.0.conv2.paths.0.conv.weight": (4, 4, 3, 3)},
