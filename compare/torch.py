@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from compare.diagnosis.seen import Seen
 from torch_impl.evidence import Batch
@@ -21,7 +22,8 @@ def watch(model: torch.nn.Module) -> Iterator[Seen]:
     """Watch an epoch of a person's own loop, which calls ``seen(loss, n)`` after each step.
 
     Nothing is changed, so that the loop's figures are the same to the last bit. The modes of all modules and the
-    inputs are noted as they are when the model is called with gradients, inside the step.
+    inputs are noted as they are when the model is called with gradients, inside the step; and which parameters the
+    optimizers hold that step meanwhile.
 
     Args:
         model: the module that the loop calls.
@@ -30,11 +32,15 @@ def watch(model: torch.nn.Module) -> Iterator[Seen]:
         A `Seen`, which `compare.diagnose` takes as ``reported``. One epoch a ``with``.
     """
     watching = Watching(model)
-    handle = model.register_forward_pre_hook(watching.called, with_kwargs=True)
+    handles = [
+        model.register_forward_pre_hook(watching.called, with_kwargs=True),
+        register_optimizer_step_post_hook(watching.stepped),
+    ]
     try:
         yield watching.seen
     finally:
-        handle.remove()
+        for handle in handles:
+            handle.remove()
 
 
 class Watching:
@@ -48,10 +54,13 @@ class Watching:
         self.module = getattr(model, "_orig_mod", model)
         self.seen = Seen()
         self._subject: Subject | None = None
+        self._names = {id(p): name for name, p in self.module.named_parameters()}
+        self._optimizers: set[int] = set()
 
     def begin(self) -> None:
         """Forget what was seen: a new epoch begins."""
         self.seen = Seen()
+        self._optimizers.clear()
 
     def called(self, model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Note modes and inputs of a call with gradients; a pre-hook."""
@@ -62,6 +71,13 @@ class Watching:
             self.batch(dict(kwargs))
         else:
             self._enter(lambda subject: Batch(None, args[0] if len(args) == 1 else args))
+
+    def stepped(self, optimizer: Any, args: Any, kwargs: Any) -> None:
+        """Note which of the model's parameters an optimizer holds that has just made a step."""
+        if id(optimizer) not in self._optimizers:
+            self._optimizers.add(id(optimizer))
+            held = {id(p) for group in optimizer.param_groups for p in group["params"]}
+            self.seen.trained |= {self._names[key] for key in held & self._names.keys()}
 
     def modes(self) -> None:
         """Note which modules are in training mode."""

@@ -40,7 +40,7 @@ def observe(switches, objective, batches):
     _try(switches, objective, batches[0], holders, fit=False)
     for site in switches.sites:
         _settle(site)
-    return _rows(switches)
+    return _rows(switches, objective.trainable(batches))
 
 
 def alone(model):
@@ -289,15 +289,17 @@ class _OutputsAlone:
     def __init__(self, model):
         self.model = model
 
+    def trainable(self, batches):
+        return {id(v) for v in self.model.trainable_variables}
+
     def watched(self, batch, training):
         if self.model._call_has_training_arg:
             return self.model(batch, training=training)
         return self.model(batch)
 
 
-def _rows(switches):
+def _rows(switches, trainable):
     model = switches.model
-    trainable = {id(v) for v in model.trainable_variables}
     baked = baked_in(model)
     steps, found = _steps(model), [site for site in switches.sites if site.role is not None]
     return sorted(

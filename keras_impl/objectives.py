@@ -16,6 +16,8 @@ from .evidence import Batch, Step
 from .keeping import metrics_kept, replaced, value
 
 _LESSER = ("float16", "bfloat16")
+# steps of a person's own that are made to see which variables they update: a second network's turn may come late
+_STEPS = 6
 
 
 class Objective:
@@ -45,6 +47,7 @@ class Objective:
         self.tests_itself = alone and _overridden(model, "test_step")
         self.two = alone and (self.trains_itself or self.tests_itself or _overridden(model, "compute_loss"))
         self.compiled = alone and model.compiled
+        self._updated = set()
 
     def batch(self, raw):
         """Unpack what the data gave, as `fit` does."""
@@ -94,6 +97,23 @@ class Objective:
             self.forward(_tensors(batch.inputs), training)
         else:
             self.measure(batch, training)
+
+    def trainable(self, batches):
+        """The variables that training changes, by their id: where it has a step of its own those that this updates.
+
+        A step may update some variables now and others a step later, so that several are made, and put back.
+        """
+        wanted = {id(v): v for v in self.model.trainable_variables}
+        before = {key: value(v) for key, v in wanted.items()} if self.trains_itself else {}
+        for i in range(_STEPS if before else 0):
+            if wanted.keys() <= self._updated:
+                break
+            self.measure(batches[i % len(batches)], True)
+        for key, values in before.items():
+            if value(wanted[key]).tobytes() != values.tobytes():
+                self._updated.add(key)  # by the step's own hand
+                wanted[key].assign(values)
+        return self._updated & wanted.keys() or set(wanted)
 
     def outputs(self, batch):
         """What the model makes of a batch in evaluation; None where only the person's step knows how to call it."""
@@ -215,11 +235,11 @@ class Objective:
             metric.reset_state()
         data = keras.utils.pack_x_y_sample_weight(*tensors)
         if self.traces(training):
-            said = _functional(model, data, training)
+            said = _functional(model, data, training, self._updated)
         else:
             with ExitStack() as stack:
                 for optimizer in _optimizers(model):
-                    stack.enter_context(_idle(optimizer))
+                    stack.enter_context(_idle(optimizer, self._updated))
                 stack.enter_context(_overheard(model, seen))
                 said = model.train_step(data) if training else model.test_step(data)
         if keep and not seen:
@@ -245,16 +265,23 @@ def _optimizers(model):
     return list({id(item): item for item in held if isinstance(item, keras.optimizers.Optimizer)}.values())
 
 
-def _idle(optimizer):
-    """Keep an optimizer from changing anything."""
+def _idle(optimizer, updated):
+    """Keep an optimizer from changing anything, and note the ids of the variables that it would change."""
+
+    def apply(grads, trainable_variables=None):
+        given = optimizer._trainable_variables if trainable_variables is None else trainable_variables
+        apply_gradients(zip(grads, given, strict=False))
+
+    def apply_gradients(grads_and_vars, *args, **options):
+        updated.update(id(v) for gradient, v in grads_and_vars if gradient is not None)
 
     def nothing(*args, **options):
         return None
 
-    return replaced(optimizer, apply=nothing, apply_gradients=nothing, stateless_apply=nothing)
+    return replaced(optimizer, apply=apply, apply_gradients=apply_gradients, stateless_apply=nothing)
 
 
-def _functional(model, data, training):
+def _functional(model, data, training, updated):
     """Call a step of JAX's kind, a function of all variables, and take over what an evaluation changes."""
     if training and not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
@@ -264,6 +291,9 @@ def _functional(model, data, training):
     state = tuple([variable.value for variable in part] for part in parts)
     said, state = model.train_step(state, data) if training else model.test_step(state, data)
     kept = parts[-1:] if training else parts[1:]
+    if training:
+        changed = (not np.array_equal(v, new) for v, new in zip(parts[0], state[0], strict=True))
+        updated.update(id(v) for v, apart in zip(parts[0], changed, strict=True) if apart)
     for variables, values in zip(kept, state[-len(kept) :], strict=True):
         for variable, held in zip(variables, values, strict=True):
             variable.assign(held)

@@ -45,6 +45,8 @@ class Subject:
         self.batch_size = batch_size
         # DIFFERS: a layer has no mode that a step could see, its call's argument decides
         self.modes = {}
+        # DIFFERS: a step of the model's own shows which variables its optimizers are given
+        self.trained = frozenset()
         self.switches = self.graphs = None
         self.objectives_differ = False
 

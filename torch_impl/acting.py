@@ -8,6 +8,7 @@ from torch import nn
 from . import owned, trying
 from .asking import RUNNING, flag, frozen, override, why
 from .evidence import Layer
+from .traces import trainable_of
 
 
 def observe(switches, moved_in_fit, moved_in_evaluation, others=()):
@@ -20,17 +21,16 @@ def observe(switches, moved_in_fit, moved_in_evaluation, others=()):
     """
     rows, order = [], {path: i for i, path in enumerate(switches.fit.reached)}
     calls = Counter(key.split("#")[0] for key in switches.fit.norms)
-    trains = any(p.requires_grad for p in switches.model.parameters())
     seen = {}
     for key in (*switches.fit.norms, *switches.evaluate.norms):
         seen.setdefault(key.split("#")[0], key)
     for name in seen:
-        rows.append(_norm(switches, name, calls[name], (moved_in_fit, moved_in_evaluation), trains))
+        rows.append(_norm(switches, name, calls[name], (moved_in_fit, moved_in_evaluation)))
     for path, module in switches.modules.items():
         if path in seen:
             continue
         if _is_normalisation(module):
-            rows.append(_unwatched(switches, path, (moved_in_fit, moved_in_evaluation), trains))
+            rows.append(_unwatched(switches, path, (moved_in_fit, moved_in_evaluation)))
         elif (role := _role(switches, path, others)) is not None:
             rows.append(_acting(switches, path, role))
     rows += _functions(switches)
@@ -43,12 +43,11 @@ def alone(model):
     from .traces import modes_of
 
     fit_modes, evaluate_modes = modes_of(model)
-    trains = any(p.requires_grad for p in model.parameters())
-    rows = []
+    trainable, rows = trainable_of(model), []
     for path, module in model.named_modules():
         if _is_normalisation(module):
             done = trying.attempt(module, fit_modes[path], evaluate_modes[path])
-            rows.append(_described(model, path, module, done, fit_modes[path], evaluate_modes, trains))
+            rows.append(_described(model, path, module, done, fit_modes[path], evaluate_modes, trainable))
         elif isinstance(module, nn.modules.dropout._DropoutNd) or "drop" in type(module).__name__.lower():
             on = [
                 "on" if modes[path] and getattr(module, "p", 1) else "off"
@@ -82,7 +81,7 @@ def faults(mean, variance):
     return tuple(found)
 
 
-def _norm(switches, name, count, moved, trains):
+def _norm(switches, name, count, moved):
     _, call, path = switches.fit.norms.get(name) or switches.evaluate.norms[name]
     in_fit = switches.fit.norms.get(name, ("unreached",))[0]
     in_evaluation = switches.evaluate.norms.get(name, ("unreached",))[0]
@@ -100,11 +99,11 @@ def _norm(switches, name, count, moved, trains):
         flag_evaluate="moving" if trying.keeps(module) or call.mean is not None else in_evaluation,
         calls=max(1, count),
         override=override(switches, path, module, in_fit, in_evaluation, call),
-        **_kept(switches.model, path, module, trains, moved, call),
+        **_kept(switches.model, path, module, switches.trainable, moved, call),
     )
 
 
-def _unwatched(switches, path, moved, trains):
+def _unwatched(switches, path, moved):
     """A normalisation without a call of PyTorch's: of a sample's own statistics, of its own arithmetic, or unused."""
     module, reached = switches.modules[path], path in switches.fit.reached
     how = ["unreached", "unreached"]
@@ -125,18 +124,18 @@ def _unwatched(switches, path, moved, trains):
         flag_evaluate=how[1] if switches.evaluate_modes[path] is False else "moving",
         calls=switches.fit.reached.get(path, 0),
         override=why(switches.model, path, switches.evaluate_modes),
-        **_kept(switches.model, path, module, trains, moved, None),
+        **_kept(switches.model, path, module, switches.trainable, moved, None),
     )
 
 
-def _kept(model, path, module, trains, moved, call):
+def _kept(model, path, module, trainable, moved, call):
     """What a layer keeps, and whether it moves: fields of its `Layer`."""
     own = list(module.parameters(recurse=False))
     mean, variance, names = _stored(module, path, call, model)
     fields = {
-        "trains": any(p.requires_grad for p in own),
+        "trains": any(id(p) in trainable for p in own),
         "parameters": bool(own),
-        "frozen": trains and frozen(model, path, own),
+        "frozen": bool(trainable) and frozen(model, path, own, trainable),
         "moves": bool(names & moved[0]),
         "moves_in_evaluation": bool(names & moved[1]),
         "epsilon": getattr(module, "eps", None) or (call.epsilon if call is not None else None),
@@ -206,7 +205,7 @@ def _acting(switches, path, role):
         kind=type(module).__name__,
         role=role,
         switch=fit != evaluate,
-        trains=any(p.requires_grad for p in module.parameters(recurse=False)),
+        trains=any(id(p) in switches.trainable for p in module.parameters(recurse=False)),
         fit=fit,
         evaluate=evaluate,
         flag_fit="on" if switches.fit_modes[path] else "off",
@@ -250,9 +249,9 @@ def _is_normalisation(module):
     return isinstance(module, RUNNING) or trying.by_sample(module) or owned.is_normalisation(module)
 
 
-def _described(model, path, module, done, fit_mode, evaluate_modes, trains):
+def _described(model, path, module, done, fit_mode, evaluate_modes, trainable):
     fit, evaluate, moves, moves_there = done
-    kept = _kept(model, path, module, trains, (set(), set()), None)
+    kept = _kept(model, path, module, trainable, (set(), set()), None)
     return Layer(
         name=path,
         kind=type(module).__name__,

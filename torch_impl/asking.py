@@ -45,10 +45,10 @@ def why(model, path, evaluate_modes):
     return "it is in training mode while the model is in evaluation mode"
 
 
-def frozen(model, path, own):
+def frozen(model, path, own, trainable):
     """Whether a person would believe a layer frozen, in a model where something trains."""
     if own:
-        return not any(p.requires_grad for p in own)
+        return not any(id(p) in trainable for p in own)
     parent = model.get_submodule(path.rpartition(".")[0]) if path else model
     beside = list(parent.parameters())
-    return bool(beside) and not any(p.requires_grad for p in beside)
+    return bool(beside) and not any(id(p) in trainable for p in beside)

@@ -14,6 +14,7 @@ from .gathering import Gathering, Reached, Until
 from .initial import initial
 from .objectives import Objective, module_of
 from .switches import Switches
+from .traces import trainable_of
 
 
 def is_model(thing):
@@ -49,16 +50,26 @@ class Subject:
         self.batch_size = batch_size
         # DIFFERS: path of a module -> its mode inside the person's own step, where that was seen
         self.modes = {}
+        # names of the parameters that training's optimizers hold; empty where nobody saw those
+        self.trained = frozenset()
         self.switches, self.moving, self.objectives_differ = None, set(), False
 
     def optimizers(self):
         """The optimizers that a trainer holds."""
-        found = getattr(self.model, "optimizers", None) or [getattr(self.model, "optimizer", None)]
+        # DIFFERS: a LightningModule after its training still knows the trainer, a Keras model holds its optimizer
+        model = getattr(self.module, "_trainer", None) or self.model
+        found = getattr(model, "optimizers", None) or [getattr(model, "optimizer", None)]
         return (
             [one for one in found if isinstance(one, torch.optim.Optimizer)]
             if isinstance(found, list)
             else []
         )
+
+    def _trainable(self):
+        """The parameters that training changes, by what its optimizers hold."""
+        held = {id(p) for one in self.optimizers() for group in one.param_groups for p in group["params"]}
+        names = {name for name, p in self.module.named_parameters() if id(p) in held}
+        return trainable_of(self.module, names | self.trained or None)
 
     def ready(self, source):
         """Give lazy layers their shapes by the first batch, on the copy that stands for the person's model."""
@@ -129,7 +140,7 @@ class Subject:
             if self.waits:
                 raise ValueError("model has lazy layers that have seen no data yet: call it once on a batch")
             return acting.alone(self.module)
-        self.switches = switches = Switches(self.module)
+        self.switches = switches = Switches(self.module, self._trainable())
         switches.fit_modes |= {path: mode for path, mode in self.modes.items() if path in switches.fit_modes}
         fit, moved_in_fit = sorting.trace(self, batches, training=True)
         evaluate, moved_in_evaluation = sorting.trace(self, batches, training=False)

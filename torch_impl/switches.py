@@ -25,10 +25,12 @@ class Switches:
         fit, evaluate: the traces of both, empty before `trace`.
         groups: path of a module whose mode differs -> its switch.
         owned: path -> `owned.Owned` of normalisations with an arithmetic of their own.
+        trainable: the parameters that training changes, by their id.
     """
 
-    def __init__(self, model):
+    def __init__(self, model, trainable=None):
         self.model = model
+        self.trainable = traces.trainable_of(model) if trainable is None else trainable
         self.modules = dict(model.named_modules())
         self.paths = {module: path for path, module in self.modules.items()}
         self.fit_modes, self.evaluate_modes = traces.modes_of(model)

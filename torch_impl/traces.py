@@ -31,6 +31,18 @@ class Trace:
     inputs: dict = field(default_factory=dict)
 
 
+def trainable_of(model, names=None):
+    """The parameters that an optimizer would change, by their id.
+
+    Args:
+        model: the module.
+        names: of those that training's optimizers were seen to hold; None where nobody saw them.
+    """
+    wanted = {id(p): name for name, p in model.named_parameters() if p.requires_grad}
+    held = {key for key, name in wanted.items() if names is not None and name in names}
+    return frozenset(held or wanted)
+
+
 def modes_of(model):
     """What ``train`` and ``eval`` make of a model; modes that were set by hand are taken as they are."""
     now = {path: module.training for path, module in model.named_modules()}

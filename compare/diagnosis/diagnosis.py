@@ -66,7 +66,7 @@ def diagnose(
     known = batch_size or figures.batch_size
     with _one_line():
         subject = side.Subject(model, loss=loss, step=step, metrics=metrics, batch_size=known, limit=limit)
-        subject.modes = dict(figures.modes)
+        subject.modes, subject.trained = dict(figures.modes), figures.trained
         known = known or subject.facts().batch_size or batch_size_of(data, figures.steps)
         ours = Data(data, "data", known, steps)
         theirs = None if evaluate_data is None else Data(evaluate_data, "evaluate_data", known, None)

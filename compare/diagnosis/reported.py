@@ -21,6 +21,7 @@ class Reported:
         steps: batches of an epoch of `fit`, where a History knows them.
         losses: of the last epoch, a batch each, where `watch` or a callback recorded them.
         modes: path -> whether a module was in training mode inside the step, where that was recorded.
+        trained: names of the parameters that an optimizer's steps changed, where those were seen.
         batches: of the last epoch, the hash of each sample's inputs, where that was recorded.
         plain: whether both are known to be means over the samples, of the weights that are measured: nothing but
             weights that moved can lie between training's figure and a pass as in training.
@@ -33,6 +34,7 @@ class Reported:
     steps: int | None = None
     losses: tuple[float, ...] = ()
     modes: dict[str, bool] = field(default_factory=dict)
+    trained: frozenset[str] = frozenset()
     batches: tuple[tuple[str, ...], ...] = ()
     plain: bool = False
 
@@ -52,7 +54,7 @@ def read(given: Any) -> Reported:
     if isinstance(given, Reported):
         return given
     extra: dict[str, Any] = {}
-    for name in ("losses", "modes", "batches"):
+    for name in ("losses", "modes", "trained", "batches"):
         if getattr(given, name, None):
             extra[name] = getattr(given, name)
     if isinstance(getattr(given, "params", None), Mapping) and given.params.get("batch_size"):

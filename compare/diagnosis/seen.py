@@ -20,10 +20,12 @@ class Seen:
 
     Attributes:
         modes: path of a module -> whether it was in training mode inside the last step.
+        trained: names of the parameters that the steps of optimizers changed.
     """
 
     def __init__(self) -> None:
         self.modes: dict[str, bool] = {}
+        self.trained: frozenset[str] = frozenset()
         self._losses: list[Any] = []
         self._sizes: list[int] = []
         self._figures: list[Mapping[str, Any]] = []
@@ -76,6 +78,7 @@ class Seen:
             batch_size=self.params.get("batch_size"),
             losses=self.losses,
             modes=self.modes,
+            trained=self.trained,
             batches=self.batches,
         )
 

@@ -26,6 +26,8 @@ class Subject(Protocol):
     name: str
     # path of a module -> whether it was in training mode inside the person's own step; empty where nobody saw it
     modes: dict[str, bool]
+    # names of the parameters that training's optimizers were seen to change; empty where nobody saw those
+    trained: frozenset[str]
 
     def ready(self, source: Callable[[], Iterable[Any]]) -> None:
         """Make a model whose shapes wait for data ready, by the first batch; the person's own goes on waiting."""
