@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, Literal
 
 from compare.spec import SIDES, InputError, choose
@@ -68,7 +70,11 @@ class Framework:
 
         Args:
             dtype: what it computes in, see `set_dtype`; None leaves its own.
+
+        Raises:
+            InputError: it isn't installed.
         """
+        check(self.name)
         if self.backend == "tensorflow":
             import tensorflow as tf
 
@@ -220,6 +226,35 @@ def check(name: str) -> Framework:
             f"framework {name!r} isn't installed; there are {there}. Get it with: pip install {get}"
         )
     return framework
+
+
+def own(side: Literal["keras", "torch"]) -> Framework:
+    """The framework as a person's own programs have it here: what reads, writes and runs models of their own.
+
+    Of Keras that is the backend of ``KERAS_BACKEND``; without it the one of Keras's own settings, where that is
+    installed, else the first that is.
+
+    Raises:
+        InputError: it isn't installed, or ``KERAS_BACKEND`` names none that is.
+    """
+    backends = {framework.backend: framework for framework in FRAMEWORKS.values() if framework.side == side}
+    asked = os.environ.get("KERAS_BACKEND") if side == "keras" else None
+    if asked:
+        return check(backends[choose("KERAS_BACKEND", asked, tuple(backends))].name)
+    usual = backends.get(_keras_setting("backend"))
+    there = [framework for framework in (usual, *backends.values()) if framework and not framework.missing]
+    return there[0] if there else check(next(iter(backends.values())).name)
+
+
+def _keras_setting(name: str) -> str:
+    """What Keras's own settings say (keras.io, Keras 3, "Configuring your backend"), or nothing where they don't."""
+    try:
+        home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
+        settings = json.loads((home.expanduser() / "keras.json").read_text())
+    except (OSError, RuntimeError, ValueError):
+        return ""
+    value = settings.get(name) if isinstance(settings, dict) else ""
+    return value if isinstance(value, str) else ""
 
 
 def check_all(names: Sequence[str]) -> None:

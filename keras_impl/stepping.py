@@ -85,7 +85,7 @@ class Steps:
         for name, variable in zip(self.names, self.model.trainable_variables, strict=True):
             factor = getattr(variable.regularizer, "l2", None)
             if factor is not None:
-                found[name] = 2 * float(np.float32(factor)) * np.array(ops.convert_to_numpy(variable.value))
+                found[name] = 2 * _kept(factor) * np.array(ops.convert_to_numpy(variable.value))
         return found
 
     def _penalties(self):
@@ -226,12 +226,17 @@ def decayed(model, optimizer):
 
 
 def penalties(model):
-    """array -> twice the factor of its L2 penalty."""
+    """array -> twice the factor of its L2 penalty, as the backend computes with it."""
     return {
-        name: 2 * float(variable.regularizer.l2)
+        name: 2 * _kept(variable.regularizer.l2)
         for name, (variable, _) in observing.variables(model).items()
         if variable.trainable and getattr(variable.regularizer, "l2", None) is not None
     }
+
+
+def _kept(factor):
+    """DIFFERS: TensorFlow computes with a factor rounded to float32, in float64 as well; JAX and PyTorch don't."""
+    return float(np.float32(factor)) if keras.backend.backend() == "tensorflow" else float(factor)
 
 
 def added(model):

@@ -47,7 +47,7 @@ class Steps:
         with torch.no_grad():
             for name, factor in self.coupled.items():
                 if name in gradients and self.parameters[name].grad is not None:
-                    self.parameters[name].grad.add_(self.parameters[name], alpha=float(np.float32(factor)))
+                    self.parameters[name].grad.add_(self.parameters[name], alpha=factor)
         self.optimizer.step()
         return float(loss.detach()), 0.0, gradients
 
@@ -132,20 +132,27 @@ def make(settings, parameters):
     Args:
         settings: ``kind``, ``learning_rate``, and of ``momentum``, ``nesterov``, ``decays``, ``epsilon``,
             ``weight_decay`` what it has; ``coupled`` (array -> twice the factor of its L2 penalty) is `Steps`'s.
-            ``own``: it computes as PyTorch's own does instead.
+            ``rounds``: as Keras on TensorFlow does, see `optimizers`. ``own``: it computes as PyTorch's own instead.
         parameters: name -> parameter.
     """
     kind, rate = settings["kind"], settings["learning_rate"]
     if settings.get("own"):
         return _own(kind, rate, settings, list(parameters.values()))
+    optimizer = _as_keras(kind, rate, settings, list(parameters.values()))
+    optimizer.rounds = settings.get("rounds", True)
+    return optimizer
+
+
+def _as_keras(kind, rate, settings, parameters):
+    """Keras's optimizer with these settings."""
     if kind == "sgd":
-        return optimizers.KerasSGD(list(parameters.values()), rate, settings.get("momentum", 0.0))
+        return optimizers.KerasSGD(parameters, rate, settings.get("momentum", 0.0))
     if kind == "rmsprop":
         alpha = settings.get("decays", [0.9])[0]
-        return optimizers.KerasRMSprop(list(parameters.values()), rate, alpha, settings.get("epsilon", 1e-7))
+        return optimizers.KerasRMSprop(parameters, rate, alpha, settings.get("epsilon", 1e-7))
     betas, epsilon = tuple(settings.get("decays", (0.9, 0.999))), settings.get("epsilon", 1e-7)
     decay = settings.get("weight_decay", 0.0) if kind == "adamw" else 0.0
-    return optimizers.KerasAdam(list(parameters.values()), rate, betas, epsilon, decay)
+    return optimizers.KerasAdam(parameters, rate, betas, epsilon, decay)
 
 
 def _own(kind, rate, settings, parameters):

@@ -139,6 +139,10 @@ def told(error: BaseException) -> str:
         for frame in frames
         if "site-packages" not in frame.filename and ours not in Path(frame.filename).resolve().parents
     ]
+    if isinstance(error, ModuleNotFoundError) and any(
+        "keras" in Path(frame.filename).parts for frame in frames
+    ):
+        message += ", which Keras computes with unless KERAS_BACKEND says otherwise: set it to jax or torch"
     if own and "importlib" not in own[-1].filename:
         return f"{Path(own[-1].filename).name}, line {own[-1].lineno}: {type(error).__name__}: {message}"
     # what a framework says by itself names neither model nor data

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from compare.frameworks import own
 from compare.spec import InputError
 
 _modules: dict[Path, ModuleType] = {}
@@ -94,7 +95,7 @@ def model(reference: str, weights: Path | None, trust: bool) -> Any:
 def _keras_model(path: Path, trust: bool) -> Any:
     if not path.exists():
         raise InputError(f"MODEL: there is no file {path}")
-    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    os.environ["KERAS_BACKEND"] = own("keras").backend
     import keras
 
     try:

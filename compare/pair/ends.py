@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from compare.frameworks import FRAMEWORKS
+from compare.frameworks import Framework, own
 from compare.pair import side
 from compare.processes.worker import Kept, Worker
 
@@ -15,8 +15,8 @@ from compare.processes.worker import Kept, Worker
 class End:
     """A process with a side in it, which is asked one thing at a time."""
 
-    def __init__(self, framework: str, dtype: str, threads: int) -> None:
-        self.worker = Worker(FRAMEWORKS[framework], threads, dtype)
+    def __init__(self, framework: Framework, dtype: str, threads: int) -> None:
+        self.worker = Worker(framework, threads, dtype)
         self.side: Kept | None = None
         self.framework, self.dtype = framework, dtype
 
@@ -40,7 +40,10 @@ class Pair:
     def __enter__(self) -> Pair:
         with ExitStack() as stack:
             self.folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="compare-pair-")))
-            self.keras, self.torch = (End(name, self.dtype, self.threads) for name in ("keras", "torch"))
+            keras, torch = own("keras"), own("torch")
+            self.keras, self.torch = (
+                End(framework, self.dtype, self.threads) for framework in (keras, torch)
+            )
             for end in (self.keras, self.torch):
                 stack.callback(end.worker.stop)
             self.stack = stack.pop_all()

@@ -57,9 +57,7 @@ def parameters(settings: dict[str, Any], before: Arrays, gradients: Arrays) -> A
     """
     coupled = settings.get("coupled", {})
     return {
-        name: _stepped(
-            settings, before[name], gradient + float(np.float32(coupled.get(name, 0.0))) * before[name]
-        )
+        name: _stepped(settings, before[name], gradient + coupled.get(name, 0.0) * before[name])
         for name, gradient in gradients.items()
     }
 

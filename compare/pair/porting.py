@@ -6,11 +6,12 @@ import json
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from safetensors.numpy import load_file, save_file
 
 from compare.files import sha256, write
+from compare.frameworks import own
 from compare.pair.asked import Asked, Report
 from compare.pair.certificate import certificate
 from compare.pair.ends import End, Pair, ask
@@ -35,7 +36,7 @@ def port(asked: Asked, dest: Path, force: bool, report: Report) -> dict[str, Any
     Raises:
         InputError: ``dest`` is there or can't be written, or something of the map can't be decided.
     """
-    target = "torch" if asked.source == "keras" else "keras"
+    target: Literal["keras", "torch"] = "torch" if asked.source == "keras" else "keras"
     suffix = _suffix(dest, target)
     paper = dest.with_name(f"{dest.name}.certificate.json")
     for path in (dest, paper):
@@ -78,9 +79,9 @@ def _suffix(dest: Path, target: str) -> str:
     raise InputError(f"DEST {dest}: a {framework} model's file ends in {', '.join(SUFFIXES[target])}")
 
 
-def _file(asked: Asked, target: str, inputs: list, arrays: Path, path: Path) -> bytes:
+def _file(asked: Asked, target: Literal["keras", "torch"], inputs: list, arrays: Path, path: Path) -> bytes:
     """The file's content, written by a model in its own dtype."""
-    end = End(target, "float32", 1)
+    end = End(own(target), "float32", 1)
     try:
         ask(end, "open", _into(asked, target).text)
         single = {name: array.astype("float32") for name, array in load_file(arrays).items()}

@@ -192,7 +192,8 @@ def _train(
     plan.evaluations.append(ask(pair.keras, "evaluate", batches[-1], goals[-1]))
     ask(pair.keras, "put_back")
     report("the same steps in PyTorch, and in a twin")
-    settings = {**settings, "coupled": ask(pair.torch, "coupled", ask(pair.keras, "penalties"))}
+    coupled = ask(pair.torch, "coupled", ask(pair.keras, "penalties"))
+    settings = {**settings, "coupled": coupled, "rounds": pair.keras.framework.backend == "tensorflow"}
     told = (loss, ends["torch"], found.edits, found.axes, asked.numerics)
     done = ask(pair.torch, "train", plan, settings, *told)
     if asked.numerics == "matched":

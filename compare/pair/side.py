@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from compare.frameworks import FRAMEWORKS
+from compare.frameworks import Framework
 from compare.pair.records import Arrays
 from compare.processes.environment import peak_memory
 from compare.spec import InputError
@@ -15,9 +15,9 @@ from compare.spec import InputError
 MODULES = ("persons", "observing", "stepping")
 
 
-def make(framework: str, dtype: str) -> Side:
+def make(framework: Framework, dtype: str) -> Side:
     """A side in its process, which has imported the framework."""
-    if framework == "torch":
+    if framework.side == "torch":
         from compare.pair.trainer import Trainer
 
         return Trainer(framework, dtype)
@@ -32,9 +32,9 @@ def call(one: Side, request: str, arguments: tuple) -> Any:
 class Side:
     """A person's model of one framework."""
 
-    def __init__(self, framework: str, dtype: str) -> None:
+    def __init__(self, framework: Framework, dtype: str) -> None:
         self.framework, self.dtype = framework, dtype
-        modules: list[Any] = [FRAMEWORKS[framework].module(name) for name in MODULES]
+        modules: list[Any] = [framework.module(name) for name in MODULES]
         self.persons, self.observing, self.stepping = modules
 
     def open(self, reference: str) -> dict[str, Any]:
@@ -49,7 +49,7 @@ class Side:
             raise InputError(" ".join(str(error).split())) from error
         configured = self.stepping.configuration(self.optimizer) if self.optimizer is not None else None
         facts = {"optimizer": configured, "inputs": None, "loss": None}
-        if self.framework == "keras":
+        if self.framework.side == "keras":
             facts |= {"inputs": self.persons.inputs(self.model), "loss": self.persons.loss(self.model)}
         return facts
 
@@ -129,7 +129,7 @@ class Side:
 
     def versions(self) -> dict[str, str]:
         """Versions of what computes."""
-        return FRAMEWORKS[self.framework].versions()
+        return self.framework.versions()
 
     def peak_memory(self) -> int:
         """Bytes that the process has had in memory at most."""

@@ -6,11 +6,11 @@ import gc
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
-from compare.frameworks import FRAMEWORKS, Framework
+from compare.frameworks import Framework, own
 from compare.processes.worker import Kept, Worker, WorkerDiedError
 from compare.spec import BACKBONES, InputError
 from compare.weights.network import Arrays, Network
@@ -22,10 +22,13 @@ class Process:
 
     Args:
         name: ``keras`` or ``torch``.
+
+    Raises:
+        InputError: it isn't installed.
     """
 
-    def __init__(self, name: str) -> None:
-        self.worker = Worker(FRAMEWORKS[name])
+    def __init__(self, name: Literal["keras", "torch"]) -> None:
+        self.worker = Worker(own(name))
         self.place: Kept | None = None
         self.held: Arrays | None = None
 

@@ -19,12 +19,13 @@ from contextlib import suppress
 from http.client import HTTPException
 from math import isclose
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import safetensors.numpy
 
 from compare.files import sha256, write
-from compare.frameworks import FRAMEWORKS
+from compare.frameworks import own
 from compare.processes.worker import Worker, WorkerDiedError
 from compare.spec import EPSILONS, NAMES, InputError
 from compare.weights.network import listed
@@ -133,7 +134,7 @@ def _cached_or_downloaded(
     backbone: str,
     url: str,
     files: list[Path],
-    framework: str,
+    side: Literal["keras", "torch"],
     download: Callable[[str, Path], None],
 ) -> Loaded:
     for path in files:
@@ -142,7 +143,7 @@ def _cached_or_downloaded(
     trouble = _silence(url)
     if not trouble:
         try:
-            with Worker(FRAMEWORKS[framework], prepared=False) as worker:
+            with Worker(own(side), prepared=False) as worker:
                 worker.call(download, url, files[0])
             return _read(weights, files[0], backbone)
         except OSError as error:
