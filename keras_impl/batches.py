@@ -42,15 +42,19 @@ class Epochs(keras.utils.PyDataset):
     def __init__(self, batches_of):
         super().__init__()
         self.batches_of = batches_of
-        self.epoch = 0
+        self.begin(0)
+
+    def begin(self, epoch):
+        """Turn to an epoch (from 0). Its sequence is asked for once: it may be one whose batches are made ahead."""
+        self.epoch, self.batches = epoch, self.batches_of(epoch)
 
     def __len__(self):
         """The number of batches."""
-        return len(self.batches_of(self.epoch))
+        return len(self.batches)
 
     def __getitem__(self, step):
         """One batch."""
-        return self.batches_of(self.epoch)[step]
+        return self.batches[step]
 
     def untuned(self):
         """What a model is given of them: on TensorFlow the data set that Keras makes of them, but without a tuner.

@@ -77,7 +77,7 @@ class _Watch(keras.callbacks.Callback):
         self.history = []
 
     def on_epoch_begin(self, epoch, logs=None):
-        self.data.epoch = epoch
+        self.data.begin(epoch)
         self.rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
 
     def on_train_batch_end(self, step, logs=None):

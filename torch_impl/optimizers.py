@@ -129,7 +129,8 @@ def from_arrays(model, optimizer, arrays):
             if not steps and not any(f"{kind}/{name}" in arrays for _, kind in _slots_of(optimizer, group)):
                 continue
             state = {
-                slot: to_tensor(arrays[f"{kind}/{name}"], key) for slot, kind in _slots_of(optimizer, group)
+                slot: torch.empty_like(parameter).copy_(to_tensor(arrays[f"{kind}/{name}"], key))
+                for slot, kind in _slots_of(optimizer, group)
             }
             if "momentum_buffer" in state:
                 state["momentum_buffer"] /= -group["lr"]

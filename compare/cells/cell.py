@@ -110,7 +110,7 @@ class _Training:
     def run(self, numerics: str, report: Report) -> tuple[Passed, ...]:
         """Train to the end, or until the loss isn't finite; return what a cell of the same course goes by."""
         settings, model = self.settings, self.model
-        batches: Callable[[int], Sequence] = self.stream.epoch if device() == "cpu" else self._ahead
+        batches: Callable[[int], Sequence] = self._epoch
         if self._features is not None and self.policy.fixed_in_fit:
             model, batches = self.parts.head, self._features.epoch
         self.side.training.fit(
@@ -127,13 +127,13 @@ class _Training:
         )
         return tuple(self._passed)
 
+    def _epoch(self, epoch: int) -> Sequence:
+        """The batches of an epoch, as `fit` gets them."""
+        return _ahead(self.stream.epoch(epoch))
+
     def _extract(self, batches: Batches) -> np.ndarray:
         """The features of batches of images, in the mode of `evaluate`."""
-        return self.side.replay.features(self.parts.body, batches)
-
-    def _ahead(self, epoch: int) -> Sequence:
-        """An epoch's batches, made while the accelerator is at those before them."""
-        return Ahead(self.stream.epoch(epoch))
+        return self.side.replay.features(self.parts.body, _ahead(batches))
 
     def follow(self, passed: Sequence[Passed], report: Report) -> None:
         """Go by what another training of the same course did, epoch by epoch, in place of doing it again."""
@@ -149,7 +149,7 @@ class _Training:
         """
         evaluate, parts = self.side.training.evaluate, self.parts
         if not self.policy.apart_in_evaluate:
-            return [evaluate(parts.evaluated, batches) for batches in several]
+            return [evaluate(parts.evaluated, _ahead(batches)) for batches in several]
         known: Features | None = self._features if self.policy.fixed_in_evaluate else None
         features = known or Features([self.stream.each_of(several)], self._extract)
         return [evaluate(parts.evaluated_head, features.of(batches)) for batches in several]
@@ -219,6 +219,11 @@ class _Training:
         self._random.append(random)
         report(EpochDone(epoch + 1, self.settings.epochs, fit["loss"], evaluate["loss"], val["loss"]))
         return val["loss"]
+
+
+def _ahead(batches: Batches) -> Sequence:
+    """The batches, made while an accelerator is at those before them; the CPU has nothing to gain by it."""
+    return batches if device() == "cpu" else Ahead(batches)
 
 
 def _recalibrate(side: Implementation, model: Any, batches: Batches, limits: Bounds) -> None:

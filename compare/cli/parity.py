@@ -7,9 +7,10 @@ import time
 from pathlib import Path
 from typing import Annotated, Any
 
-from typer import Argument, Option
+from typer import Argument, Context, Option
 
 from compare.cli import pair as pairs
+from compare.cli.given import only
 from compare.files import write
 from compare.frameworks import FRAMEWORKS
 from compare.frameworks import check as installed
@@ -18,9 +19,13 @@ from compare.spec import BACKBONES, NUMERICS, POLICIES, InputError, choose
 OPTIMIZERS = ("adam", "adamw", "rmsprop", "sgd")
 DTYPES = ("float64", "float32")
 DEFAULT = ("fine-tune", "frozen")
+# what only two models take, and what else of the options they do
+OF_MODELS = {"a", "b", "map_file", "shape", "loss", "data"}
+ALSO_OF_MODELS = {"optimizer", "steps", "learning_rate", "dtype", "numerics", "seed", "out", "as_json"}
 
 
 def parity(
+    context: Context,
     a: Annotated[
         Path | None,
         Argument(metavar="A", help="A file of weights, a directory of dumps, or a model: FILE.py:NAME."),
@@ -108,6 +113,7 @@ def parity(
       compare parity keras_model.py:build torch_model.py:build --input 32x32x3
     """
     if pairs.is_pair(a, b):
+        only(context, "a check of two models", OF_MODELS | ALSO_OF_MODELS)
         given: dict[str, Any] = {
             "map": map_file,
             "shape": shape,
@@ -119,6 +125,7 @@ def parity(
         given |= {"learning_rate": learning_rate, "dtype": dtype, "numerics": numerics, "seed": seed}
         return pairs.parity(a, b, given, out, as_json)
     if a is not None or b is not None:
+        only(context, "a comparison of two files", {"a", "b", "as_json"})
         return _files(a, b, as_json)
     numerics, optimizer = numerics or "matched", optimizer or "adam"
     learning_rate = 1e-3 if learning_rate is None else learning_rate
@@ -126,12 +133,15 @@ def parity(
     from compare.parity.check import Check
 
     started = time.monotonic()
+    if check is not None:
+        only(context, "a certificate's check, which is done as it was,", {"check", "as_json"})
     if check is not None and pairs.is_certificate(check):
         return pairs.again(check, as_json)
     if check is not None:
         return _again(check, as_json)
     if backbone is None:
         raise InputError("parity: of what? Give --backbone, two files, or --check certificate.json")
+    only(context, "a check of a backbone", {option.name for option in context.command.params} - OF_MODELS)
     for kind, value, allowed in (
         ("backbone", backbone, BACKBONES),
         ("variant", variant, ("v1", "v1.5")),

@@ -8,12 +8,14 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated
 
-from typer import Argument, Option
+from typer import Argument, Context, Option
 
+from compare.cli.given import only
 from compare.spec import EPSILONS
 
 
 def port(
+    context: Context,
     source: Annotated[
         Path,
         Argument(
@@ -83,9 +85,15 @@ def port(
       compare port keras_model.py:build port.safetensors --into torch_model.py:build
     """
     if into is not None:
+        only(context, "a port into a class", {"source", "dest", "into", "map_file", "force", "as_json"})
         from compare.cli.pair import port as into_class
 
         return into_class(source, dest, into, map_file, force, as_json)
+    only(
+        context,
+        "a port without --into",
+        {option.name for option in context.command.params} - {"into", "map_file"},
+    )
     from compare.port.move import port as move
 
     proof = move(

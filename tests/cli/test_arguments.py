@@ -163,3 +163,21 @@ def test_a_framework_that_cannot_be_had_is_one_line(monkeypatch, capsys, names, 
     said = capsys.readouterr().err
     assert said.count("\n") == 1
     assert words in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "option", "what"),
+    [
+        ("parity keras.py:build torch.py:build --batch-size 8", "--batch-size", "a check of two models"),
+        ("parity keras.py:build torch.py:build --device cuda", "--device", "a check of two models"),
+        ("parity a.pth b.pth --steps 10", "--steps", "a comparison of two files"),
+        ("parity --backbone vgg16 --map map.json", "--map", "a check of a backbone"),
+        ("parity --check certificate.json --seed 0", "--seed", "a certificate's check"),
+        ("port a.pth b.keras --map map.json", "--map", "a port without --into"),
+        ("port a.pth b.keras --into m.py:build --fold-bias", "--fold-bias", "a port into a class"),
+    ],
+)
+def test_an_option_that_would_do_nothing_is_refused(capsys, arguments, option, what):
+    line = refused(capsys, *arguments.split())
+    assert line.startswith(f"error: {option}: {what}")
+    assert line.endswith("doesn't take it; leave it out\n")

@@ -128,6 +128,18 @@ def test_a_diverging_cell_fails_with_its_place(tmp_path):
     assert result.history == ()
 
 
+def test_an_epochs_batches_are_asked_for_once():
+    """They may be made ahead in threads: whoever asks anew at every step has each made five times and waits."""
+    asked = []
+
+    def batches_of(epoch):
+        asked.append(epoch)
+        return [(np.full((2, 3), step, "float32"), np.ones((2, 1), "float32")) for step in range(4)]
+
+    training.fit(head(3), keras.optimizers.SGD(0.1), batches_of, epochs=3)
+    assert asked[1:] == [0, 1, 2]  # and once for the number of batches
+
+
 def test_a_model_is_given_the_epochs_own_batches_and_no_thread_tunes_them():
     def batches_of(epoch):
         return [
@@ -142,5 +154,5 @@ def test_a_model_is_given_the_epochs_own_batches_and_no_thread_tunes_them():
     assert given.options().autotune.enabled is False
     assert len(given) == 2
     for epoch in (0, 3):
-        epochs.epoch = epoch
+        epochs.begin(epoch)
         assert [images[0, 0] for images, _ in given.as_numpy_iterator()] == [10 * epoch, 10 * epoch + 1]

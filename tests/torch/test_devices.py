@@ -72,17 +72,25 @@ def test_the_gap_is_explained(policy):
 
 
 def test_weights_and_optimizers_state_come_back():
+    there = []
+
     def state(model):
         _, optimizer = trained(model)
         arrays = SIDE.weights.to_arrays(model)
         slots = SIDE.optimizers.to_arrays(model, optimizer)
         SIDE.weights.from_arrays(model, arrays)
         SIDE.optimizers.from_arrays(model, optimizer, slots)
+        kept = [slot for state in optimizer.state.values() for slot in state.values()]
+        there.append({type(slot) for slot in kept if isinstance(slot, torch.Tensor) and slot.ndim})
         return arrays | slots
 
     here, away = both(state)
     for name, array in here.items():
         np.testing.assert_array_equal(array, away[name])
+    assert there == [
+        {torch.Tensor},
+        {Far},
+    ]  # a step mixes it with the gradients, which are where the model is
 
 
 def test_layers_are_traced_and_steps_recorded():
