@@ -23,7 +23,7 @@ FLOORS = (
     ("cells",),
     ("verdict",),
     ("gap",),
-    ("diagnosis",),
+    ("diagnosis", "given"),
     ("weights",),
     ("processes",),
     ("pages", "data"),

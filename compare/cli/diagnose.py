@@ -23,7 +23,8 @@ def diagnose(
         str,
         Argument(
             metavar="MODEL",
-            help="A .keras or .h5 file, FILE.py:NAME or package.module:NAME; a function is called.",
+            help="A .keras or .h5 file, FILE.py:NAME or package.module:NAME; a function is called. Or a ResNet50's or"
+            " VGG16's weights, in any file that port reads.",
         ),
     ],
     data: Annotated[
@@ -75,22 +76,25 @@ def diagnose(
       compare diagnose train.py:model --data train.py:loader --loss cross_entropy
       compare diagnose train.py:model --audit
     """
-    from compare.diagnosis import diagnosis, given
+    from compare.diagnosis import diagnosis
+    from compare.given import names
     from compare.spec import InputError
 
     try:
         with redirect_stdout(sys.stderr) if as_json else nullcontext():
-            person = given.model(model, weights, trust)
+            person = names.model(model, weights, trust)
             if audit:
                 found: Any = diagnosis.audit(person)
             else:
                 found = diagnosis.diagnose(
                     person,
-                    given.data(data, "--data") if data is not None else None,
-                    loss=given.loss(loss),
-                    step=given.thing(step, "--step") if step is not None else None,
-                    evaluate_data=given.data(evaluate_data, "--evaluate-data") if evaluate_data else None,
-                    reported=given.reported(reported),
+                    names.data(data, "--data", person) if data is not None else None,
+                    loss=names.loss(loss, person),
+                    step=names.thing(step, "--step") if step is not None else None,
+                    evaluate_data=names.data(evaluate_data, "--evaluate-data", person)
+                    if evaluate_data
+                    else None,
+                    reported=names.reported(reported),
                     steps=steps,
                     limit=limit,
                     batch_size=batch_size,

@@ -13,6 +13,7 @@ from compare.data.split import split
 from compare.data.stream import Batches, Stream, check, resampled_steps_per_epoch, steps_of
 
 __all__ = [
+    "LISTS",
     "Batches",
     "ImageData",
     "Stream",
@@ -24,6 +25,9 @@ __all__ = [
     "split",
     "steps_of",
 ]
+
+
+LISTS = (".csv", ".tsv", ".txt")
 
 
 def load(data: str, positive: str | None = None, skip_unreadable: bool = False) -> ImageData:
@@ -39,6 +43,6 @@ def load(data: str, positive: str | None = None, skip_unreadable: bool = False) 
     """
     if data == "elpv":
         return load_elpv(positive, skip_unreadable)
-    if Path(data).suffix.lower() in (".csv", ".tsv", ".txt") and not Path(data).is_dir():
+    if Path(data).suffix.lower() in LISTS and not Path(data).is_dir():
         return load_listing(data, positive, skip_unreadable)
     return load_folder(data, positive, skip_unreadable)

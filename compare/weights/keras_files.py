@@ -13,6 +13,7 @@ from typing import Any
 from compare.weights import hdf5
 from compare.weights.configuration import OLD_EPSILON, Configured, configured
 from compare.weights.errors import UnreadableError
+from compare.weights.formats import Container, sniff
 from compare.weights.network import Told
 from compare.weights.source import Beside, Format, Source, completed
 from compare.weights.spellings import OLD_LAYERS, Names
@@ -37,6 +38,27 @@ def read_keras(path: Path) -> Source:
         content = archive.read("model.weights.h5")
     held = hdf5.read(io.BytesIO(content), len(content), config.names)
     return _keras(path, Format.KERAS, held, config, version)
+
+
+def holds_a_model(path: Path) -> bool:
+    """Look through a file, whoever's model it is of, and tell whether there is more in it than weights.
+
+    Raises:
+        UnreadableError: it is no file of Keras.
+    """
+    container = sniff(path)
+    if container not in (Container.KERAS_ZIP, Container.HDF5):
+        raise UnreadableError("is no file of Keras; it must be a .keras, .weights.h5 or .h5")
+    try:
+        if container is Container.HDF5:
+            return hdf5.read(path, path.stat().st_size).config is not None
+        with zipfile.ZipFile(path) as archive:
+            content = archive.read("model.weights.h5")
+        hdf5.read(io.BytesIO(content), len(content))
+    except Exception:
+        # whatever it is, Keras has words for it
+        pass
+    return True
 
 
 def _version(metadata: Any) -> str:

@@ -1,13 +1,16 @@
 """Any file of weights as arrays by neutral name, and what it says of its network. Imports neither framework.
 
-The one reader of `compare port`, `run --weights` and `parity`. Nothing in a file is executed. Since a damaged file
-can make a library hang, crash or ask for all memory, the reading is done by a process that may be ended (`guard`).
+The one reader of `compare port`, `run --weights`, `parity` and `diagnose`. Nothing in a file is executed. Since a
+damaged file can make a library hang, crash or ask for all memory, a process that may be ended reads it (`guard`).
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -18,6 +21,7 @@ from compare.weights.formats import Container, sniff
 from compare.weights.network import Arrays, check, listed
 from compare.weights.source import MOVED, Source
 
+T = TypeVar("T")
 # what PyTorch makes a weight of, where something is put onto it
 _IN_PARTS = re.compile(r"[./]weight_(orig|mask|g|v|u)$|(^|\.)parametrizations\.")
 
@@ -33,11 +37,35 @@ def read(path: Path) -> Source:
         InputError: it is missing, damaged, of a format that isn't read, or holds what would run code; one line,
             which begins with the path.
     """
-    path = Path(path)
+    return replace(_guarded(read_here, Path(path)), path=Path(path))
+
+
+def state(path: Path) -> Arrays:
+    """Read the arrays of a PyTorch file, or of named ones, under the names that its own model has for them.
+
+    A checkpoint's state dict is found as `read` finds it, and what was put around modules is no part of their names.
+
+    Raises:
+        InputError: as `read`'s; or it is a file of Keras.
+    """
+    return _guarded(state_here, Path(path))
+
+
+def holds_a_model(path: Path) -> bool:
+    """Whether a file of Keras holds a whole model, and not weights alone; what Keras can't load it may say itself.
+
+    Raises:
+        InputError: it is no file of Keras, or so damaged that Keras might hang or crash over it.
+    """
+    return _guarded(keras_files.holds_a_model, Path(path))
+
+
+def _guarded(function: Callable[[Path], T], path: Path) -> T:
     try:
         # what only needs a look is refused at once
         sniff(path)
-        return guard.call(read_here, path, size=_size(path))
+        # that process may have been started in another folder
+        return guard.call(function, path.absolute(), size=_size(path))
     except OSError as error:
         raise InputError(f"{path} can't be read: {error.strerror or error}") from error
     except ValueError as error:
@@ -96,9 +124,17 @@ def read_here(path: Path) -> Source:
     Raises:
         UnreadableError: it can't be read; the reason continues a line that begins with the path.
     """
-    container = sniff(path)
+    return _parsed(_READERS[sniff(path)], path)
+
+
+def state_here(path: Path) -> Arrays:
+    """Read a file in this process; arguments and result as of `state`."""
+    return _parsed(torch_files.state, path)
+
+
+def _parsed(function: Callable[[Path], T], path: Path) -> T:
     try:
-        return _READERS[container](path)
+        return function(path)
     except UnreadableError:
         raise
     except Exception as error:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from compare.weights import pickles, tensors
-from compare.weights.errors import UnreadableError
+from compare.weights.errors import PickledError, UnreadableError
 from compare.weights.formats import Container, sniff
 from compare.weights.hdf5 import natural
 from compare.weights.network import Arrays, Told, listed
@@ -40,24 +40,35 @@ def read_pickle(path: Path) -> Source:
 
 
 def _checkpoint(path: Path, content: Any, numbers: Any) -> Source:
-    """Find the state dict in what was pickled."""
+    """Name the arrays of the state dict in what was pickled."""
+    found = _chosen(content)
+    said = getattr(found.state, "_metadata", None)
+    facts = said.get(FACTS) if isinstance(said, dict) else None
+    others = [str(key) for key, value in found.state.items() if not isinstance(value, pickles.Tensor)]
+    told = Told.from_json(facts) if facts else Told()
+    beside = tuple((name, _beside(name, found.networks)) for name in sorted([*found.beside, *others]))
+    arrays = _numbers(found.state, numbers)
+    return _from_state(path, Format.STATE_DICT, arrays, told, beside, found.where, ordered=True)
+
+
+def _numbers(state: dict, numbers: Any) -> Arrays:
+    return {str(key): numbers(tensor) for key, tensor in state.items() if isinstance(tensor, pickles.Tensor)}
+
+
+def _chosen(content: Any) -> _Found:
+    """Find the state dict in what was pickled.
+
+    Raises:
+        UnreadableError: there is none.
+    """
     if isinstance(content, pickles.Inert) and not content:
-        raise UnreadableError(
+        raise PickledError(
             f"holds a whole pickled {content.path}, which is code; save model.state_dict() of it"
         )
     found = _state_dict(content)
     if found is None:
         raise UnreadableError("is not a state dict of name -> tensor; save model.state_dict()")
-    state = found.state
-    said = getattr(state, "_metadata", None)
-    facts = said.get(FACTS) if isinstance(said, dict) else None
-    arrays = {
-        str(key): numbers(tensor) for key, tensor in state.items() if isinstance(tensor, pickles.Tensor)
-    }
-    others = [str(key) for key, value in state.items() if not isinstance(value, pickles.Tensor)]
-    told = Told.from_json(facts) if facts else Told()
-    beside = tuple((name, _beside(name, found.networks)) for name in sorted([*found.beside, *others]))
-    return _from_state(path, Format.STATE_DICT, arrays, told, beside, found.where, ordered=True)
+    return found
 
 
 def _beside(name: str, networks: frozenset[str]) -> Beside:
@@ -142,16 +153,19 @@ def read_safetensors(path: Path) -> Source:
 
 def read_index(path: Path) -> Source:
     """Read the parts that an index names, as one file."""
+    return _tensors(path, *_parts(path))
+
+
+def _parts(path: Path) -> tuple[Arrays, dict[str, str]]:
     arrays: Arrays = {}
     metadata: dict[str, str] = {}
     for part in tensors.parts(path):
         if sniff(part) is Container.SAFETENSORS:
             more, said = tensors.read_safetensors(part)
         else:
-            content, numbers = pickles.read_zip(part)
-            more, said = {str(k): numbers(v) for k, v in content.items() if isinstance(v, pickles.Tensor)}, {}
+            more, said = _numbers(*pickles.read_zip(part)), {}
         arrays, metadata = arrays | more, metadata | said
-    return _tensors(path, arrays, metadata)
+    return arrays, metadata
 
 
 def _tensors(path: Path, arrays: Arrays, metadata: dict[str, str]) -> Source:
@@ -168,6 +182,26 @@ def _tensors(path: Path, arrays: Arrays, metadata: dict[str, str]) -> Source:
 def read_npz(path: Path) -> Source:
     """Read an ``.npz`` of named arrays or of a state dict."""
     return _from_state(path, Format.NPZ, tensors.read_npz(path), Told(), (), (), ordered=True)
+
+
+def state(path: Path) -> Arrays:
+    """The arrays of a file under the names that its own model has for them, and in its layout.
+
+    Raises:
+        UnreadableError: it is a Keras model's file.
+    """
+    container = sniff(path)
+    if container in (Container.TORCH_ZIP, Container.PICKLE):
+        read = pickles.read_zip if container is Container.TORCH_ZIP else pickles.read_pickle
+        content, numbers = read(path)
+        held = _numbers(_chosen(content).state, numbers)
+    elif container is Container.NPZ:
+        held = tensors.read_npz(path)
+    elif container in (Container.SAFETENSORS, Container.INDEX):
+        held = (_parts if container is Container.INDEX else tensors.read_safetensors)(path)[0]
+    else:
+        raise UnreadableError("is a file of Keras; compare port makes one of PyTorch's of it")
+    return {key: held[of_file] for key, of_file in plain_keys(held)[0].items()}
 
 
 def _from_state(

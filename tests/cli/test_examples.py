@@ -37,8 +37,8 @@ WORK = {
     "run": {"compare.run.run": lambda *a, **k: CALLED.append("run") or 0},
     "policies": {},
     "diagnose": {
-        "compare.diagnosis.given.model": says("model"),
-        "compare.diagnosis.given.data": says("data"),
+        "compare.given.names.model": says("model"),
+        "compare.given.names.data": says("data"),
         "compare.diagnosis.diagnosis.diagnose": says("diagnose"),
         "compare.diagnosis.diagnosis.audit": says("audit"),
     },

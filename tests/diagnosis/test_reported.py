@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from compare.diagnosis import given
 from compare.diagnosis.reported import Reported, read
+from compare.given import names
 from compare.spec import InputError
 
 
@@ -44,7 +44,7 @@ def test_what_is_no_figure_is_refused(given):
 def test_a_csv_log_of_keras_gives_its_last_epoch(tmp_path):
     log = tmp_path / "log.csv"
     log.write_text("epoch,accuracy,loss,val_loss\n0,0.5,0.9,NA\n1,0.75,0.25,NA\n")
-    assert given.reported(str(log)) == {"accuracy": 0.75, "loss": 0.25}
+    assert names.reported(str(log)) == {"accuracy": 0.75, "loss": 0.25}
     log.write_text("epoch,loss\n0,little\n")
     with pytest.raises(InputError, match="holds what is no figure"):
-        given.reported(str(log))
+        names.reported(str(log))

@@ -146,7 +146,7 @@ def test_arrays_of_a_file_are_data(script, capsys):
 def test_weights_are_loaded_or_counted(script, capsys):
     good = {"weight": torch.zeros(2, 4), "bias": torch.zeros(2)}
     torch.save(good, "good.pt")
-    torch.save({"module.weight": good["weight"], "bias": good["bias"]}, "part.pt")
+    torch.save({"other.weight": good["weight"], "bias": good["bias"]}, "part.pt")
     arguments = ["person.py:plain", "--data", "person.py:data", "--loss", "cross_entropy"]
     code, out, _ = run(capsys, *arguments, "--weights", "good.pt", "--json")
     assert code == 0
@@ -178,8 +178,8 @@ WRONG = {
         "loss=low",
     ): "loss=0.2",
     ("person.py:plain", "--data", "gone.npz", "--loss", "cross_entropy"): "no file gone.npz",
-    ("whole.pth", "--data", "person.py:data"): "no file whole.pth",
-    (".", "--data", "person.py:data"): "SavedModel",
+    ("whole.pth", "--data", "person.py:data"): "whole.pth is missing",
+    (".", "--data", "person.py:data"): "is a directory; it must be a file of weights",
 }
 
 

@@ -11,10 +11,15 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from compare.data import LISTS
 from compare.frameworks import own
+from compare.given import held
 from compare.spec import InputError
+from compare.weights import reading
+from compare.weights.errors import PickledError
 
 _modules: dict[Path, ModuleType] = {}
+_MADE: list[held.Made] = []
 _KERAS, _PICKLES = (".keras", ".h5", ".hdf5"), (".pt", ".pth", ".bin", ".pkl", ".ckpt")
 
 
@@ -79,22 +84,39 @@ def model(reference: str, weights: Path | None, trust: bool) -> Any:
         InputError: it isn't there, would run code, or the weights don't fit.
     """
     path = Path(reference)
-    if path.suffix in _KERAS:
+    if path.suffix in _KERAS and path.is_file() and reading.holds_a_model(path):
         found = _keras_model(path, trust)
-    elif path.suffix in _PICKLES:
-        found = _pickled(path, trust)
-    elif path.is_dir():
-        raise InputError(f"{path} is a SavedModel directory, which Keras 3 can't load; save it as .keras")
+    elif path.suffix in _PICKLES and trust and path.is_file():
+        found = _pickled(path)
+    elif path.exists() or path.suffix in (*_KERAS, *_PICKLES):
+        found = _made(path)
     else:
         found = called(thing(reference, "MODEL"))
     if weights is not None:
-        _load_weights(found, weights)
+        held.load(found, weights)
     return found
 
 
+def _made(path: Path) -> Any:
+    """Build the network that a file of weights alone is of."""
+    try:
+        _MADE.append(held.make(path))
+    except InputError as error:
+        if isinstance(error.__cause__, PickledError):
+            raise InputError(
+                f"{path} is a pickled model, which runs code when it is loaded: say --trust, or name FILE.py:NAME"
+            ) from error
+        raise
+    print(f"made of {path}: {_MADE[-1].network.describe()}", file=sys.stderr)
+    return _MADE[-1].model
+
+
+def made(model: Any) -> held.Made | None:
+    """What a model is that was made of a file of weights alone; None for any other."""
+    return next((one for one in _MADE if one.model is model), None)
+
+
 def _keras_model(path: Path, trust: bool) -> Any:
-    if not path.exists():
-        raise InputError(f"MODEL: there is no file {path}")
     os.environ["KERAS_BACKEND"] = own("keras").backend
     import keras
 
@@ -109,72 +131,17 @@ def _keras_model(path: Path, trust: bool) -> Any:
         raise InputError(f"{path}: {text[:200]}") from error
 
 
-def _pickled(path: Path, trust: bool) -> Any:
-    if not path.exists():
-        raise InputError(f"MODEL: there is no file {path}")
+def _pickled(path: Path) -> Any:
     import torch
 
-    if not trust:
-        raise InputError(
-            f"{path} is a pickle, which runs code when it is loaded: say --trust, or name FILE.py:NAME"
-        )
     found = torch.load(path, map_location="cpu", weights_only=False)
-    if not isinstance(found, torch.nn.Module):
-        raise InputError(
-            f"{path} holds {type(found).__name__}, no module: name FILE.py:NAME and --weights {path}"
-        )
-    return found
+    return found if isinstance(found, torch.nn.Module) else _made(path)
 
 
-def _load_weights(model: Any, path: Path) -> None:
-    if not path.exists():
-        raise InputError(f"--weights: there is no file {path}")
-    if not hasattr(model, "load_state_dict"):
-        try:
-            model.load_weights(path)
-        except (ValueError, OSError) as error:
-            fits = _fits_keras(model, path)
-            text = f"{fits[0]} of {fits[1]} tensors of the model are in {path}" if fits else str(error)
-            raise InputError(f"--weights: {' '.join(text.split())[:200]}") from error
-        return
-    if path.suffix == ".safetensors":
-        from safetensors.torch import load_file
-
-        state: Any = load_file(path)
-    else:
-        import torch
-
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    state = state.get("state_dict", state)
-    own = model.state_dict()
-    fitting = [name for name, values in state.items() if name in own and own[name].shape == values.shape]
-    if len(fitting) < len(own):
-        raise InputError(
-            f"--weights: {len(fitting)} of {len(own)} tensors of the model are in {path} by name and shape"
-        )
-    model.load_state_dict({name: state[name] for name in fitting})
-
-
-def _fits_keras(model: Any, path: Path) -> tuple[int, int] | None:
-    """How many of a Keras model's tensors a file fills in, and of how many; None where nothing can be read of it."""
-    import warnings
-
-    import numpy as np
-
-    known = [weight for weight in model.weights if "float" in weight.dtype]
-    for weight in known:  # what the file doesn't fill in stays NaN; this model is refused anyway
-        weight.assign(np.full(weight.shape, np.nan))
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            model.load_weights(path, skip_mismatch=True)
-    except Exception:
-        return None
-    return sum(not np.isnan(np.asarray(weight)).all() for weight in known), len(known)
-
-
-def data(reference: str, what: str) -> Any:
+def data(reference: str, what: str, model: Any = None) -> Any:
     """Find the data that are named: a function stays one, since it is called for each pass.
+
+    Images of a folder or a list go through what a ``model`` that was made of a file of weights expects.
 
     Raises:
         InputError: there are none.
@@ -182,8 +149,11 @@ def data(reference: str, what: str) -> Any:
     path = Path(reference)
     if path.suffix == ".npz":
         return _arrays(path, what)
-    if path.is_dir():
-        return _folder(path)
+    if path.is_dir() or path.suffix in LISTS:
+        read = made(model)
+        if read:
+            return held.images(reference, read.preprocessing, read.size)
+        return held.images(reference, size=held.size_of(model))
     return thing(reference, what)
 
 
@@ -198,35 +168,17 @@ def _arrays(path: Path, what: str) -> tuple[Any, ...]:
         return tuple(held[name] for name in ("x", "y", "weights") if name in held.files)
 
 
-def _folder(path: Path) -> tuple[Any, ...]:
-    """Images of a folder with a sub-folder a class: 0..255 for Keras, ``(N, C, H, W)`` of 0..1 for PyTorch."""
-    import numpy as np
-    from PIL import Image
-
-    classes = sorted(child for child in path.iterdir() if child.is_dir())
-    files = [
-        (file, i) for i, child in enumerate(classes) for file in sorted(child.iterdir()) if file.is_file()
-    ]
-    if not files:
-        raise InputError(f"{path} has no sub-folder with images; it must have one a class")
-    with Image.open(files[0][0]) as first:
-        size = first.size
-    images = []
-    for file, _ in files:
-        with Image.open(file) as image:
-            images.append(np.asarray(image.convert("RGB").resize(size), "float32"))
-    x, y = np.stack(images), np.array([label for _, label in files])
-    return (x, y) if "keras" in sys.modules else (np.ascontiguousarray(x.transpose(0, 3, 1, 2)) / 255, y)
-
-
-def loss(reference: str | None) -> Any:
-    """Find a loss: ``FILE.py:NAME``, or a name of ``torch.nn.functional``'s.
+def loss(reference: str | None, model: Any = None) -> Any:
+    """Find a loss: ``FILE.py:NAME``, a name of ``torch.nn.functional``'s, or that of a model made of a file.
 
     Raises:
         InputError: there is none of that name.
     """
-    if reference is None or ":" in reference:
-        return None if reference is None else thing(reference, "--loss")
+    if reference is None:
+        read = made(model)
+        return read.loss if read else None
+    if ":" in reference:
+        return thing(reference, "--loss")
     import torch.nn.functional as F
 
     if not hasattr(F, reference):
