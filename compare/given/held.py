@@ -107,7 +107,9 @@ def load(model: Any, path: Path) -> None:
     def fitting(prefix: str) -> dict[str, Any]:
         found = {name: state.get(prefix + name) for name in wanted}
         return {
-            n: array for n, array in found.items() if array is not None and array.shape == tuple(wanted[n].shape)
+            n: array
+            for n, array in found.items()
+            if array is not None and array.shape == tuple(wanted[n].shape)
         }
 
     found = max(map(fitting, ["", *prefixes]), key=len)

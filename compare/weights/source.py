@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
+from typing import Literal
 
 from compare.weights.network import (
     Arrays,
@@ -87,7 +88,7 @@ class Source:
     prefix: str = ""
 
     @property
-    def framework(self) -> str:
+    def framework(self) -> Literal["keras", "torch"]:
         """Whose model it is."""
         return "torch" if self.names.torch else "keras"
 
