@@ -37,8 +37,8 @@ class Data:
         self.given, self.name, self.steps = given, name, steps
         self.batch_size = batch_size or BATCH_SIZE
         self.assumed = False
-        first = given() if _is_function(given) else given
-        if iter_is_itself(first) and not _is_function(given):
+        first = given() if is_function(given) else given
+        if iter_is_itself(first) and not is_function(given):
             raise InputError(f"{name} {ONCE}")
         self.arrays = _are_arrays(first)
         if self.arrays:
@@ -55,7 +55,7 @@ class Data:
 
     def __call__(self) -> Iterable[Any]:
         """One pass, from the start."""
-        given = self.given() if _is_function(self.given) else self.given
+        given = self.given() if is_function(self.given) else self.given
         if self.arrays:
             given = _sliced(given, self.batch_size)
         elif not hasattr(given, "__iter__") or _is_sequence_only(given):
@@ -65,7 +65,7 @@ class Data:
 
 def batch_size_of(given: Any, steps: int | None) -> int | None:
     """The batch size that makes so many batches of arrays: a power of two, since any other would be a guess."""
-    if steps is None or _is_function(given) or not _are_arrays(given):
+    if steps is None or is_function(given) or not _are_arrays(given):
         return None
     count = len(_leaves(given)[0])
     return next((size for size in (2**k for k in range(16)) if -(-count // size) == steps > 1), None)
@@ -162,7 +162,7 @@ class Passes:
         self.subject, self.data, self.limit = subject, data, limit
         self._source: Iterable[Batch] | None = None
         self.look = look(subject, data, 0, limit)
-        fixed = data.arrays and not _is_function(data.given)
+        fixed = data.arrays and not is_function(data.given)
         other = self.look if fixed else look(subject, data, 1, 0)
         again = self.look if fixed or self.look.held is not None else look(subject, data, 0, 0)
         self.replayed = np.array_equal(again.samples, self.look.samples)
@@ -178,7 +178,7 @@ class Passes:
         """Deal the samples as they were seen; not where some weren't, or can't be taken by number."""
         if not seen:
             return False
-        source = None if _is_function(self.data.given) else by_number(self.data.given)
+        source = None if is_function(self.data.given) else by_number(self.data.given)
         dealt: Iterable[Batch] | None
         if source is not None:
             take, known = source[0], names(self.subject, *source, fingerprints)
@@ -286,7 +286,8 @@ def _hash(parts: list[Any]) -> bytes:
     return digest.digest()
 
 
-def _is_function(given: Any) -> bool:
+def is_function(given: Any) -> bool:
+    """Whether data are a function that returns a new pass."""
     return callable(given) and not hasattr(given, "__iter__") and not hasattr(given, "__getitem__")
 
 

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 
+from compare.diagnosis import noise
 from compare.diagnosis.case import Case, figure, names
 from compare.diagnosis.data import Look
 from compare.diagnosis.finding import find
 from compare.diagnosis.inputs import CHANGES
 
-# moments that are one preprocessing's of another, relative
-SAME = 0.03
+# moments that are one preprocessing's of another, relative; by channel, how far inputs of one kind may lie apart
+SAME, LIKE = 0.03, 0.25
 
 
 def judge(case: Case) -> None:
     """Name what evaluation's data have to do with the gap."""
     if case.elsewhere is None:
-        _random_data(case)
         return
     ours, theirs = case.fit.look, case.elsewhere.look
     value = case.evaluated_elsewhere - case.evaluated
@@ -35,10 +35,6 @@ def judge(case: Case) -> None:
         _same_targets(case, ours, theirs, value)
         return
     _other_samples(case, ours, theirs, value)
-
-
-def _random_data(case: Case) -> None:
-    """Fit's data alone, changing from pass to pass: an augmentation that only training should see."""
 
 
 def _weights(case: Case, ours: Look, theirs: Look, value: float) -> None:
@@ -89,16 +85,8 @@ def _parted(ours: Look, theirs: Look) -> int:
 
 def _same_targets(case: Case, ours: Look, theirs: Look, value: float) -> None:
     known = _preprocessing(case, ours, theirs)
-    random = not case.fit.twice
-    apart = _apart(ours, theirs)
-    if known is None and (random or apart < 0.25):
-        case.add("augmentation", value)
-        if case.matters(value):
-            how = "other from pass to pass" if random else "changed, with the same mean and deviation,"
-            evidence = (
-                f"Both data sets have the same targets; fit's inputs are {how} and evaluation's aren't."
-            )
-            find(case, "augmentation", False, value, (), evidence)
+    if noise.explains(case, theirs) or (known is None and _apart(ours, theirs) < LIKE):
+        _augmented(case, value, "Both data sets have the same targets; fit's inputs are")
         return
     case.add("data-differ", value)
     if case.matters(value) or known:
@@ -107,9 +95,24 @@ def _same_targets(case: Case, ours: Look, theirs: Look, value: float) -> None:
         )
 
 
+def _augmented(case: Case, value: float, told: str) -> None:
+    case.add("augmentation", value)
+    if case.matters(value):
+        how = (
+            "changed, with the same mean and deviation or by noise,"
+            if case.fit.twice
+            else "other from pass to pass"
+        )
+        find(case, "augmentation", False, value, (), f"{told} {how} and evaluation's aren't.")
+
+
 def _other_samples(case: Case, ours: Look, theirs: Look, value: float) -> None:
     known = _preprocessing(case, ours, theirs)
-    if known is not None or _apart(ours, theirs) > 1.0:
+    apart = known is not None or _apart(ours, theirs) > 1.0
+    if apart and noise.explains(case, theirs):
+        _augmented(case, value, "The data sets hold other samples each; fit's inputs are")
+        return
+    if apart:
         case.add("data-differ", value)
         if case.costs(value):
             find(case, "data-differ", True, value, (), _told(ours, theirs, known), *_changed(known))

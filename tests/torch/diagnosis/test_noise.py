@@ -1,0 +1,89 @@
+"""Noise in fit's data alone is an augmentation, however strong; another scale is another preprocessing."""
+
+import pytest
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, Dataset
+
+import compare
+from tests.torch.diagnosis.stories import CE
+from tests.torch.diagnosis.toys import evaluated, fit, loader, toy
+
+
+class Changed(Dataset):
+    """Samples that are changed anew whenever they are asked for."""
+
+    def __init__(self, x, y, change):
+        self.x, self.y, self.change = x, y, change
+
+    def __len__(self):
+        return len(self.y)
+
+    def __getitem__(self, i):
+        return self.change(self.x[i]), self.y[i]
+
+
+def diagnosed(change, other=False, shuffle=False, fixed=False, clean=lambda x: x):
+    torch.manual_seed(0)
+    x, y = toy()
+    ours = (
+        loader((torch.stack([change(row) for row in x]), y))
+        if fixed
+        else DataLoader(Changed(x, y, change), 32, shuffle=shuffle)
+    )
+    x, y = toy(192, seed=7) if other else (x, y)
+    theirs = loader((clean(x), y))
+    net = nn.Sequential(nn.Linear(8, 32), nn.ReLU(), nn.Linear(32, 3))
+    seen = {"loss": fit(net, ours, 15), "evaluate_loss": evaluated(net, theirs)}
+    return compare.diagnose(net, ours, evaluate_data=theirs, loss=CE, reported=seen)
+
+
+def noise(share):
+    return lambda x: x + share * torch.randn_like(x)
+
+
+def brighter(x):
+    return x * (0.5 + 0.5 * torch.rand(())) + 4
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+@pytest.mark.parametrize("other", [False, True])
+def test_strong_noise_is_an_augmentation(other, shuffle):
+    found = diagnosed(noise(3.0), other, shuffle)
+    assert not found.harmful
+    assert "augmentation" in {term.term for term in found.terms}
+
+
+def test_noise_that_is_the_same_in_each_pass_is_an_augmentation_of_the_same_samples():
+    found = diagnosed(noise(3.0), fixed=True)
+    assert [f.cause for f in found.findings] == ["augmentation"]
+
+
+def test_a_brightness_that_moves_the_mean_is_an_augmentation():
+    found = diagnosed(brighter, clean=lambda x: x + 4)
+    assert not found.harmful
+    assert "data-differ" not in {term.term for term in found.terms}
+
+
+SCALED = {
+    "ten times as large": lambda x: 10 * noise(0.3)(x),
+    "a hundredth": lambda x: 0.01 * noise(0.3)(x),
+    "moved by three": lambda x: 3 + noise(0.3)(x),
+}
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+@pytest.mark.parametrize("change", SCALED.values(), ids=SCALED)
+def test_another_scale_is_another_preprocessing_though_there_is_noise(change, shuffle):
+    assert [f.cause for f in diagnosed(change, shuffle=shuffle).findings if f.harmful] == ["data-differ"]
+
+
+def test_noise_that_comes_with_another_scale_in_each_pass_alike_is_another_preprocessing():
+    found = diagnosed(lambda x: 9 * x + 3 * torch.randn_like(x), fixed=True)
+    assert [f.cause for f in found.findings if f.harmful] == ["data-differ"]
+
+
+def test_a_preprocessing_that_evaluation_lacks_is_told_with_its_cure():
+    found = diagnosed(noise(0.1), shuffle=True, clean=lambda x: x * 255)
+    assert found.findings[0].cause == "data-differ"
+    assert found.findings[0].cure.code == "x = x / 255  # in evaluation"
