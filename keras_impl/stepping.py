@@ -150,22 +150,24 @@ def make(settings, parameters):
     """Make an optimizer.
 
     Args:
-        settings: ``kind``, ``learning_rate``, and of ``momentum``, ``nesterov``, ``decays``, ``epsilon`` and
-            ``weight_decay`` what it has.
+        settings: ``kind``, ``learning_rate``, and of ``momentum``, ``nesterov``, ``decays``, ``epsilon``, ``amsgrad``,
+            ``centered``, ``accumulator`` and ``weight_decay`` what it has.
         parameters: name -> parameter; Keras asks for its variables at the first step.
     """
     kind, rate = settings["kind"], settings["learning_rate"]
+    momentum, epsilon = settings.get("momentum", 0.0), settings.get("epsilon", 1e-7)
     if kind == "sgd":
-        return keras.optimizers.SGD(rate, momentum=settings.get("momentum", 0.0))
+        return keras.optimizers.SGD(rate, momentum, settings.get("nesterov", False))
     if kind == "rmsprop":
-        return keras.optimizers.RMSprop(
-            rate, settings.get("decays", [0.9])[0], epsilon=settings.get("epsilon", 1e-7)
-        )
+        rho, centered = settings.get("decays", [0.9])[0], settings.get("centered", False)
+        return keras.optimizers.RMSprop(rate, rho, momentum, epsilon, centered)
+    if kind == "adagrad":
+        return keras.optimizers.Adagrad(rate, settings.get("accumulator", 0.1), epsilon)
     beta1, beta2 = settings.get("decays", (0.9, 0.999))
-    epsilon = settings.get("epsilon", 1e-7)
+    amsgrad = settings.get("amsgrad", False)
     if kind == "adamw":
-        return keras.optimizers.AdamW(rate, settings.get("weight_decay", 0.0), beta1, beta2, epsilon)
-    return keras.optimizers.Adam(rate, beta1, beta2, epsilon)
+        return keras.optimizers.AdamW(rate, settings.get("weight_decay", 0.0), beta1, beta2, epsilon, amsgrad)
+    return keras.optimizers.Adam(rate, beta1, beta2, epsilon, amsgrad)
 
 
 def configuration(optimizer):
@@ -196,7 +198,16 @@ def configuration(optimizer):
             "momentum": momentum,
             "centered": bool(optimizer.centered),
         }
-    return facts
+    if kind in ("adagrad", "adadelta", "adamax", "nadam"):
+        facts["epsilon"] = float(optimizer.epsilon)
+    if kind == "adagrad":
+        return {**facts, "accumulator": float(optimizer.initial_accumulator_value), "rate_decay": 0.0}
+    if kind == "adadelta":
+        return {**facts, "decays": [float(optimizer.rho)]}
+    if kind in ("adamax", "nadam"):
+        facts["decays"] = [float(optimizer.beta_1), float(optimizer.beta_2)]
+    # Nesterov's momentum warms up by 0.96 to the step's power; in PyTorch that power has a factor
+    return facts | ({"momentum_decay": 1.0} if kind == "nadam" else {})
 
 
 def _more(optimizer):

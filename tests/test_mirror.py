@@ -27,6 +27,7 @@ ALONE |= {
     "editing.py": "a cause is tried on PyTorch's side, whose functions can be replaced call by call",
     "activating.py": "as editing.py",
     "cells.py": "as editing.py",
+    "cutting.py": "as editing.py",
     "beside.py": "Keras hands masks on beside tensors; PyTorch's are arguments of calls like any other",
     "spatial.py": "Keras's calls are of layers, which know what they do; PyTorch's functions are a table",
 }
@@ -90,6 +91,7 @@ ONE_SIDED = {
     "optimizers.KerasSGD": "Keras's own is keras.optimizers.SGD",
     "optimizers.KerasRMSprop": "Keras's own is keras.optimizers.RMSprop",
     "optimizers.KerasAdam": "Keras's own are keras.optimizers.Adam and AdamW",
+    "optimizers.KerasAdagrad": "Keras's own is keras.optimizers.Adagrad",
     "training.compile": "PyTorch compiles nothing",
     "training.loss_of": "Keras's loss is compiled into the model",
     "training.passed": "Keras's own loop passes the batches",

@@ -209,7 +209,10 @@ def facts(kind, name, bound, module):
         found["cell"] = name.endswith("_cell")
     if kind in ("batch_norm", "instance_norm") and module is not None:
         found["cumulative"] = getattr(module, "momentum", 0) is None
-        found["variance"] = getattr(module, "variance", "unbiased")
+        rule = getattr(
+            module, "variance", None
+        )  # a word of `layers.BatchNorm`; anything in a person's module
+        found["variance"] = rule if isinstance(rule, str) else "unbiased"
     if name in ("__rsub__", "rsub", "__rdiv__", "__rtruediv__"):
         found["turned"] = True
     found["function"] = name

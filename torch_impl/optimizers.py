@@ -1,11 +1,11 @@
 """Optimizers, as PyTorch computes them and as Keras does.
 
-PyTorch's own are the ``native`` ones. `KerasSGD`, `KerasRMSprop` and `KerasAdam`, the ``matched`` ones, compute
-what Keras computes, operation by operation; take them into a port that must train as the original did.
+PyTorch's own are the ``native`` ones. `KerasSGD`, `KerasRMSprop`, `KerasAdam` and `KerasAdagrad`, the ``matched``
+ones, compute what Keras computes, operation by operation; take them into a port that must train as the original did.
 
-DIFFERS: Keras on TensorFlow rounds SGD's momentum, the powers of Adam's betas, AdamW's decay and L2's factor to
-float32, whatever the parameters' dtype. With the textbook's betas a float64 step is off by 3e-6. Keras on JAX and on
-PyTorch rounds none of them: set the attribute ``rounds`` to False.
+DIFFERS: Keras on TensorFlow rounds SGD's momentum, the powers of Adam's betas, AdamW's decay, L2's factor and what
+Adagrad begins with to float32, whatever the parameters' dtype. With the textbook's betas a float64 step is off by
+3e-6. Keras on JAX and on PyTorch rounds none of them: set the attribute ``rounds`` to False.
 """
 
 import numpy as np
@@ -140,9 +140,10 @@ def from_arrays(model, optimizer, arrays):
 
 
 class _Keras(torch.optim.Optimizer):
-    """What the three have in common: a step over all parameters that have a gradient."""
+    """What they have in common: a step over all parameters that have a gradient."""
 
     slots: tuple[str, ...] = ()
+    start = 0.0  # what the slots begin with
     rounds = True
 
     def rounded(self, number):
@@ -158,7 +159,10 @@ class _Keras(torch.optim.Optimizer):
                 if parameter.grad is not None:
                     state = self.state[parameter]
                     if not state:
-                        state.update(step=0, **{slot: torch.zeros_like(parameter) for slot in self.slots})
+                        slots = {
+                            slot: torch.full_like(parameter, self.rounded(self.start)) for slot in self.slots
+                        }
+                        state.update(step=0, **slots)
                     state["step"] += 1
                     self.update(parameter, parameter.grad, state, group)
         return loss
@@ -171,12 +175,14 @@ class KerasSGD(_Keras):
         params: parameters to train, or groups of them.
         lr, momentum: step size, share of the last step that is taken again.
         weight_decay: coupled, twice the factor of Keras's ``L2``. The step adds it to ``.grad``, where Keras has it.
+        nesterov: whether the step looks ahead by its momentum.
     """
 
     slots = ("momentum",)
 
-    def __init__(self, params, lr=1e-2, momentum=0.0, weight_decay=0.0):
-        super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+    def __init__(self, params, lr=1e-2, momentum=0.0, weight_decay=0.0, nesterov=False):
+        given = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay, "nesterov": nesterov}
+        super().__init__(params, given)
 
     def update(self, parameter, gradient, state, group):
         """Move one parameter."""
@@ -186,8 +192,9 @@ class KerasSGD(_Keras):
             parameter -= gradient * group["lr"]
             return
         velocity = state["momentum"]
-        velocity.mul_(self.rounded(group["momentum"])).sub_(gradient * group["lr"])
-        parameter += velocity
+        share = self.rounded(group["momentum"])
+        velocity.mul_(share).sub_(gradient * group["lr"])
+        parameter += velocity * share - gradient * group["lr"] if group["nesterov"] else velocity
 
 
 class KerasRMSprop(_Keras):
@@ -198,20 +205,31 @@ class KerasRMSprop(_Keras):
     Args:
         params: parameters to train.
         lr, alpha, eps: step size, decay of the mean square, epsilon.
+        momentum: share of the last step that is taken again.
+        centered: whether the squared mean of the gradient is taken off the mean square.
 
     Source: Hinton 2012, http://www.cs.toronto.edu/~tijmen/csc321/slides/lecture_slides_lec6.pdf
     """
 
     slots = ("velocity",)
 
-    def __init__(self, params, lr=1e-2, alpha=0.9, eps=1e-7):
-        super().__init__(params, {"lr": lr, "alpha": alpha, "eps": eps, "weight_decay": 0.0})
+    def __init__(self, params, lr=1e-2, alpha=0.9, eps=1e-7, momentum=0.0, centered=False):
+        given = {"lr": lr, "alpha": alpha, "eps": eps, "weight_decay": 0.0}
+        super().__init__(params, {**given, "momentum": momentum, "centered": centered})
+        self.slots += ("momentum",) * bool(momentum) + ("average_gradient",) * bool(centered)
 
     def update(self, parameter, gradient, state, group):
         """Move one parameter."""
         square = state["velocity"]
         square.copy_(square * group["alpha"] + gradient.square() * (1 - group["alpha"]))
-        parameter -= gradient * group["lr"] / (square + group["eps"]).sqrt()
+        if group["centered"]:
+            mean = state["average_gradient"]
+            mean.copy_(mean * group["alpha"] + gradient * (1 - group["alpha"]))
+            square = square - mean.square()
+        move = gradient * group["lr"] / (square + group["eps"]).sqrt()
+        if group["momentum"]:
+            move = state["momentum"].mul_(group["momentum"]).add_(move)
+        parameter -= move
 
 
 class KerasAdam(_Keras):
@@ -224,14 +242,17 @@ class KerasAdam(_Keras):
         params: parameters to train.
         lr, betas, eps: step size, decays of the two moments, epsilon.
         weight_decay: decoupled, as AdamW's.
+        amsgrad: whether the largest second moment so far is divided by.
 
     Source: Kingma and Ba 2014, https://arxiv.org/abs/1412.6980, end of section 2
     """
 
     slots = ("momentum", "velocity")
 
-    def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-7, weight_decay=0.0):
-        super().__init__(params, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay})
+    def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-7, weight_decay=0.0, amsgrad=False):
+        given = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "amsgrad": amsgrad}
+        super().__init__(params, given)
+        self.slots += ("velocity_hat",) * bool(amsgrad)
 
     def update(self, parameter, gradient, state, group):
         """Move one parameter."""
@@ -246,7 +267,33 @@ class KerasAdam(_Keras):
         m, v = state["momentum"], state["velocity"]
         m += (gradient - m) * (1 - beta1)
         v += (gradient.square() - v) * (1 - beta2)
+        if group["amsgrad"]:
+            v = torch.maximum(state["velocity_hat"], v, out=state["velocity_hat"])
         parameter -= m * alpha / (v.sqrt() + group["eps"])
+
+
+class KerasAdagrad(_Keras):
+    """Keras's Adagrad: epsilon is added under the root, and the sum of squares begins at 0.1.
+
+    DIFFERS: PyTorch adds epsilon to the root, and its defaults are 1e-10 and 0.
+
+    Args:
+        params: parameters to train.
+        lr, eps, initial_accumulator_value: step size, epsilon, what the sum of squares begins with.
+
+    Source: Duchi et al. 2011, https://jmlr.org/papers/v12/duchi11a.html
+    """
+
+    slots = ("accumulator",)
+
+    def __init__(self, params, lr=1e-3, eps=1e-7, initial_accumulator_value=0.1):
+        super().__init__(params, {"lr": lr, "eps": eps, "weight_decay": 0.0})
+        self.start = initial_accumulator_value
+
+    def update(self, parameter, gradient, state, group):
+        """Move one parameter."""
+        total = state["accumulator"].add_(gradient.square())
+        parameter -= gradient * group["lr"] / (total + group["eps"]).sqrt()
 
 
 def _check(name, momentum, weight_decay, release):

@@ -40,10 +40,7 @@ class Steps:
             parameter.grad = None
         loss = self._loss(inputs, targets)
         loss.backward()
-        gradients = {
-            n: np.zeros(p.shape, p.detach().numpy().dtype) if p.grad is None else p.grad.numpy().copy()
-            for n, p in self.parameters.items()
-        }
+        gradients = self._gradients()
         with torch.no_grad():
             for name, factor in self.coupled.items():
                 if name in gradients and self.parameters[name].grad is not None:
@@ -62,9 +59,18 @@ class Steps:
         """Copy all arrays of the model."""
         return arrays(self.model)
 
+    def _gradients(self):
+        return {
+            n: np.zeros(p.shape, p.detach().numpy().dtype) if p.grad is None else p.grad.numpy().copy()
+            for n, p in self.parameters.items()
+        }
+
+    def _watching(self):
+        return observing.Watch(self.model, self.edits, values=False)
+
     def _loss(self, inputs, targets):
         tensors = [observing.tensor(x) for x in inputs]
-        watch = observing.Watch(self.model, self.edits, values=False)
+        watch = self._watching()
         with watch.attached():
             for x in tensors:
                 watch.live(x)
@@ -130,29 +136,33 @@ def make(settings, parameters):
     """Make the optimizer that computes as Keras's does.
 
     Args:
-        settings: ``kind``, ``learning_rate``, and of ``momentum``, ``nesterov``, ``decays``, ``epsilon``,
-            ``weight_decay`` what it has; ``coupled`` (array -> twice the factor of its L2 penalty) is `Steps`'s.
-            ``rounds``: as Keras on TensorFlow does, see `optimizers`. ``own``: it computes as PyTorch's own instead.
+        settings: ``kind``, ``learning_rate``, and of ``momentum``, ``nesterov``, ``decays``, ``epsilon``, ``amsgrad``,
+            ``centered``, ``accumulator``, ``weight_decay`` what it has; ``coupled`` (array -> twice the factor of its
+            L2 penalty) is `Steps`'s. ``rounds``: as Keras on TensorFlow does, see `optimizers`.
+            ``own``: it computes as PyTorch's own instead.
         parameters: name -> parameter.
     """
-    kind, rate = settings["kind"], settings["learning_rate"]
+    kind, rate, given = settings["kind"], settings["learning_rate"], list(parameters.values())
     if settings.get("own"):
-        return _own(kind, rate, settings, list(parameters.values()))
-    optimizer = _as_keras(kind, rate, settings, list(parameters.values()))
+        return _own(kind, rate, settings, given)
+    optimizer = _as_keras(kind, rate, settings, given)
     optimizer.rounds = settings.get("rounds", True)
     return optimizer
 
 
-def _as_keras(kind, rate, settings, parameters):
+def _as_keras(kind, rate, settings, given):
     """Keras's optimizer with these settings."""
+    momentum, epsilon = settings.get("momentum", 0.0), settings.get("epsilon", 1e-7)
     if kind == "sgd":
-        return optimizers.KerasSGD(parameters, rate, settings.get("momentum", 0.0))
+        return optimizers.KerasSGD(given, rate, momentum, nesterov=settings.get("nesterov", False))
     if kind == "rmsprop":
-        alpha = settings.get("decays", [0.9])[0]
-        return optimizers.KerasRMSprop(parameters, rate, alpha, settings.get("epsilon", 1e-7))
-    betas, epsilon = tuple(settings.get("decays", (0.9, 0.999))), settings.get("epsilon", 1e-7)
+        alpha, centered = settings.get("decays", [0.9])[0], settings.get("centered", False)
+        return optimizers.KerasRMSprop(given, rate, alpha, epsilon, momentum, centered)
+    if kind == "adagrad":
+        return optimizers.KerasAdagrad(given, rate, epsilon, settings.get("accumulator", 0.1))
+    betas = tuple(settings.get("decays", (0.9, 0.999)))
     decay = settings.get("weight_decay", 0.0) if kind == "adamw" else 0.0
-    return optimizers.KerasAdam(parameters, rate, betas, epsilon, decay)
+    return optimizers.KerasAdam(given, rate, betas, epsilon, decay, settings.get("amsgrad", False))
 
 
 def _own(kind, rate, settings, parameters):
@@ -161,9 +171,18 @@ def _own(kind, rate, settings, parameters):
         nesterov = bool(settings.get("nesterov") and settings.get("momentum"))
         return torch.optim.SGD(parameters, rate, settings.get("momentum", 0.0), nesterov=nesterov)
     if kind == "rmsprop":
+        more = {"momentum": settings.get("momentum", 0.0), "centered": settings.get("centered", False)}
         kept = settings.get("decays", [0.9])[0]
-        return torch.optim.RMSprop(parameters, rate, kept, settings.get("epsilon", 1e-7))
-    given = {"betas": tuple(settings.get("decays", (0.9, 0.999))), "eps": settings.get("epsilon", 1e-7)}
+        return torch.optim.RMSprop(parameters, rate, kept, settings.get("epsilon", 1e-7), **more)
+    if kind == "adagrad":
+        start, eps = settings.get("accumulator", 0.1), settings.get("epsilon", 1e-7)
+        return torch.optim.Adagrad(parameters, rate, initial_accumulator_value=start, eps=eps)
+    amsgrad = bool(settings.get("amsgrad"))
+    given = {
+        "amsgrad": amsgrad,
+        "betas": tuple(settings.get("decays", (0.9, 0.999))),
+        "eps": settings.get("epsilon", 1e-7),
+    }
     if kind == "adamw":
         return torch.optim.AdamW(parameters, rate, **given, weight_decay=settings.get("weight_decay", 0.0))
     return torch.optim.Adam(parameters, rate, **given)
@@ -188,7 +207,16 @@ def configuration(optimizer):
     if kind == "rmsprop":
         facts |= {"decays": [group["alpha"]], "epsilon": group["eps"]}
         return {**facts, "momentum": group.get("momentum", 0.0), "centered": group.get("centered", False)}
-    return facts
+    if kind in ("adagrad", "adadelta", "adamax", "nadam"):
+        facts["epsilon"] = group["eps"]
+    if kind == "adagrad":
+        facts |= {"accumulator": group.get("initial_accumulator_value", getattr(optimizer, "start", 0.0))}
+        return {**facts, "rate_decay": group.get("lr_decay", 0.0)}
+    if kind == "adadelta":
+        return {**facts, "decays": [group["rho"]]}
+    if kind in ("adamax", "nadam"):
+        facts["decays"] = list(group["betas"])
+    return facts | ({"momentum_decay": group["momentum_decay"]} if kind == "nadam" else {})
 
 
 def decayed(model, optimizer):

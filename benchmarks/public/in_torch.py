@@ -183,7 +183,7 @@ MENDS: dict[str, list[Mend]] = {
         norms(eps=1e-3),
         norms(momentum=0.01),
     ],
-    "ResNet50": [biased, norms(eps=1.001e-5), strided, norms(momentum=0.01)],
+    "ResNet50": [biased, norms(eps=1.001e-5), norms(momentum=0.01), strided],
 }
 
 

@@ -230,8 +230,9 @@ class Bench(Side):
         seen = self.look(self.inputs, self.arrangement, True)
         facts = configuration.sharing(self.map, self.torch_held)
         facts += configuration.norms(self.map.pairs) + configuration.tables(self.map.pairs)
-        facts += dropping.rates(self.keras, seen, self.map.pairs)
-        facts += dropping.always(self.look(self.inputs, self.arrangement))
+        evaluated = self.look(self.inputs, self.arrangement)
+        facts += dropping.rates(self.keras, seen, evaluated, self.map.pairs)
+        facts += dropping.always(evaluated)
         ours, theirs = optimizers
         own = self.decayed() if self.optimizer is not None else None
         if own is not None or any(any(pair) for pair in told.decayed.values()):

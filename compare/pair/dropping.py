@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from compare.pair.causes.trial import path
 from compare.pair.configuration import Fact, close
+from compare.pair.matching import Values
 from compare.pair.partners import Partner
 from compare.pair.records import Call, Seen
 
+NEAR = 1e-6
 INPUT = -1  # stands among pairs for what the model is given
 LOOSE = ("between", "attention")  # computed from some of what a layer had until then, nobody knows of which
 
 
-def rates(keras: Seen, torch: Seen, pairs: list[Partner]) -> list[Fact]:
-    """Rates of the dropout that is really called, in the order of calls, and where it is called."""
+def rates(keras: Seen, torch: Seen, evaluated: Seen, pairs: list[Partner]) -> list[Fact]:
+    """Rates of the dropout that is really called, in the order of calls, and where it is called.
+
+    Args:
+        torch, evaluated: PyTorch's pass in training mode, and in inference mode, as Keras's is.
+    """
     ours = [(call, rate) for call in keras.calls if (rate := _rate(call)) > 0]
     theirs = [(call, rate) for call in torch.calls if (rate := _rate(call)) > 0]
     if [round(rate, 9) for _, rate in ours] == [round(rate, 9) for _, rate in theirs]:
@@ -26,10 +32,11 @@ def rates(keras: Seen, torch: Seen, pairs: list[Partner]) -> list[Fact]:
             code = f"{path(place)}.p = {rate:g}" if place else f"x = F.dropout(x, {rate:g}, self.training)"
             return [Fact("dropout-rate", call.owner, place, text, code, call.index)]
     call, rate = theirs[len(ours)]
-    before = _before(keras, torch, call)
+    before = _before(keras, torch, evaluated, call)
     owner, index = (before.owner, before.index) if before is not None else ("", -1)
-    text = f"PyTorch drops {rate:g} at {call.place}, Keras nothing"
-    module = call.facts.get("module") or "drop" in call.type.lower()
+    text = f"PyTorch drops {rate:g} at {call.place or 'dropout in forward'}, Keras nothing"
+    named = ("drop", "stochasticdepth")
+    module = call.facts.get("module") or any(word in call.type.lower() for word in named)
     code = f"{path(call.place)}.p = 0.0" if module else f"# without dropout in {path(call.place)}'s forward"
     return [Fact("dropout-rate", owner, call.place, text, code, index)]
 
@@ -79,8 +86,12 @@ def _rate(call: Call) -> float:
     return 0.0
 
 
-def _before(keras: Seen, torch: Seen, call: Call) -> Call | None:
-    """Keras's call at about the place of one of PyTorch's."""
+def _before(keras: Seen, torch: Seen, evaluated: Seen, call: Call) -> Call | None:
+    """Keras's call that gives what one of PyTorch's takes, or one at about its place."""
+    given = evaluated.values.get(call.inputs[0]) if call.inputs else None
+    match = Values(keras, {}, NEAR).find(given) if given is not None else None
+    if match is not None and match.torch in keras.maker:
+        return keras.maker[match.torch]
     share = call.index / max(len(torch.calls), 1)
     return keras.calls[min(int(share * len(keras.calls)), len(keras.calls) - 1)] if keras.calls else None
 

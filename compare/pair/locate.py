@@ -17,6 +17,19 @@ from compare.parity.figures import Distance
 
 Run = Callable[..., Seen]  # of edits, and perhaps of the last call that is of interest
 MOST = 40  # calls that a difference is looked for in
+# what a value may go through before the layer that reads it
+MOVING = (
+    "pad",
+    "getitem",
+    "reshape",
+    "flatten",
+    "permute",
+    "transpose",
+    "squeeze",
+    "unsqueeze",
+    "dropout",
+    "identity",
+)
 NEAR = 1e-4  # what a rounded constant may amount to
 
 
@@ -137,9 +150,39 @@ def _explain(
             after = front(keras, Values(again, bars, floor), targets)
             if after.call is None or (name in FIRST and _reached(after) > _reached(now)):
                 return trial
+            if not _read_on(trial, scene, after, keras, again):
+                continue
             if _reached(after) > max(_reached(now), best[0] if best else -1):
                 best = (_reached(after), trial)
     return best[1] if best else None
+
+
+def _read_on(trial: Trial, scene: Scene, after: Front, keras: Seen, again: Seen) -> bool:
+    """Whether what reads Keras's own result in Keras reads it in PyTorch too, where a change puts it there.
+
+    It is found again then, whatever PyTorch goes on to do with it: that alone says nothing.
+    """
+    if not any(edit.get("name") == "value" for edit in trial.edits):
+        return True
+    users = [c.index for name in scene.call.outputs for c in keras.users.get(name, [])]
+    if after.call is None or after.call.index not in users:
+        return True
+    match = next((after.matched[n] for n in scene.call.outputs if n in after.matched), None)
+    pair = next((p for p in scene.pairs if any(after.call.index == c.index for c in p.keras.calls)), None)
+    following = [c.index for c in _after(keras, after.call)[:1]]
+    pair = pair or next((p for p in scene.pairs if any(c.index in following for c in p.keras.calls)), None)
+    if match is None or pair is None:
+        return True
+    readers = {call.index for call in pair.torch.calls}
+    waiting = [match.torch]
+    if match.torch.startswith("e"):
+        return int(match.torch[1:]) in readers
+    while waiting:
+        for user in again.users.get(waiting.pop(), []):
+            if user.index in readers:
+                return True
+            waiting += user.outputs if user.kind in MOVING and len(user.inputs) == 1 else []
+    return False
 
 
 def _last(scene: Scene, trial: Trial) -> int | None:
@@ -191,7 +234,19 @@ def _scene(now: Front, keras: Seen, torch: Seen, values: Values, pairs: list[Par
     if near is not None and near.torch in {m.torch for m in now.matched.values()}:
         near = near if near.apart > 0 else None
     return Scene(
-        call, keras, torch, ordered, partner, pair, following, sources, near, now.matched, arrays, region
+        call,
+        keras,
+        torch,
+        ordered,
+        partner,
+        pair,
+        following,
+        sources,
+        near,
+        now.matched,
+        arrays,
+        region,
+        pairs,
     )
 
 

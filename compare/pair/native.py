@@ -21,6 +21,7 @@ FORMULAS = {
     "adam": "epsilon is added after the correction of the second moment, in Keras before it",
     "adamw": "epsilon is added after the correction of the second moment, in Keras before it",
     "rmsprop": "epsilon is added to the root, in Keras under it",
+    "adagrad": "epsilon is added to the root, in Keras under it",
 }
 
 
@@ -69,7 +70,11 @@ def _stepped(settings: dict[str, Any], weight: np.ndarray, gradient: np.ndarray)
         return weight - rate * (gradient + ahead * gradient)
     if kind == "rmsprop":
         decay, epsilon = settings.get("decays", [0.9])[0], settings.get("epsilon", 1e-7)
-        return formulas.rmsprop(weight, gradient, none, rate, decay, epsilon)[0]
+        centered = bool(settings.get("centered"))
+        return formulas.rmsprop(weight, gradient, none, rate, decay, epsilon, centered)[0]
+    if kind == "adagrad":
+        start, epsilon = settings.get("accumulator", 0.1), settings.get("epsilon", 1e-7)
+        return weight - rate * gradient / (np.sqrt(start + gradient**2) + epsilon)
     decay = settings.get("weight_decay", 0.0) if kind == "adamw" else 0.0
     given = (settings.get("decays", (0.9, 0.999)), settings.get("epsilon", 1e-7), decay)
     return formulas.adam(weight, gradient, (none, none), 1, rate, *given)[0]

@@ -10,7 +10,14 @@ from compare.pair.causes.trial import path
 from compare.pair.configuration import Fact, close
 from compare.pair.records import Held
 
-ARGUMENTS = {"learning_rate": "lr", "epsilon": "eps"}  # as PyTorch calls them
+# as PyTorch calls them
+ARGUMENTS = {
+    "learning_rate": "lr", "epsilon": "eps", "accumulator": "initial_accumulator_value", "rate_decay": "lr_decay",
+}  # fmt: skip
+NAMES = {
+    "adam": "Adam", "adamw": "AdamW", "sgd": "SGD", "rmsprop": "RMSprop", "adagrad": "Adagrad", "nadam": "NAdam",
+    "adadelta": "Adadelta", "adamax": "Adamax",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -118,16 +125,21 @@ def optimizers(keras: dict[str, Any], torch: dict[str, Any]) -> list[Fact]:
     apart = [(key, a, b) for key, a, b in pairs if not close(_family(key, a), _family(key, b))]
     if not apart:
         return []
+    if any(key == "kind" for key, _, _ in apart):  # settings that one of them hasn't say nothing
+        apart = [one for one in apart if None not in one]
     text = "; ".join(f"{key.replace('_', ' ')} is {a} in Keras and {b} in PyTorch" for key, a, b in apart)
     given = ", ".join(_argument(keras["kind"], key, a) for key, a, _ in apart if key != "kind")
-    code = f"torch.optim.{_named(keras['kind'])}(model.parameters(){', ' + given if given else ''})"
+    code = f"torch.optim.{NAMES.get(keras['kind'])}(model.parameters(){', ' + given if given else ''})"
+    if keras["kind"] not in NAMES:
+        code = f"# PyTorch has no {keras['kind']} of its own"
     return [Fact("optimizer", "", "", text, code)]
 
 
 def _argument(kind: str, key: str, value: Any) -> str:
     """A setting as PyTorch's optimizer takes it."""
     if key == "decays":
-        return f"alpha={value[0]}" if kind == "rmsprop" else f"betas={tuple(value)}"
+        single = {"rmsprop": "alpha", "adadelta": "rho"}.get(kind)
+        return f"{single}={value[0]}" if single else f"betas={tuple(value)}"
     return f"{ARGUMENTS.get(key, key)}={value}"
 
 
@@ -135,10 +147,6 @@ def _family(key: str, value: Any) -> Any:
     """A setting to be compared: what an optimizer hasn't is off, and how it decays is compared array by array."""
     if key in ("nesterov", "amsgrad", "centered"):
         return bool(value)
-    if key in ("dampening", "momentum"):
+    if key in ("dampening", "momentum", "rate_decay"):
         return value or 0.0
     return "adam" if value == "adamw" else value
-
-
-def _named(kind: str) -> str:
-    return {"adam": "Adam", "adamw": "AdamW", "sgd": "SGD", "rmsprop": "RMSprop"}.get(kind, kind)

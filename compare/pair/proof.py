@@ -10,6 +10,7 @@ import numpy as np
 from compare.pair import data, inputs
 from compare.pair.asked import STAGES, Asked, Outcome, Report
 from compare.pair.configuration import Fact
+from compare.pair.cutting import Cut
 from compare.pair.ends import Pair, ask
 from compare.pair.locate import Departure, Found
 from compare.pair.meeting import Met, meet
@@ -20,6 +21,7 @@ from compare.parity.figures import Distance, Stage, Verdict, judge, worst_by_nam
 MATCHED = (
     "PyTorch computes as Keras does: the moving variance takes in the biased one, the optimizer is Keras's"
 )
+TRAINED = ("adam", "adamw", "sgd", "rmsprop", "adagrad")  # both take steps with these as a person set them
 DEFAULT_OPTIMIZER = {"kind": "adam", "learning_rate": 1e-3}
 
 
@@ -143,7 +145,7 @@ def _settings(asked: Asked, met: Met, outcome: Outcome) -> dict[str, Any]:
     if asked.optimizer is not None:
         outcome.notes.append(f"both take {asked.optimizer}; the models' own optimizers are not compared")
         return {"kind": asked.optimizer, "learning_rate": asked.learning_rate or 1e-3}
-    if ours and theirs and ours["kind"] in ("adam", "adamw", "sgd", "rmsprop"):
+    if ours and theirs and ours["kind"] in TRAINED:
         more = ", ".join(ours.get("more", []))
         if more:
             outcome.notes.append(f"not compared, as PyTorch has it in the training loop: Keras's {more}")
@@ -218,7 +220,9 @@ def _stages(done: dict, met: Met, outcome: Outcome) -> None:
         stage = judge(Stage(name, rows=worst_by_name(rows)), backwards=name == "gradients")
         if stage.verdict == Verdict.EXPLAINED and name != "native":
             stage.verdict = Verdict.SAME
-        if name == "gradients" and stage.place in done["frozen"]:
+        if name == "gradients" and stage.verdict == Verdict.DIFFERS and done["cut"] is not None:
+            _cut(done["cut"], outcome, stage)
+        elif name == "gradients" and stage.place in done["frozen"]:
             _frozen(done["frozen"], places, outcome, stage)
         elif name == "parameters" and (done["extra"] or done["frozen"]):
             _frozen(done["frozen"], places, outcome, stage)
@@ -251,6 +255,17 @@ def _frozen(alone: dict[str, tuple[str, str]], places: dict, outcome: Outcome, s
                 "cause": "extra-parameter", "figure": None if row is None else _finite(row.relative),
                 "bar": 0.0, "tried": ["extra-parameter"], "text": text, "code": code,
             }  # fmt: skip
+
+
+def _cut(cut: Cut, outcome: Outcome, stage: Stage) -> None:
+    """A gradient that ends in one of the models alone."""
+    row = next(row for row in stage.rows if row.name == stage.place)
+    if outcome.first is None:
+        outcome.first = {
+            "stage": stage.name, "keras": cut.keras, "torch": cut.torch, "cause": "extra-parameter",
+            "figure": _finite(row.relative), "bar": row.bar, "tried": ["extra-parameter"],
+            "text": cut.text, "code": cut.code,
+        }  # fmt: skip
 
 
 def _extra(moved: dict[str, float], owners: dict[str, str], met: Met, outcome: Outcome, stage: Stage) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from compare.pair import native, training
+from compare.pair import cutting, native, training
 from compare.pair.bench import Bench, arrange, rounding_away
+from compare.pair.cutting import Cut
 from compare.pair.matching import Values
+from compare.pair.records import Arrays
 from compare.pair.training import Plan
 from compare.parity.figures import Distance
 from compare.parity.tolerances import TWINS
@@ -50,6 +52,11 @@ class Trainer(Bench):
             twins.append(self._run(plan, settings, loss, head, edits, axes))
             rows = training.rows(plan, own, twins, self.map, held, self.dtype)
         self.stepping.assign(self.model, before)
+        cut = None
+        if any(not row.same for row in rows["gradients"]) and all(row.same for row in rows["loss"]):
+            there = self.framework.module("cutting")
+            passes = there.Gradients(self.model, settings, loss, head, edits, axes)
+            cut = self._cut(plan, own, rows["gradients"], passes)
         lines: list[str] = []
         if numerics == "native":
             rows["native"], lines = self._native(plan, own, settings, loss, head, rounded, axes)
@@ -59,9 +66,21 @@ class Trainer(Bench):
             "rows": rows,
             "extra": training.extra(self.map, own, before),
             "frozen": frozen,
+            "cut": cut,
             "native": lines,
             "owners": self._owners(),
         }
+
+    def _cut(self, plan: Plan, own: training.Trained, judged: list[Distance], passes: Any) -> Cut | None:
+        """The place where one of them alone cuts a gradient off, if that is why gradients differ."""
+
+        def apart(gradients: Arrays) -> set[str]:
+            return training.departing(plan, gradients, judged, self.map)
+
+        names = {b.torch for b in self.map.bindings if b.keras in apart(own.gradients)}
+        seen = self.look(self.inputs, self.arrangement, True)
+        readers = [call for call in seen.calls if any(slot.name in names for slot in call.slots)]
+        return cutting.find(self.keras, seen, passes, (plan.inputs[0], plan.targets[0]), apart, readers)
 
     def _owners(self) -> dict[str, str]:
         """Keras's layer at the place of each array that has no partner: the one that computes what its reader does."""

@@ -104,6 +104,18 @@ def rows(
     return stages
 
 
+def departing(plan: Plan, gradients: Arrays, judged: list[Distance], found: Map) -> set[str]:
+    """Keras's arrays whose gradient in the first step these aren't.
+
+    Args:
+        judged: the run's own gradients beside Keras's, with their bars.
+    """
+    theirs = {n.partition("/")[2]: a for n, a in load_file(plan.first).items() if n.startswith("gradients/")}
+    ours = to_keras(found, gradients, theirs, total=True)
+    again = [compare(row.name, ours[row.name], theirs[row.name], row.bar, row.scale) for row in judged]
+    return {row.name for row in again if not row.same}
+
+
 def _moves(name: str) -> bool:
     return name.endswith(("/moving_mean", "/moving_variance"))
 

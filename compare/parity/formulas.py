@@ -25,11 +25,22 @@ def batch_of(before: np.ndarray, after: np.ndarray, kept: float) -> np.ndarray:
 
 
 def rmsprop(
-    weight: np.ndarray, gradient: np.ndarray, square: np.ndarray, rate: float, decay: float, epsilon: float
+    weight: np.ndarray,
+    gradient: np.ndarray,
+    square: np.ndarray,
+    rate: float,
+    decay: float,
+    epsilon: float,
+    centered: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """RMSprop's step and its mean square; epsilon is added to the root."""
+    """RMSprop's step and its mean square; epsilon is added to the root.
+
+    Args:
+        centered: this is the first step, and the squared mean of the gradient is taken off its mean square.
+    """
     square = decay * square + (1 - decay) * gradient**2
-    return weight - rate * gradient / (np.sqrt(square) + epsilon), square
+    spread = square - ((1 - decay) * gradient) ** 2 if centered else square
+    return weight - rate * gradient / (np.sqrt(spread) + epsilon), square
 
 
 def adam(

@@ -4,12 +4,17 @@
 from dataclasses import dataclass
 
 from tests.pair import sources
+from tests.pair.planted import PLANTED, RESIDUAL, SIGNAL
+from tests.pair.zoo import ZOO
 
 NETWORKS = {
     "cnn": (sources.CNN_KERAS, sources.CNN_TORCH),
     "mixer": (sources.MIXER_KERAS, sources.MIXER_TORCH),
     "recurrent": (sources.RECURRENT_KERAS, sources.RECURRENT_TORCH),
-}
+    "vision": ZOO["vision transformer"], "unet": ZOO["u-net"], "two": ZOO["two inputs, two outputs"],
+    "encoder": ZOO["encoder layer"], "volume": ZOO["volumes"], "cells": ZOO["cells written out"],
+    "signal": SIGNAL, "residual": RESIDUAL,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -142,6 +147,9 @@ MUTANTS = [
         "sharing", "twice",
     ),
 ]  # fmt: skip
+for name, network, old, new, cause, layer in PLANTED:
+    changes = (old, new) if isinstance(old, tuple) else ((old, new),)
+    MUTANTS.append(Mutant(name, network, changes, cause, layer))
 HARMLESS = [
     mutant("a bias before batch statistics", "cnn", "nn.Conv2d(3, 8, 3, 2, bias=False)", "nn.Conv2d(3, 8, 3, 2)", "", ""),
     mutant("a module that is never called", "cnn", "self.drop = nn.Dropout(0.3)", "self.drop = nn.Dropout(0.3)\n        self.old = nn.Linear(48, 5)", "", ""),

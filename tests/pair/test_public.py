@@ -16,7 +16,7 @@ CAUSES = {
     "InceptionV3": ("decay", "pooling", "dropout-rate", "extra-parameter"),
     "ConvNeXtTiny": ("input-scale", "dropout-rate"),
     "EfficientNetB0": ("input-scale", "padding", "epsilon", "decay"),
-    "ResNet50": ("bias", "epsilon", "stride", "decay"),
+    "ResNet50": ("bias", "epsilon", "decay", "stride"),
 }
 
 

@@ -38,7 +38,7 @@ o = L.Dense(3, name="fc")(x)""",
         """self.ln1 = nn.LayerNorm(8); self.d = nn.Linear(8, 8); self.fc = nn.Linear(8, 3)""",
         """x = self.ln1(x)
 return self.fc(x + torch.tanh(self.d(x)))""",
-        finds=("missing-layer", "add"),
+        finds=("extra-layer", "add"),
     ),
     "steps that only Keras leaves out": pair(
         """i = keras.Input((6,), dtype="int32")

@@ -139,7 +139,7 @@ class Block(L.Layer):
 def build():
     i, j = keras.Input((6, 5), name="sequence"), keras.Input((4,), name="facts")
     x = L.Conv1D(8, 3, padding="causal", activation="relu", name="conv")(i)
-    x = L.MaxPooling1D(2)(x)
+    x = L.MaxPooling1D(2, name="pool")(x)
     x = L.Bidirectional(L.GRU(4, return_sequences=True), name="both")(x)
     x = L.SimpleRNN(6, name="rnn")(x)
     inner = keras.Sequential([L.Dense(6, activation="selu", name="d"), L.Dense(6, name="e")], name="inner")

@@ -19,6 +19,7 @@ def scales(scene: Scene) -> Iterator[Trial]:
         yield from _attention(scene, float(wanted))
     if call.kind == "embedding":
         yield from _cut(scene)
+    yield from _batch(scene)
     yield from _heads(scene)
     ratio = _ratio(scene)
     if ratio is not None:
@@ -68,6 +69,27 @@ def _heads(scene: Scene) -> Iterator[Trial]:
             yield Trial(
                 "unknown", [edit], module(other), text, f"{path(other.place)}: num_heads = {heads[0]}"
             )
+
+
+def _batch(scene: Scene) -> Iterator[Trial]:
+    """Attention from sample to sample: the batch is taken for the steps."""
+    call = next((c for c in (scene.call, *scene.following) if c.kind == "attention"), None)
+    mixed = scene.keras.values.get(call.outputs[0]) if call is not None else None
+    if call is None or mixed is None or mixed.ndim != 4 or mixed.shape[0] == mixed.shape[1]:
+        return
+    for other in scene.having("softmax", "attention"):
+        shares = scene.torch.values.get(other.outputs[0])
+        if shares is None or shares.ndim < 3 or shares.shape[-2] != mixed.shape[0]:
+            continue
+        ends = [c for c in scene.having("dense", "matmul") if c.index > other.index and c.slots]
+        into = scene.input(ends[0]) if ends else None
+        joined = mixed.reshape(*mixed.shape[:2], -1)
+        for array in (joined, joined.reshape(-1, joined.shape[-1])):
+            if into is not None and array.shape == into.shape:
+                edit = {"call": ends[0].index, "do": "before", "name": "value", "options": {"array": array}}
+                text = "PyTorch attends from sample to sample: it takes the batch for the steps"
+                code = f"{path(other.place)}: batch_first=True"
+                yield Trial("axis", [edit], module(other), text, code, call.owner)
 
 
 def _attention(scene: Scene, wanted: float) -> Iterator[Trial]:

@@ -27,7 +27,8 @@ def masks(scene: Scene) -> Iterator[Trial]:
 def _given(scene: Scene, call: Call, mask: np.ndarray) -> Iterator[Trial]:
     what = "steps" if call.kind in (*RECURRENT, "mean") else "places"
     share = f"{int(mask.size - mask.sum())} of {mask.size}"
-    text = f"Keras's {call.owner} leaves {share} {what} out by a mask, PyTorch none"
+    kept = f"Keras's {call.owner} leaves {share} {what} out by a mask"
+    text = f"{kept}, PyTorch none"
     if call.kind in RECURRENT:
         for other, zeros in product(scene.having(call.kind), (False, True)):
             made = {"mask": mask, "zeros": zeros}  # both directions give zeros at a step that is left out
@@ -41,7 +42,7 @@ def _given(scene: Scene, call: Call, mask: np.ndarray) -> Iterator[Trial]:
             code = "x = (x * mask).sum(1) / mask.sum(1)"
             yield Trial("missing-layer", [edit], module(other), text, code, call.owner)
     if call.kind in ("attention", "softmax"):
-        yield from _scores(scene, call, mask, text)
+        yield from _scores(scene, call, mask, kept)
 
 
 def _axis(other: Call) -> int:
@@ -52,16 +53,67 @@ def _axis(other: Call) -> int:
 
 def _scores(scene: Scene, call: Call, mask: np.ndarray, text: str) -> Iterator[Trial]:
     counted = mask[:, None] if mask.ndim == 3 else mask
+    square = mask.ndim > 1 and mask.shape[-1] == mask.shape[-2]
+    causal = square and np.array_equal(
+        mask, np.broadcast_to(np.tril(np.ones(mask.shape[-2:], bool)), mask.shape)
+    )
     # where nothing is left to look at, it matters whether scores are replaced or a number is added to them
     ways = (counted, np.where(counted, 0.0, AWAY))
     for other, way in product(scene.having("attention"), ways):
+        own = ", PyTorch other ones" if _has_own(other) else ", PyTorch none"
         edit = {"call": other.index, "do": "function", "name": "attend", "options": {"masked": way}}
-        code = "F.scaled_dot_product_attention(q, k, v, attn_mask=mask)"
-        yield Trial("missing-layer", [edit], module(other), text, code, call.owner)
-    for other, way in product(scene.having("softmax"), ways):
-        edit = {"call": other.index, "do": "before", "name": "masked", "options": {"mask": way}}
-        code = f"scores = scores.masked_fill(~mask, -1e9)  # before the softmax of {module(other)}"
-        yield Trial("missing-layer", [edit], module(other), text, code, call.owner)
+        code = f"F.scaled_dot_product_attention(q, k, v, {'is_causal=True' if causal else 'attn_mask=mask'})"
+        yield Trial("missing-layer", [edit], module(other), text + own, code, call.owner)
+    for other in scene.having("softmax"):
+        fills = [{"call": c.index, "do": "identity"} for c in _fills(scene, other)]
+        own = _own(scene.torch.values.get(other.outputs[0]), counted)
+        out = (
+            f"torch.ones({', '.join(map(str, mask.shape[-2:]))}, dtype=torch.bool).triu(1)"
+            if causal
+            else "~mask"
+        )
+        code = f"scores = scores.masked_fill({out}, -1e9)  # before the softmax of {module(other)}"
+        if other.type == "MultiheadAttention":
+            code = f"{path(other.place)}(q, k, v, attn_mask={out})"
+        for way, bare in product(ways, ([], fills) if fills else ([],)):
+            edit = {"call": other.index, "do": "before", "name": "masked", "options": {"mask": way}}
+            yield Trial("missing-layer", [*bare, edit], module(other), text + own, code, call.owner)
+
+
+def _has_own(other: Call) -> bool:
+    """Whether PyTorch's attention is given a mask."""
+    return bool(other.facts.get("is_causal")) or "attn_mask" not in other.facts
+
+
+def _own(shares: np.ndarray | None, counted: np.ndarray) -> str:
+    """What PyTorch's softmax leaves out, beside what counts in Keras, in words."""
+    if shares is None or shares.ndim < 2 or shares.all():
+        return ", PyTorch none"
+    own = np.all(shares != 0, tuple(range(shares.ndim - 2)))
+    theirs = np.all(counted, tuple(range(counted.ndim - 2)))
+    if own.shape != theirs.shape:
+        return ", PyTorch other ones"
+    if np.array_equal(own, ~theirs):
+        return ", PyTorch just the others: its mask is turned round"
+    if own.shape[0] == own.shape[1] and np.array_equal(theirs, np.tril(np.ones_like(theirs))):
+        for function, step in product((np.tril, np.triu), (-2, -1, 0, 1, 2)):
+            if np.array_equal(own, function(np.ones_like(own), step)):
+                return _triangle(function is np.tril, step)
+    return ", PyTorch other ones"
+
+
+def _triangle(lower: bool, step: int) -> str:
+    """A triangle in words."""
+    if not lower:
+        return ", the later ones; PyTorch the earlier ones: the other triangle"
+    if step > 0:
+        return f", the later ones; PyTorch lets {step} of the later ones in: its triangle is {step} off"
+    return f", the later ones; PyTorch leaves {-step} more out: its triangle is {-step} off"
+
+
+def _fills(scene: Scene, softmax: Call) -> list[Call]:
+    """PyTorch's own masking of the scores."""
+    return [c for c in scene.having(*FILLS) if c.index < softmax.index and len(c.inputs) == 1]
 
 
 def _dropped(scene: Scene) -> Iterator[Trial]:
@@ -72,8 +124,8 @@ def _dropped(scene: Scene) -> Iterator[Trial]:
         arguments = {"attn_mask": None, "is_causal": False}
         edit = {"call": other.index, "do": "set", "arguments": arguments}
         yield Trial("extra-layer", [edit], module(other), text, "# without attn_mask and is_causal")
-    ends = [c.index for c in scene.having("softmax")]
-    for other in (c for c in scene.having(*FILLS) if ends and c.index < ends[0] and len(c.inputs) == 1):
+    ends = list(scene.having("softmax"))
+    for other in _fills(scene, ends[0]) if ends else ():
         edit = {"call": other.index, "do": "identity"}
         code = f"# without {other.facts.get('function', other.kind)} in {path(other.place)}"
         yield Trial("extra-layer", [edit], module(other), text, code)

@@ -41,16 +41,14 @@ def _epsilon(call: Call, other: Call) -> Iterator[Trial]:
 
 
 def _swapped(other: Call) -> Iterator[Trial]:
-    if other.kind == "batch_norm":
-        yield Trial(
-            "swapped-statistics", [_set(other, swapped=True)], module(other), "mean and variance are exchanged",
-            f"m = {path(other.place)}; m.running_mean, m.running_var = m.running_var, m.running_mean",
-        )  # fmt: skip
-    if other.kind in ("batch_norm", "layer_norm"):
-        yield Trial(
-            "swapped-statistics", [_set(other, swapped_affine=True)], module(other), "gamma and beta are exchanged",
-            f"m = {path(other.place)}; m.weight, m.bias = m.bias, m.weight",
-        )  # fmt: skip
+    pairs = [("mean and variance", "running_mean", "running_var", "swapped")] * (other.kind == "batch_norm")
+    pairs += [("gamma and beta", "weight", "bias", "swapped_affine")] * (other.kind in NORMS[:2])
+    for what, one, two, key in pairs:
+        code = f"m = {path(other.place)}; m.{one}, m.{two} = m.{two}, m.{one}"
+        if not other.facts.get("module"):
+            code = f"# {one} and {two} in their own places in {module(other)}"
+        text = f"{what} are exchanged"
+        yield Trial("swapped-statistics", [_set(other, **{key: True})], module(other), text, code)
 
 
 def _variance(scene: Scene, other: Call) -> Iterator[Trial]:

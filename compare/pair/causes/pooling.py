@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from compare.pair.causes.trial import Scene, Trial, module, moved, path
+from compare.pair.causes.trial import Scene, Trial, instead, module, moved
 from compare.pair.records import Call
 
 POOLS = ("max_pool", "mean_pool", "adaptive_pool", "adaptive_max_pool")
@@ -100,5 +100,7 @@ def resizing(scene: Scene) -> Iterator[Trial]:
                 f"{', aligned corners' if other.facts.get('align_corners') else ''} in PyTorch"
             )
             mode = "nearest-exact" if call.facts["mode"] == "nearest" else call.facts["mode"]
-            code = f"{path(other.place)} = nn.Upsample({tuple(call.facts['size'])}, mode='{mode}', align_corners=False)"
+            corners = ", align_corners=False" if mode in ("bilinear", "bicubic") else ""
+            new = f"nn.Upsample({tuple(call.facts['size'])}, mode='{mode}'{corners})"
+            code = instead(other, new)
             yield Trial("resize", [edit], module(other), text, code)

@@ -73,7 +73,7 @@ def _orders(scene: Scene, other: Call) -> Iterator[Trial]:
         if "".join(order) != usual:
             edits = _computed(scene, other, gates="".join(order))
             text = f"the gates lie in the order {', '.join(order)}, not {', '.join(usual)}"
-            yield Trial("gate-order", edits, module(other), text, f"{path(other.place)}: reorder the gates")
+            yield Trial("gate-order", edits, module(other), text, f"# reorder the gates at {module(other)}")
 
 
 def _by_hand(scene: Scene) -> Iterator[Trial]:

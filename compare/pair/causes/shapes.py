@@ -11,8 +11,16 @@ from compare.pair.causes.trial import Scene, Trial, module, moved, path
 RESHAPES = ("flatten", "reshape", "permute", "transpose")
 
 
+def reshaping(scene: Scene) -> str:
+    """Keras's layer that reshapes what departs, where another one is the first to show it."""
+    maker = scene.keras.maker.get(scene.call.inputs[0]) if scene.call.inputs else None
+    own = scene.call.kind in RESHAPES or maker is None or maker.kind not in RESHAPES
+    return "" if own or maker is None else maker.owner
+
+
 def orders(scene: Scene) -> Iterator[Trial]:
     """Move the channels last before what is reshaped, as they lie in Keras."""
+    layer = reshaping(scene)
     for call in scene.region[:10]:
         if call.kind not in ("flatten", "reshape"):
             continue
@@ -34,10 +42,10 @@ def orders(scene: Scene) -> Iterator[Trial]:
             code = (
                 f"x = x.permute{(0, *order)}  # before {call.facts['function']} in {call.place or 'forward'}"
             )
-            yield Trial("flatten-order", [edit], module(call), text, code)
+            yield Trial("flatten-order", [edit], module(call), text, code, layer)
             turned = {**edit, "options": {**made, "swap": True}}
             if len(shape) == 2 and shape[0] == shape[1]:
-                yield Trial("flatten-order", [turned], module(call), text, code)
+                yield Trial("flatten-order", [turned], module(call), text, code, layer)
     yield from _moves(scene)
 
 
@@ -82,4 +90,4 @@ def _along(scene: Scene, other) -> Iterator[Trial]:
         )
 
 
-__all__ = ["axes", "moved", "orders"]
+__all__ = ["axes", "moved", "orders", "reshaping"]

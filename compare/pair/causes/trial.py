@@ -52,6 +52,7 @@ class Scene:
         partner: PyTorch's calls that read the same arrays.
         following: Keras's calls that depend on this one's result, nearest first.
         sources: PyTorch's values that equal what goes into the call.
+        pairs: all operations taken for one another.
         near: PyTorch's value that is nearly the call's result, and how nearly.
     """
 
@@ -67,6 +68,7 @@ class Scene:
     matched: dict[str, Match] = field(default_factory=dict)
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
     nearest: list[Call] = field(default_factory=list)
+    pairs: list[Partner] = field(default_factory=list)
 
     def first(self, count: int) -> list[Call]:
         """The region's first calls: the earliest so many, and the nearest."""

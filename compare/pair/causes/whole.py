@@ -42,14 +42,11 @@ def extra(scene: Scene) -> Iterator[Trial]:
 def arrays(scene: Scene) -> Iterator[Trial]:
     """Add Keras's bias, gamma or beta where PyTorch's layer has none."""
     pair, other = scene.pair, scene.partner
-    if (
-        pair is None
-        or other is None
-        or not other.outputs
-        or all(scene.call.index != c.index for c in pair.keras.calls)
-    ):
+    own = pair is not None and any(scene.call.index == c.index for c in pair.keras.calls)
+    # a border of zeros before the layer is no value of PyTorch's, which has it in the layer
+    if pair is None or other is None or not other.outputs or not (own or scene.call.kind == "pad"):
         return
-    edits = []
+    owner, edits = pair.keras.calls[0].owner, []
     for role, name in (("bias", "offset"), ("gamma", "scale"), ("beta", "offset")):
         slot = pair.keras.slots.get(role)
         if slot is None or role in pair.torch.slots:
@@ -58,13 +55,13 @@ def arrays(scene: Scene) -> Iterator[Trial]:
         last = other.kind in ("dense", "matmul", "layer_norm", "rms_norm", "embedding")
         edit = {"call": other.index, "do": "after", "name": "affine", "options": {name: values, "last": last}}
         cause = "bias" if role == "bias" else "extra-parameter"
-        text = f"Keras's {scene.call.owner} has a {role}, PyTorch's {module(other)} none"
+        text = f"Keras's {owner} has a {role}, PyTorch's {module(other)} none"
         code = f"{path(other.place)} = ...(bias=True)" if role == "bias" else f"{path(other.place)}: affine"
         edits.append(edit)
-        yield Trial(cause, [edit], module(other), text, code)
+        yield Trial(cause, [edit], module(other), text, code, owner)
     if len(edits) == 2:
-        text = f"Keras's {scene.call.owner} has a gamma and a beta, PyTorch's {module(other)} neither"
-        yield Trial("extra-parameter", edits, module(other), text, f"{path(other.place)}: affine")
+        text = f"Keras's {owner} has a gamma and a beta, PyTorch's {module(other)} neither"
+        yield Trial("extra-parameter", edits, module(other), text, f"{path(other.place)}: affine", owner)
 
 
 def missing(scene: Scene) -> Iterator[Trial]:
