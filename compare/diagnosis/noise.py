@@ -22,8 +22,8 @@ MOVED = 2.0
 # of evaluation's deviation: an offset that is none; the slope of inputs that are others with something added; how many
 # standard errors of both are chance
 OFFSET, SLOPE, CHANCE = 0.1, 0.1, 3.0
-# of two unlike samples' distance: what a sample that is found again lies from itself at most
-ALIKE = 0.1
+# of the squared distance to the next sample: how far one that is found again lies from itself at most
+ALIKE = 0.3
 # of an input: at how many it is looked at
 PLACES = 256
 # of fit's own variance: the square of an offset that noise may make where nobody can say how much of it is noise
@@ -53,7 +53,7 @@ def explains(case: Case, theirs: Look) -> bool:
 def _random(case: Case, theirs: Look) -> bool:
     """Of inputs that are others in each pass: what the passes don't share is noise."""
     total, wanted = case.fit.look.deviation**2, theirs.deviation**2
-    noise = _unshared(_inputs(case, 0), _inputs(case, 1), total)
+    noise = _unshared(_inputs(case, 0), _inputs(case, 1))
     far, within = (UNKNOWN * total, total) if noise is None else (MOVED**2 * noise, noise)
     moved = (theirs.mean - case.fit.look.mean) ** 2
     least = np.maximum(total - within, 0) / FACTOR
@@ -61,7 +61,7 @@ def _random(case: Case, theirs: Look) -> bool:
     return float(np.mean(fits)) > 0.5
 
 
-def _unshared(one: Some, other: Some, total: np.ndarray) -> np.ndarray | None:
+def _unshared(one: Some, other: Some) -> np.ndarray | None:
     """The variance, by channel, that two passes don't share; None where nobody can say which samples are the same.
 
     Where the order is another one in each pass a sample is found again by its inputs, if those are hardly changed.
@@ -72,8 +72,8 @@ def _unshared(one: Some, other: Some, total: np.ndarray) -> np.ndarray | None:
     if not np.array_equal(one.targets, other.targets) or len(set(one.targets.tolist())) < 2:
         ours, theirs = (some.x.reshape(len(some.x), -1) for some in (one, other))
         apart = (ours**2).sum(1)[:, None] + (theirs**2).sum(1) - 2 * ours @ theirs.T
-        share = apart.min(1) / max(1e-30, 2 * float(total.mean()) * ours.shape[1])
-        if np.median(share) > ALIKE:
+        nearest = np.sort(apart, 1)[:, :2]
+        if apart.shape[1] < 2 or np.median(nearest[:, 0] / np.maximum(nearest[:, 1], 1e-30)) > ALIKE:
             return None
         partners = other.x[apart.argmin(1)]
     return np.asarray((_rows(one.x - partners) ** 2).mean(0) / 2)
