@@ -9,7 +9,7 @@ import numpy as np
 
 from compare.data.folder import contents
 from compare.data.image import read_image
-from compare.pair.ends import Pair, ask
+from compare.pair.ends import Pair
 from compare.pair.inputs import BATCH
 from compare.pair.references import is_model, reference
 from compare.spec import InputError
@@ -52,7 +52,7 @@ def _arrays(pair: Pair, given: str, wanted: list[dict], need: int) -> tuple[Arra
     if not is_model(given):
         raise InputError(f"--data {given}: must be a folder of images, an .npz or FILE.py:NAME")
     end = pair.torch if reference(given).framework == "torch" else pair.keras
-    return ask(end, "data", given, need)
+    return end.call("data", given, need)
 
 
 def _stored(path: Path) -> tuple[Arrays, Arrays]:

@@ -9,7 +9,7 @@ import numpy as np
 from compare.pair import data, inputs, mapfile
 from compare.pair.arrays import Map
 from compare.pair.asked import Asked, Report
-from compare.pair.ends import Pair, ask
+from compare.pair.ends import Pair
 from compare.spec import InputError
 
 
@@ -42,23 +42,23 @@ def meet(pair: Pair, asked: Asked, report: Report) -> Met:
     facts = pair.both("open", (asked.keras.text,), (asked.torch.text,))
     wanted, batch, own = _inputs(pair, asked, facts[0]["inputs"])
     report("looking at the Keras model")
-    record = ask(pair.keras, "observe", batch, False, pair.file("values"))
+    record = pair.keras.call("observe", batch, False, pair.file("values"))
     whole = inputs.integers(wanted, record) if not facts[0]["inputs"] else wanted
     if whole != wanted and not own[0]:
         wanted, batch = whole, inputs.draw(whole, asked.seed, 0, asked.dtype)
-        record = ask(pair.keras, "observe", batch, False, pair.file("values"))
-    ask(pair.keras, "arrays", pair.file("arrays"))
-    held = ask(pair.keras, "held")
+        record = pair.keras.call("observe", batch, False, pair.file("values"))
+    pair.keras.call("arrays", pair.file("arrays"))
+    held = pair.keras.call("held")
     report("finding the map")
     given = mapfile.read(asked.map) if asked.map is not None else {}
-    met = ask(pair.torch, "meet", record, pair.file("values"), pair.file("arrays"), held, batch, given)
+    met = pair.torch.call("meet", record, pair.file("values"), pair.file("arrays"), held, batch, given)
     if asked.source == "torch":
         report("moving PyTorch's weights into the Keras model")
-        ask(pair.torch, "for_keras", pair.file("arrays"))
-        ask(pair.keras, "assign", pair.file("arrays"))
-        record = ask(pair.keras, "observe", batch, False, pair.file("values"))
-        ask(pair.keras, "arrays", pair.file("arrays"))
-        ask(pair.torch, "adopt", record, pair.file("values"), pair.file("arrays"))
+        pair.torch.call("for_keras", pair.file("arrays"))
+        pair.keras.call("assign", pair.file("arrays"))
+        record = pair.keras.call("observe", batch, False, pair.file("values"))
+        pair.keras.call("arrays", pair.file("arrays"))
+        pair.torch.call("adopt", record, pair.file("values"), pair.file("arrays"))
     return Met(met["map"], batch, wanted, facts, met["arrangement"], *own)
 
 

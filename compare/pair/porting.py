@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -14,7 +13,7 @@ from compare.files import sha256, write
 from compare.frameworks import own
 from compare.pair.asked import Asked, Report
 from compare.pair.certificate import certificate
-from compare.pair.ends import End, Pair, ask
+from compare.pair.ends import Pair, end
 from compare.pair.meeting import meet
 from compare.pair.proof import check
 from compare.spec import InputError
@@ -44,21 +43,19 @@ def port(asked: Asked, dest: Path, force: bool, report: Report) -> dict[str, Any
             raise InputError(f"DEST {path} exists; --force replaces it")
     if not dest.parent.is_dir():
         raise InputError(f"DEST {dest}: there is no directory {dest.parent}")
-    with Pair(asked.dtype) as pair, tempfile.TemporaryDirectory(prefix="compare-port-") as folder:
+    with Pair(asked.dtype) as pair:
         met = meet(pair, asked, report)
         if met.map.undecided:
             names = ", ".join(one.name for one in met.map.undecided[:3])
             raise InputError(
                 f"can't decide where {names} belongs; see compare map, and give a file with --map"
             )
-        end = pair.torch if target == "torch" else pair.keras
-        arrays = Path(folder) / "arrays.safetensors"
-        ask(end, "arrays", str(arrays))
+        (pair.torch if target == "torch" else pair.keras).call("arrays", pair.file("moved"))
         report("proving it")
         outcome = check(pair, replace(asked, steps=STEPS), met, report)
-        outcome.versions = {**ask(pair.keras, "versions"), **ask(pair.torch, "versions")}
+        outcome.versions = pair.versions()
         report("writing it")
-        content = _file(asked, target, met.inputs, arrays, Path(folder) / f"written{suffix}")
+        content = _file(asked, target, met.inputs, pair.file("moved"), pair.folder / f"written{suffix}")
     paper_ = certificate(
         replace(asked, steps=STEPS), outcome, sha256=sha256(content), into=_into(asked, target).text
     )
@@ -79,17 +76,14 @@ def _suffix(dest: Path, target: str) -> str:
     raise InputError(f"DEST {dest}: a {framework} model's file ends in {', '.join(SUFFIXES[target])}")
 
 
-def _file(asked: Asked, target: Literal["keras", "torch"], inputs: list, arrays: Path, path: Path) -> bytes:
+def _file(asked: Asked, target: Literal["keras", "torch"], inputs: list, arrays: str, path: Path) -> bytes:
     """The file's content, written by a model in its own dtype."""
-    end = End(own(target), "float32", 1)
-    try:
-        ask(end, "open", _into(asked, target).text)
+    with end(own(target), "float32") as one:
+        one.call("open", _into(asked, target).text)
         single = {name: array.astype("float32") for name, array in load_file(arrays).items()}
         save_file(single, arrays)
         if target == "keras":
-            ask(end, "build", inputs)
-        ask(end, "assign", str(arrays))
-        ask(end, "save", str(path))
-    finally:
-        end.worker.stop()
+            one.call("build", inputs)
+        one.call("assign", arrays)
+        one.call("save", str(path))
     return path.read_bytes()

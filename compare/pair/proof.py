@@ -5,13 +5,11 @@ from __future__ import annotations
 from math import isfinite
 from typing import Any
 
-import numpy as np
-
 from compare.pair import data, inputs
 from compare.pair.asked import STAGES, Asked, Outcome, Report
 from compare.pair.configuration import Fact
 from compare.pair.cutting import Cut
-from compare.pair.ends import Pair, ask
+from compare.pair.ends import Pair
 from compare.pair.locate import Departure, Found
 from compare.pair.meeting import Met, meet
 from compare.pair.optimizing import Told
@@ -34,12 +32,7 @@ def prove(asked: Asked, report: Report = lambda line: None) -> Outcome:
     with Pair(asked.dtype) as pair:
         met = meet(pair, asked, report)
         outcome = check(pair, asked, met, report)
-        outcome.versions = {
-            **ask(pair.keras, "versions"),
-            **ask(pair.torch, "versions"),
-            "numpy": np.__version__,
-        }
-        outcome.peak_memory = ask(pair.keras, "peak_memory") + ask(pair.torch, "peak_memory")
+        outcome.versions, outcome.peak_memory = pair.versions(), pair.peak_memory()
     return outcome
 
 
@@ -47,15 +40,15 @@ def check(pair: Pair, asked: Asked, met: Met, report: Report) -> Outcome:
     """All stages, until one differs."""
     if met.map.undecided:
         return Outcome("unmapped", met.map)
-    ends = ask(pair.torch, "ends")
+    ends = pair.torch.call("ends")
     outcome = Outcome("same", met.map, notes=list(ends["notes"]))
     if any(how == "first" for how, x in zip(met.arrangement, met.inputs, strict=True) if x.ndim == 3):
         outcome.notes.append("3-d inputs go to PyTorch as (N, C, T)")
     settings = _settings(asked, met, outcome)
     report("comparing configurations")
-    told = Told(*(ask(pair.keras, name) for name in ("decayed", "added", "constrained")))
+    told = Told(*(pair.keras.call(name) for name in ("decayed", "added", "constrained")))
     optimizers = (met.facts[0]["optimizer"], met.facts[1]["optimizer"])
-    facts = ask(pair.torch, "configuration", told, optimizers)
+    facts = pair.torch.call("configuration", told, optimizers)
     found = _forward(pair, met, ends, False, outcome, report, facts)
     if outcome.first is None:
         found = _forward(pair, met, ends, True, outcome, report, [])
@@ -74,9 +67,9 @@ def _forward(
     record: tuple = ()
     if training:
         path = pair.file("training")
-        seen = ask(pair.keras, "observe", met.inputs, True, path)
+        seen = pair.keras.call("observe", met.inputs, True, path)
         record = (seen, path)
-    found: Found = ask(pair.torch, "forward", met.inputs, ends["targets"], *record)
+    found: Found = pair.torch.call("forward", met.inputs, ends["targets"], *record)
     if not training:
         outcome.stages.append(_configured(facts, found, outcome))
     outcome.notes += [f"rounded to float32 on both sides: {text}" for text in dict.fromkeys(found.rounded)]
@@ -180,24 +173,24 @@ def _train(
     loss = _loss(asked, met, ends, outcome)
     shapes = [found.outputs[name] for name in ends["targets"]]
     batches, goals = _batches(asked, met, shapes, loss["kind"])
-    ask(pair.keras, "begin", settings, loss, ends["keras"])
+    pair.keras.call("begin", settings, loss, ends["keras"])
     plan = Plan(batches, goals, [], [], pair.file("first"), pair.file("last"))
     for number in range(asked.steps):
         report(f"step {number + 1} of {asked.steps} in Keras")
         path = plan.first if number == 0 else plan.last
-        total, penalty = ask(pair.keras, "step", batches[number], goals[number], path)
+        total, penalty = pair.keras.call("step", batches[number], goals[number], path)
         plan.losses.append(total - penalty)
         if number == 0:
-            plan.evaluations.append(ask(pair.keras, "evaluate", batches[-1], goals[-1]))
+            plan.evaluations.append(pair.keras.call("evaluate", batches[-1], goals[-1]))
     if asked.steps == 1:
         plan.last = plan.first
-    plan.evaluations.append(ask(pair.keras, "evaluate", batches[-1], goals[-1]))
-    ask(pair.keras, "put_back")
+    plan.evaluations.append(pair.keras.call("evaluate", batches[-1], goals[-1]))
+    pair.keras.call("put_back")
     report("the same steps in PyTorch, and in a twin")
-    coupled = ask(pair.torch, "coupled", ask(pair.keras, "penalties"))
+    coupled = pair.torch.call("coupled", pair.keras.call("penalties"))
     settings = {**settings, "coupled": coupled, "rounds": pair.keras.framework.backend == "tensorflow"}
     told = (loss, ends["torch"], found.edits, found.axes, asked.numerics)
-    done = ask(pair.torch, "train", plan, settings, *told)
+    done = pair.torch.call("train", plan, settings, *told)
     if asked.numerics == "matched":
         outcome.notes.append(MATCHED)
     _stages(done, met, outcome)

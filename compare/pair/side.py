@@ -9,7 +9,6 @@ from safetensors.numpy import load_file, save_file
 
 from compare.frameworks import Framework
 from compare.pair.records import Arrays
-from compare.processes.environment import peak_memory
 from compare.spec import InputError
 
 MODULES = ("persons", "observing", "stepping")
@@ -22,11 +21,6 @@ def make(framework: Framework, dtype: str) -> Side:
 
         return Trainer(framework, dtype)
     return Side(framework, dtype)
-
-
-def call(one: Side, request: str, arguments: tuple) -> Any:
-    """Ask a side for something."""
-    return getattr(one, request)(*arguments)
 
 
 class Side:
@@ -126,14 +120,6 @@ class Side:
     def save(self, path: str) -> None:
         """Write the model's arrays as its framework's own file."""
         self.persons.save(self.model, path)
-
-    def versions(self) -> dict[str, str]:
-        """Versions of what computes."""
-        return self.framework.versions()
-
-    def peak_memory(self) -> int:
-        """Bytes that the process has had in memory at most."""
-        return peak_memory()
 
 
 def _whole(arrays: Arrays) -> Arrays:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import platform
 from dataclasses import asdict, dataclass, replace
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from safetensors.numpy import save_file
 
 from compare.files import sha256
@@ -19,7 +17,6 @@ from compare.parity.figures import Stage, Verdict
 from compare.parity.stages import Pair, Report, run
 from compare.parity.tolerances import TWIN_FACTOR, TWIN_FACTOR_STEPPED, TWIN_FLOOR, TWIN_REASON, as_dict
 from compare.processes.devices import find
-from compare.processes.environment import peak_memory
 from compare.spec import InputError
 
 KIND, FORMAT = "compare parity", 1  # the first ones had no kind
@@ -63,20 +60,12 @@ def check_parity(check: Check, policies: tuple[str, ...], report: Report = lambd
         for policy in policies:
             own = replace(check, policy=policy)
             stages[policy] = run(pair, own, weights, report)
-        sides = (pair.reference, pair.other)
-        versions = {k: v for side in sides for k, v in side.worker.call(side.framework.versions).items()}
-        peak = sum(side.worker.call(peak_memory) for side in sides)
+        versions, peak = pair.versions(), pair.peak_memory()
         hashes = {
             "weights": sha256(Path(weights)),
             "images": sha256(check.pixels(0).tobytes()),
         }
-    return Result(
-        check,
-        stages,
-        hashes,
-        {"python": platform.python_version(), **versions, "numpy": np.__version__},
-        peak,
-    )
+    return Result(check, stages, hashes, versions, peak)
 
 
 def prepare(check: Check, path: Path) -> Check:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +16,8 @@ from compare.parity.model import Model
 from compare.parity.native import EXPLAINED, explained
 from compare.parity.tolerances import TWIN_FACTOR, TWIN_FLOOR, TWINS, rounding
 from compare.processes.devices import Devices
+from compare.processes.ends import End, Ends
 from compare.processes.environment import cores
-from compare.processes.worker import Worker
 
 STAGES = {
     "configuration": "configuration",
@@ -39,32 +37,8 @@ Report = Callable[[str], None]
 Evaluation = tuple[float, np.ndarray]  # loss and probabilities
 
 
-class Side:
-    """One framework's process and the model that it keeps there."""
-
-    def __init__(
-        self, framework: Framework, dtype: str, make: Callable[[Framework], Model], device: str = "cpu"
-    ) -> None:
-        self.framework = framework
-        self.worker = Worker(framework, max(1, cores() // 2), dtype, device=device)
-        self.model = self.worker.keep(make, framework)
-
-    def send(self, function: Callable, *arguments: Any) -> None:
-        """Have a function called there with the model; `receive` waits for what it returns."""
-        self.worker.send(function, self.model, *arguments)
-
-    def receive(self) -> Any:
-        """Wait for it."""
-        return self.worker.receive()
-
-    def call(self, function: Callable, *arguments: Any) -> Any:
-        """Call a function there with the model and wait for what it returns."""
-        self.send(function, *arguments)
-        return self.receive()
-
-
-class Pair:
-    """Two frameworks at work, each in its own process, with a directory for the files between them.
+class Pair(Ends):
+    """Two frameworks at work, each in its own process.
 
     Args:
         dtype: ``float64`` or ``float32``.
@@ -80,36 +54,12 @@ class Pair:
         make: Callable[[Framework], Model] = Model,
         devices: Devices | None = None,
     ) -> None:
-        self.dtype, self.frameworks, self.make = dtype, frameworks, make
-        self.devices = devices or Devices()
-
-    def __enter__(self) -> Pair:
-        with ExitStack() as stack:
-            self.folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="compare-parity-")))
-            self.reference, self.other = (
-                self._side(name, make, stack)
-                for name, make in zip(self.frameworks, (Model, self.make), strict=True)
-            )
-            self.stack = stack.pop_all()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.stack.close()
-
-    def _side(self, framework: str, make: Callable[[Framework], Model], stack: ExitStack) -> Side:
-        side = Side(FRAMEWORKS[framework], self.dtype, make, self.devices.pinned(framework, ()))
-        stack.callback(side.worker.stop)
-        return side
-
-    def both(self, function: Callable, *arguments: Any) -> tuple[Any, Any]:
-        """Call a function in both at the same time."""
-        self.reference.send(function, *arguments)
-        self.other.send(function, *arguments)
-        return self.reference.receive(), self.other.receive()
-
-    def file(self, name: str) -> str:
-        """The path of a file between the two."""
-        return str(self.folder / f"{name}.safetensors")
+        threads, devices = max(1, cores() // 2), devices or Devices()
+        self.reference, self.other = (
+            End(FRAMEWORKS[name], made, threads, dtype, devices.pinned(name, ()))
+            for name, made in zip(frameworks, (Model, make), strict=True)
+        )
+        super().__init__(self.reference, self.other)
 
 
 def run(pair: Pair, check: Check, weights: str, report: Report = lambda stage: None) -> list[Stage]:
@@ -121,7 +71,7 @@ def run(pair: Pair, check: Check, weights: str, report: Report = lambda stage: N
         report: is called with what is under way.
     """
     report(f"{check.policy}: configuration")
-    facts = pair.both(reference.start, check, weights)
+    facts = pair.both(reference.start, (check, weights), (check, weights))
     stages = [configuration(*facts, check.numerics == "native", labels(check.frameworks))]
     for training in (False, True):
         report(STAGES["forward-batch" if training else "forward"])

@@ -12,7 +12,6 @@ import numpy as np
 from compare.data.preprocess import preprocess
 from compare.files import sha256
 from compare.parity.inputs import random_images
-from compare.port import trace
 from compare.port.trace import Process
 from compare.spec import InputError
 from compare.weights.network import Arrays, Network
@@ -33,13 +32,14 @@ def traced(keras: Process, held: Held, folder: Path, report: Callable[[str], Non
     Raises:
         InputError: it isn't finite, or there is no room for it.
     """
-    images, kept = _images(held[1]), keras.keep(held[0])
+    images = _images(held[1])
+    keras.hold(held[0])
     for dtype in DTYPES:
         report(f"computing with Keras, {dtype}")
         place = folder / dtype
         try:
             place.mkdir()
-            _finite(keras.call(trace.trace, kept, held[1], images, dtype, place))
+            _finite(keras.call("trace", held[1], images, dtype, place))
         except OSError as error:
             raise no_room(folder, error) from error
 
@@ -61,10 +61,11 @@ def compared(torch: Process, held: Held, folder: Path, folded: bool, report: Cal
     Returns:
         Stages (`compare.parity.figures.Stage`): inference and, with BN, training mode, in float64 and float32.
     """
-    images, kept, stages = _images(held[1]), torch.keep(held[0]), []
+    images, stages = _images(held[1]), []
+    torch.hold(held[0])
     for dtype in DTYPES:
         report(f"computing with PyTorch, {dtype}")
-        stages += torch.call(trace.compare_trace, kept, held[1], images, dtype, folder / dtype, folded)
+        stages += torch.call("compare_trace", held[1], images, dtype, folder / dtype, folded)
     return stages
 
 
@@ -96,7 +97,8 @@ def prove_original(process: Process, source: Source, network: Network, arrays: A
     images = preprocess(random_images(FEW, max(size), SEED), network.preprocessing)[:, : size[0], : size[1]]
     images = np.ascontiguousarray(images)
     try:
-        stage = process.call(trace.compare_original, own, process.keep(arrays), network, images)
+        process.hold(arrays)
+        stage = process.call("compare_original", own, network, images)
     except ValueError as error:
         if source.format is Format.KERAS and source.version.startswith("3"):
             raise InputError(f"SOURCE {source.path}: {error}") from error

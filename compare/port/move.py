@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from compare.files import sha256
-from compare.port import certificate, trace
+from compare.port import certificate
 from compare.port.destination import Destination, destination, fitted
 from compare.port.trace import Process
 from compare.spec import EPSILONS, InputError, choose
@@ -113,7 +113,7 @@ def port(
                 else:
                     folded = network.bias and not written.bias
                     stages += certificate.compared(process, held, outputs, folded, say)
-                versions |= process.call(trace.versions)
+                versions |= process.versions()
         files = {"source": _file(source, read.describe()), "dest": _file(place / dest.name, target.layout)}
         proof = certificate.certify(stages, written, {**files, **notes}, versions)
         _finish(place, dest, beside, proof)
@@ -165,7 +165,8 @@ def _write(process: Process, target: Destination, folder: Path, arrays: Arrays, 
     needed = sum(array.nbytes for array in arrays.values())
     _room(target.path, folder, needed)
     try:
-        process.call(trace.write, path, process.keep(arrays), network, target.layout, names)
+        process.hold(arrays)
+        process.call("write", path, network, target.layout, names)
         again = read_file(path)
         # it has the arrays' memory still
         guard.end()

@@ -11,14 +11,14 @@ from typing import Any, Literal
 import numpy as np
 
 from compare.frameworks import Framework, own
-from compare.processes.worker import Kept, Worker, WorkerDiedError
+from compare.processes.ends import End
 from compare.spec import BACKBONES, InputError
 from compare.weights.network import Arrays, Network
 from compare.weights.original import Original
 
 
-class Process:
-    """A process of one framework; a context manager, which ends it.
+class Process(End):
+    """A process of one framework, with room for one network's arrays.
 
     Args:
         name: ``keras`` or ``torch``.
@@ -28,50 +28,18 @@ class Process:
     """
 
     def __init__(self, name: Literal["keras", "torch"]) -> None:
-        self.worker = Worker(own(name))
-        self.place: Kept | None = None
+        super().__init__(own(name), Held)
         self.held: Arrays | None = None
 
-    def __enter__(self) -> Process:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.worker.stop()
-
-    def call(self, function: Callable, *arguments: object) -> Any:
-        """Call one of this module's functions there, with the framework in front of the arguments.
+    def hold(self, arrays: Arrays) -> None:
+        """Send arrays there, unless they are those that it has; the ones before them are gone.
 
         Raises:
             InputError: the process was killed.
         """
-        try:
-            return self.worker.call(function, self.worker.framework, *arguments)
-        except WorkerDiedError as died:
-            raise InputError(str(died)) from None
-
-    def keep(self, arrays: Arrays) -> Kept:
-        """Send arrays there, unless they are those that it has; in calls, what this returns stands for them.
-
-        It has room for one network's: the ones before them are gone.
-
-        Raises:
-            InputError: the process was killed.
-        """
-        try:
-            if self.place is None:
-                self.place = self.worker.keep(dict)
-            if self.held is not arrays:
-                self.worker.call(_put, self.place, arrays)
-                self.held = arrays
-        except WorkerDiedError as died:
-            raise InputError(str(died)) from None
-        return self.place
-
-
-def _put(place: Arrays, arrays: Arrays) -> None:
-    """Have arrays take the place of those before."""
-    place.clear()
-    place.update(arrays)
+        if self.held is not arrays:
+            self.call("hold", arrays)
+            self.held = arrays
 
 
 def modes(network: Network) -> dict[str, bool]:
@@ -80,102 +48,125 @@ def modes(network: Network) -> dict[str, bool]:
     return inference | {"forward-batch": True} if BACKBONES[network.backbone].has_bn else inference
 
 
-def write(
-    framework: Framework, path: Path, arrays: Arrays, network: Network, layout: str, names: dict[str, str]
-) -> None:
-    """Write a file by a framework's own writer; arguments as of ``saving.write``.
+class Held:
+    """A network's arrays in their framework's process, and what is done with them there."""
 
-    Raises:
-        InputError: it can't be written.
-    """
-    try:
-        framework.module("saving").write(path, arrays, network, layout, names)
-    except (OSError, RuntimeError) as error:
-        reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:200]
-        raise InputError(f"can't write it: {reason}") from error
+    def __init__(self, framework: Framework) -> None:
+        self.framework = framework
+        self.arrays: Arrays = {}
 
+    def hold(self, arrays: Arrays) -> None:
+        """Have arrays take the place of those before."""
+        self.arrays = arrays
 
-def compare_original(
-    framework: Framework, own: Original, arrays: Arrays, network: Network, images: np.ndarray
-) -> Any:
-    """Load a file by its framework alone, run it, and compare with what its arrays compute as this network.
+    def write(self, path: Path, network: Network, layout: str, names: dict[str, str]) -> None:
+        """Write a file by the framework's own writer; arguments as of ``saving.write``.
 
-    Returns:
-        A `compare.parity.figures.Stage`.
+        Raises:
+            InputError: it can't be written.
+        """
+        try:
+            self.framework.module("saving").write(path, self.arrays, network, layout, names)
+        except (OSError, RuntimeError) as error:
+            reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:200]
+            raise InputError(f"can't write it: {reason}") from error
 
-    Raises:
-        ValueError: the framework can't load it.
-    """
-    from compare.parity.figures import Stage, compare, judge
-    from compare.parity.tolerances import of_layer
+    def compare_original(self, own: Original, network: Network, images: np.ndarray) -> Any:
+        """Load a file by its framework alone, run it, and compare with what its arrays compute as this network.
 
-    function = framework.module("files").original(
-        own.paths, own.form, network, own.layout, own.keys, own.where
-    )
-    reference = function(images)
-    # the model that it belongs to takes as much memory as the next one
-    del function
-    forward = _forward(framework, arrays, network, images, "float32")
-    read = list(forward(False).values())[-1]
-    row = compare("output", read, reference, of_layer(False, True).bar("float32"))
-    _raise_bars(
-        [row], {"output": read}, lambda twin: {"output": list(forward(False, twin=twin).values())[-1]}
-    )
-    return judge(Stage("original", rows=[row]))
+        Returns:
+            A `compare.parity.figures.Stage`.
 
+        Raises:
+            ValueError: the framework can't load it.
+        """
+        from compare.parity.figures import Stage, compare, judge
+        from compare.parity.tolerances import of_layer
 
-def trace(
-    framework: Framework, arrays: Arrays, network: Network, images: np.ndarray, dtype: str, folder: Path
-) -> str:
-    """Run a network in both modes and write every layer's output into an ``.npz`` for each.
+        files = self.framework.module("files")
+        function = files.original(own.paths, own.form, network, own.layout, own.keys, own.where)
+        reference = function(images)
+        # the model that it belongs to takes as much memory as the next one
+        del function
+        forward = self._forward(network, images, "float32")
+        read = list(forward(False).values())[-1]
+        row = compare("output", read, reference, of_layer(False, True).bar("float32"))
+        _raise_bars(
+            [row], {"output": read}, lambda twin: {"output": list(forward(False, twin=twin).values())[-1]}
+        )
+        return judge(Stage("original", rows=[row]))
 
-    They go by way of files since a large network's outputs would take their memory three times over otherwise.
+    def trace(self, network: Network, images: np.ndarray, dtype: str, folder: Path) -> str:
+        """Run a network in both modes and write every layer's output into an ``.npz`` for each.
 
-    Returns:
-        The first layer whose output isn't finite; empty where there is none.
+        They go by way of files since a large network's outputs would take their memory three times over otherwise.
 
-    Raises:
-        OSError: there is no room for them.
-    """
-    forward = _forward(framework, arrays, network, images, dtype)
-    odd = ""
-    for stage, mode in modes(network).items():
-        outputs = forward(mode)
-        np.savez(folder / f"{stage}.npz", **outputs)
-        odd = odd or next((name for name, array in outputs.items() if not np.isfinite(array).all()), "")
-        del outputs
-    return odd
+        Returns:
+            The first layer whose output isn't finite; empty where there is none.
 
+        Raises:
+            OSError: there is no room for them.
+        """
+        forward = self._forward(network, images, dtype)
+        odd = ""
+        for stage, mode in modes(network).items():
+            outputs = forward(mode)
+            np.savez(folder / f"{stage}.npz", **outputs)
+            odd = odd or next((name for name, array in outputs.items() if not np.isfinite(array).all()), "")
+            del outputs
+        return odd
 
-def compare_trace(
-    framework: Framework,
-    arrays: Arrays,
-    network: Network,
-    images: np.ndarray,
-    dtype: str,
-    folder: Path,
-    folded: bool,
-) -> list:
-    """Run a network in both modes and compare every layer with what `trace` wrote.
+    def compare_trace(
+        self, network: Network, images: np.ndarray, dtype: str, folder: Path, folded: bool
+    ) -> list:
+        """Run a network in both modes and compare every layer with what `trace` wrote.
 
-    Args:
-        folded: the other network has biases that this one's moving means have taken in: convolutions differ
-            by them, and a layer can't be fed the other's input.
+        Args:
+            folded: the other network has biases that this one's moving means have taken in: convolutions differ
+                by them, and a layer can't be fed the other's input.
 
-    Returns:
-        A `compare.parity.figures.Stage` for each mode.
-    """
-    from compare.parity.figures import Stage, judge
+        Returns:
+            A `compare.parity.figures.Stage` for each mode.
+        """
+        from compare.parity.figures import Stage, judge
 
-    forward = _forward(framework, arrays, network, images, dtype)
-    # a folded mean is rounded to the file's dtype, so that float32's rounding is in every result
-    rounded = "float32" if folded else dtype
-    stages = []
-    for stage, mode in modes(network).items():
-        with np.load(folder / f"{stage}.npz") as reference:
-            rows = _rows(partial(forward, mode), mode, reference, rounded, folded)
-        stages.append(judge(Stage(f"{stage} {dtype}", rows=rows)))
-    return stages
+        forward = self._forward(network, images, dtype)
+        # a folded mean is rounded to the file's dtype, so that float32's rounding is in every result
+        rounded = "float32" if folded else dtype
+        stages = []
+        for stage, mode in modes(network).items():
+            with np.load(folder / f"{stage}.npz") as reference:
+                rows = _rows(partial(forward, mode), mode, reference, rounded, folded)
+            stages.append(judge(Stage(f"{stage} {dtype}", rows=rows)))
+        return stages
+
+    def _forward(self, network: Network, images: np.ndarray, dtype: str) -> Callable:
+        """Build a network with its weights and return a function of the mode that gives every layer's output."""
+        from compare.parity.twin import one_rounding_away
+
+        # models refer to themselves, and the last one would take its memory for as long as nobody looks
+        gc.collect()
+        self.framework.set_dtype(dtype)
+        tracing, weights = self.framework.module("tracing"), self.framework.module("weights")
+        model = self.framework.module("networks").build(network, dropout=False, drawn=False)
+        weights.from_arrays(model, self.arrays)
+
+        def forward(
+            training: bool, reference: Arrays | None = None, twin: int | None = None, rounded: str = dtype
+        ) -> Arrays:
+            if twin is None:
+                return tracing.forward(model, images, training, reference)
+            away = {
+                name: one_rounding_away(array, [twin, at], rounded)
+                for at, (name, array) in enumerate(self.arrays.items())
+            }
+            weights.from_arrays(model, away)
+            try:
+                return tracing.forward(model, one_rounding_away(images, twin, rounded), training)
+            finally:
+                weights.from_arrays(model, self.arrays)
+
+        return forward
 
 
 def _rows(
@@ -222,39 +213,3 @@ def _raise_bars(rows: list, own: Arrays, twin: Callable[..., Arrays]) -> None:
 
 def _same(rows: list) -> bool:
     return all(row.same for row in rows)
-
-
-def versions(framework: Framework) -> dict[str, str]:
-    """Versions of what computes."""
-    return framework.versions()
-
-
-def _forward(
-    framework: Framework, arrays: Arrays, network: Network, images: np.ndarray, dtype: str
-) -> Callable:
-    """Build a network with its weights and return a function of the mode that gives every layer's output."""
-    from compare.parity.twin import one_rounding_away
-
-    # models refer to themselves, and the last one would take its memory for as long as nobody looks
-    gc.collect()
-    framework.set_dtype(dtype)
-    model = framework.module("networks").build(network, dropout=False, drawn=False)
-    framework.module("weights").from_arrays(model, arrays)
-
-    def forward(
-        training: bool, reference: Arrays | None = None, twin: int | None = None, rounded: str = dtype
-    ) -> Arrays:
-        trace = framework.module("tracing").forward
-        if twin is None:
-            return trace(model, images, training, reference)
-        away = {
-            name: one_rounding_away(array, [twin, at], rounded)
-            for at, (name, array) in enumerate(arrays.items())
-        }
-        framework.module("weights").from_arrays(model, away)
-        try:
-            return trace(model, one_rounding_away(images, twin, rounded), training)
-        finally:
-            framework.module("weights").from_arrays(model, arrays)
-
-    return forward

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from operator import attrgetter
 
 import numpy as np
 import pytest
@@ -120,20 +121,20 @@ def test_every_activation_is_the_same_in_both_and_another_is_found(tmp_path, fra
 
 def test_arrays_are_sent_once_and_others_take_their_place(frameworks, monkeypatch):
     process, sent = frameworks["torch"], []
-    call = process.worker.call
+    call = process.call
 
-    def counted(function, *arguments):
-        sent.append(function.__name__)
-        return call(function, *arguments)
+    def counted(request, *arguments):
+        sent.append(request)
+        return call(request, *arguments)
 
-    monkeypatch.setattr(process.worker, "call", counted)
+    monkeypatch.setattr(process, "call", counted)
     one, other = {"a": np.ones(3)}, {"b": np.zeros(2), "c": np.zeros(2)}
-    kept = process.keep(one)
-    assert process.keep(one) == kept
-    assert len(sent) == 1
-    assert call(sorted, kept) == ["a"]
-    assert process.keep(other) == kept
-    assert call(sorted, kept) == ["b", "c"]
+    process.hold(one)
+    process.hold(one)
+    assert sent == ["hold"]
+    assert sorted(call(attrgetter("arrays"))) == ["a"]
+    process.hold(other)
+    assert sorted(call(attrgetter("arrays"))) == ["b", "c"]
 
 
 def test_folding_is_undone_by_nothing_else():

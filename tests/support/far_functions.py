@@ -108,3 +108,22 @@ def download_to_a_full_disk(url, path):
 
 def download_that_keras_reports(url, path):
     raise ValueError(f"URL fetch failure on {url}: None -- [Errno 28] {os.strerror(errno.ENOSPC)}")
+
+
+class Counter:
+    """A thing to be kept, which counts."""
+
+    def __init__(self, framework):
+        self.count = 0
+
+    def add(self, number):
+        self.count += number
+        return self.count
+
+
+def count_on(counter, number):
+    return counter.add(number)
+
+
+def kill(counter):
+    os.kill(os.getpid(), signal.SIGKILL)
