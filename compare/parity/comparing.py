@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,34 +17,30 @@ from safetensors.numpy import load_file, save_file
 from compare.parity import native
 from compare.parity.check import Check
 from compare.parity.figures import Distance, compare
+from compare.parity.layers import compare_layers
 from compare.parity.model import Model, state
-from compare.parity.tolerances import TOLERANCES, TWINS, of_layer, rounding, twin_factor
-from compare.parity.twin import moved, one_rounding_away, raise_bars
+from compare.parity.tolerances import TOLERANCES, layer_bars, rounding, twin_factor
+from compare.parity.twin import moved, one_rounding_away, raise_bars, until_same
 from compare.wings import Arrays
 
 Rows = dict[str, list[Distance]]  # by stage
 
 
-def forward(model: Model, training: bool, path: str) -> tuple[list[Distance], list[Distance]]:
+def forward(model: Model, training: bool, path: str) -> list[Distance]:
     """Compare every layer with the reference's: each model on its own, then each layer on its input."""
     reference, check, images = load_file(path), model.check, model.images()
-    own, single = model.forward(training, images), model.forward(training, images, reference)
-    last = list(own)[-1]
+    own = model.forward(training, images)
     images_own = (
         training or check.facts.evaluate_statistics == "batch" or check.facts.reestimate == "before-fit"
     )
-    bars = {layer: of_layer(images_own, layer == last).bar(check.dtype, check.kind) for layer in own}
-    accumulated = [compare(layer, array, reference[layer], bars[layer]) for layer, array in own.items()]
-    alone = [compare(layer, array, reference[layer], bars[layer]) for layer, array in single.items()]
+    bars = layer_bars(list(own), images_own, check.dtype, check.kind)
+    of = partial(_forward, model, training, images)
+    rows = compare_layers(own, of, reference, {**bars, "images": 0.0}, "always")
     if (
         check.dtype == "float32" and model.framework.side == "torch" and check.kind != "mps"
     ):  # it has no float64
-        _against_truth(accumulated, _float64(model, training), own, reference)
-    layers = accumulated[1:]  # the images themselves must be the same to the last bit
-    if not all(row.same for row in layers):
-        for number in range(TWINS):
-            raise_bars(layers, own, _forward_of_twin(model, training, images, number))
-    return accumulated, alone
+        _against_truth(rows, _float64(model, training), own, reference)
+    return rows
 
 
 def step(model: Model, number: int, before: str, after: str) -> Rows:
@@ -104,10 +101,12 @@ def statistics(model: Model, path: str) -> list[Distance]:
     names = [name for name in own if "/moving_" in name]
     reference = load_file(path)
     rows = [compare(name.removeprefix("weights/"), own[name], reference[name], bar) for name in names]
-    if not all(row.same for row in rows):
-        for number in range(TWINS):
-            model.begin(moved(model.initial, model.check, number))
-            raise_bars(rows, own, model.training.to_arrays(), "weights/")
+
+    def beside(number: int) -> None:
+        model.begin(_moved(model, model.initial, number))
+        raise_bars(rows, own, model.training.to_arrays(), "weights/")
+
+    until_same(rows, beside)
     return rows
 
 
@@ -168,27 +167,40 @@ def _same_step(model: Model, number: int, before: str, twin: int | None = None) 
 
 def _go_to(model: Model, path: str, twin: int | None) -> None:
     arrays = state(load_file(path))
-    model.set_state(arrays if twin is None else moved(arrays, model.check, twin))
+    model.set_state(arrays if twin is None else _moved(model, arrays, twin))
 
 
 def _beside_twin(model: Model, rows: Rows, own: Arrays, number: int, before: str) -> Rows:
     """Have twins take the step too where a bar is exceeded."""
-    if all(row.same for stage in rows.values() for row in stage):
-        return rows
-    for one in range(TWINS):
+
+    def beside(one: int) -> None:
         twin = _same_step(model, number, before, one)
         for stage, found in rows.items():
             prefix = "weights/" if stage in ("statistics", "parameters") else f"{stage}/"
             raise_bars(found, own, twin, prefix, twin_factor(stage))
+
+    until_same([row for stage in rows.values() for row in stage], beside)
     return rows
 
 
-def _forward_of_twin(model: Model, training: bool, images: np.ndarray, number: int) -> Arrays:
-    """Every layer's output where weights and images are one rounding away; the model is afterwards as it was."""
-    check = model.check
-    model.begin(moved(model.initial, check, number))
+def _moved(model: Model, arrays: Arrays, number: int) -> Arrays:
+    """A state whose weights are one rounding away; slots and counters stay."""
+    return moved(arrays, [model.check.seed, number], model.check.dtype, "weights/")
+
+
+def _forward(
+    model: Model,
+    training: bool,
+    images: np.ndarray,
+    reference: Arrays | None = None,
+    twin: int | None = None,
+) -> Arrays:
+    """Every layer's output; a twin's weights and images are one rounding away, and the model afterwards as it was."""
+    if twin is None:
+        return model.forward(training, images, reference)
+    model.begin(_moved(model, model.initial, twin))
     try:
-        return model.forward(training, one_rounding_away(images, number, check.dtype))
+        return model.forward(training, one_rounding_away(images, twin, model.check.dtype))
     finally:
         model.begin(model.initial)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -121,14 +122,15 @@ def twin_factor(stage: str) -> float:
     return TWIN_FACTOR_STEPPED if stage in ("parameters", "evaluation") else TWIN_FACTOR
 
 
-def of_layer(images_own: bool, last: bool) -> Tolerance:
-    """The bar of a layer's output; the last layer's is what the model gives.
+def layer_bars(layers: Sequence[str], images_own: bool, dtype: str, device: str = "cpu") -> dict[str, float]:
+    """The bars of layers' outputs; the last layer's is what the model gives.
 
     Args:
         images_own: whether BN normalises with the images' own statistics, in training or as evaluation's.
-        last: whether it is the last layer.
     """
-    return TOLERANCES["forward-batch" if images_own else "forward" if last else "layers"]
+    names = ("forward-batch", "forward-batch") if images_own else ("layers", "forward")
+    each, last = (TOLERANCES[name].bar(dtype, device) for name in names)
+    return {**dict.fromkeys(layers, each), layers[-1]: last}
 
 
 def rounding(dtype: str) -> float:

@@ -9,13 +9,12 @@ by. A mistake takes them further.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
-from compare.parity.check import Check
 from compare.parity.figures import Distance, compare
-from compare.parity.tolerances import TWIN_FACTOR
+from compare.parity.tolerances import TWIN_FACTOR, TWINS
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -37,20 +36,22 @@ def one_rounding_away(
     return away
 
 
-def moved(state: Arrays, check: Check, number: int = 0) -> dict[str, np.ndarray]:
-    """Move all weights of a state by one rounding of the check's dtype; slots and counters stay.
+def moved(arrays: Arrays, seed: Sequence[int], dtype: str, prefix: str = "") -> dict[str, np.ndarray]:
+    """Move all arrays whose name starts with ``prefix`` by one rounding of ``dtype``; the others stay.
 
-    It is loaded as any state is, so that a mistake in loading is in the twin as in the model.
-
-    Args:
-        number: which of the twins.
+    A state is loaded as any is, so that a mistake in loading is in the twin as in the model.
     """
-    names = [name for name in sorted(state) if name.startswith("weights/")]
-    away = {
-        name: one_rounding_away(state[name], [check.seed, number, at], check.dtype)
-        for at, name in enumerate(names)
-    }
-    return {**state, **away}
+    names = [name for name in sorted(arrays) if name.startswith(prefix)]
+    away = {name: one_rounding_away(arrays[name], [*seed, at], dtype) for at, name in enumerate(names)}
+    return {**arrays, **away}
+
+
+def until_same(rows: Iterable[Distance], beside: Callable[[int], None]) -> None:
+    """Have one twin after another raise bars, by its number, until none is exceeded, or there were `TWINS`."""
+    for number in range(TWINS):
+        if all(row.same for row in rows):
+            break
+        beside(number)
 
 
 def raise_bars(

@@ -80,8 +80,9 @@ class Held:
         Raises:
             ValueError: the framework can't load it.
         """
-        from compare.parity.figures import Stage, compare, judge
-        from compare.parity.tolerances import of_layer
+        from compare.parity.figures import Stage, judge
+        from compare.parity.layers import compare_layers
+        from compare.parity.tolerances import layer_bars
 
         files = self.framework.module("files")
         function = files.original(own.paths, own.form, network, own.layout, own.keys, own.where)
@@ -89,12 +90,14 @@ class Held:
         # the model that it belongs to takes as much memory as the next one
         del function
         forward = self._forward(network, images, "float32")
-        read = list(forward(False).values())[-1]
-        row = compare("output", read, reference, of_layer(False, True).bar("float32"))
-        _raise_bars(
-            [row], {"output": read}, lambda twin: {"output": list(forward(False, twin=twin).values())[-1]}
+
+        def last(twin: int | None = None) -> Arrays:
+            return {"output": list(forward(False, twin=twin).values())[-1]}
+
+        bars = layer_bars(["output"], False, "float32")
+        return judge(
+            Stage("original", rows=compare_layers(last(), last, {"output": reference}, bars, "never"))
         )
-        return judge(Stage("original", rows=[row]))
 
     def trace(self, network: Network, images: np.ndarray, dtype: str, folder: Path) -> str:
         """Run a network in both modes and write every layer's output into an ``.npz`` for each.
@@ -136,13 +139,13 @@ class Held:
         stages = []
         for stage, mode in modes(network).items():
             with np.load(folder / f"{stage}.npz") as reference:
-                rows = _rows(partial(forward, mode), mode, reference, rounded, folded)
+                rows = _compared(partial(forward, mode, rounded=rounded), mode, reference, rounded, folded)
             stages.append(judge(Stage(f"{stage} {dtype}", rows=rows)))
         return stages
 
     def _forward(self, network: Network, images: np.ndarray, dtype: str) -> Callable:
         """Build a network with its weights and return a function of the mode that gives every layer's output."""
-        from compare.parity.twin import one_rounding_away
+        from compare.parity.twin import moved, one_rounding_away
 
         # models refer to themselves, and the last one would take its memory for as long as nobody looks
         gc.collect()
@@ -156,11 +159,7 @@ class Held:
         ) -> Arrays:
             if twin is None:
                 return tracing.forward(model, images, training, reference)
-            away = {
-                name: one_rounding_away(array, [twin, at], rounded)
-                for at, (name, array) in enumerate(self.arrays.items())
-            }
-            weights.from_arrays(model, away)
+            weights.from_arrays(model, moved(self.arrays, [twin], rounded))
             try:
                 return tracing.forward(model, one_rounding_away(images, twin, rounded), training)
             finally:
@@ -169,47 +168,18 @@ class Held:
         return forward
 
 
-def _rows(
+def _compared(
     forward: Callable[..., Arrays],
     mode: bool,
     reference: Mapping[str, np.ndarray],
     rounded: str,
     folded: bool,
 ) -> list:
-    """Compare every layer of a mode; all outputs of two runs at most are in memory at a time.
-
-    Args:
-        reference: the other's outputs, each read when it is asked for.
-    """
-    from compare.parity.figures import compare
-    from compare.parity.tolerances import of_layer
+    """Compare every layer of a mode; all outputs of two runs at most are in memory at a time."""
+    from compare.parity.layers import compare_layers
+    from compare.parity.tolerances import layer_bars
 
     own = forward()
     names = [name for name in own if not (folded and name.endswith("_conv"))]
-    bars = {name: of_layer(mode, name == names[-1]).bar(rounded) for name in names}
-    rows = [compare(name, own[name], reference[name], bars[name]) for name in names]
-    if not folded and not _same(rows):
-        # where it arises, each layer alone says
-        single = forward(reference)
-        for row in rows:
-            alone = compare(row.name, single[row.name], reference[row.name], row.bar)
-            row.introduced = not alone.same
-            row.note = f"{alone.relative:.1e} on the reference's input"
-        del single
-    _raise_bars(rows, own, partial(forward, rounded=rounded))
-    return rows
-
-
-def _raise_bars(rows: list, own: Arrays, twin: Callable[..., Arrays]) -> None:
-    """Raise bars that are exceeded where the network itself takes a rounding that far, by as many twins as it needs."""
-    from compare.parity.tolerances import TWINS
-    from compare.parity.twin import raise_bars
-
-    for number in range(TWINS):
-        if _same(rows):
-            break
-        raise_bars(rows, own, twin(twin=number))
-
-
-def _same(rows: list) -> bool:
-    return all(row.same for row in rows)
+    bars = layer_bars(names, mode, rounded)
+    return compare_layers(own, forward, reference, bars, "never" if folded else "departed")

@@ -64,7 +64,7 @@ def test_ten_full_width_networks_are_the_same_function(network):
 def test_a_twin_is_one_rounding_away_in_every_weight_and_nothing_else():
     weights = inputs.random_arrays("vgg16", "v1", 0.05, 0)
     state = {f"weights/{name}": array for name, array in weights.items()} | {"counter": np.array(3)}
-    twins = [moved(state, RESNET, number) for number in (0, 1)]
+    twins = [moved(state, [0, number], "float64", "weights/") for number in (0, 1)]
     assert twins[0]["counter"] == 3
     for name, array in state.items():
         if name == "counter":
