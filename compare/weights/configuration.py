@@ -27,9 +27,10 @@ _STRUCTURE = (
 )
 _ACTIVATION_LAYERS = ("Activation", "ReLU", "Softmax", "ELU")
 _BATCH_NORM = ("BatchNormalization", "BatchNorm")
+_OWN_CONV = re.compile(r"conv1_conv|conv\d_block\d_\d_conv|block\d_conv\d")
 _OWN_BN = re.compile(r"conv1_bn|conv\d_block\d_\d_bn")
 # layers that do nothing when a model is evaluated; what they do in training belongs to the training
-_NOISE = ("SpatialDropout2D", "GaussianDropout", "GaussianNoise", "AlphaDropout", "ActivityRegularization")
+_NOISE = ("GaussianNoise", "ActivityRegularization")
 _LAST = (
     "conv5_block3_out",
     "activation_49",
@@ -68,7 +69,13 @@ def configured(config: Any) -> Configured:
     Raises:
         UnreadableError: it holds code, or its backbone's BN layers differ.
     """
-    code = sorted(set(CODE) & class_names(config))
+    # a loss may be code, too, but nobody loads it
+    parts = (
+        [held for name, held in config.items() if name != "compile_config"]
+        if isinstance(config, dict)
+        else config
+    )
+    code = sorted(set(CODE) & class_names(parts))
     own = config.get("registered_name") if isinstance(config, dict) else None
     inner = config.get("config") if isinstance(config, dict) else None
     if isinstance(inner, dict) and "layers" not in inner and own:
@@ -142,9 +149,9 @@ class _Reader:
             self.pool(layer)
         elif kind == "Dense":
             self.dense(layer)
-        elif kind in ("Dropout", "CounterDropout"):
+        elif kind in ("Dropout", "CounterDropout") and not self.within:
             self.dropout = float(arguments.get("rate", arguments.get("p", 0.0)))
-        elif kind in _NOISE or (kind.startswith("Random") and kind != "RandomCrop"):
+        elif "Dropout" in kind or kind in _NOISE or (kind.startswith("Random") and kind != "RandomCrop"):
             self.idle.append(f"{layer.name} ({kind})")
         elif kind in _ACTIVATION_LAYERS:
             self.activation(layer)
@@ -176,6 +183,10 @@ class _Reader:
                 self.told = replace(self.told, input=(int(shape[1]), int(shape[2])))
         if "Conv" in layer.kind:
             self.begun = True
+            if (self.told.pooling or self.top) and _OWN_CONV.fullmatch(name):
+                line = f"{layer.called} comes after layers that a plain backbone hasn't, and can't be moved"
+                self.obstacles.append(line)
+                self.inside.append(line)
             if name == "conv3_block1_1_conv":
                 self.strides = int(either(arguments, "strides", "subsample")[0])
             elif name == "conv1_conv":

@@ -150,6 +150,8 @@ def completed(source: Source, ordered: bool) -> Source:
     except ValueError as error:
         return replace(source, obstacles=(*source.obstacles, str(error)))
     source = replace(source, chain=order)
+    if not source.names.torch and not source.whole:
+        source = _with_misfits(source, rest, channels)
     return _with_map(source, channels) if order.rows > 1 else source
 
 
@@ -162,6 +164,16 @@ def _without_others(source: Source, rest: Arrays) -> Source:
     what = ("layers", "are no dense layers") if len(unsaid) > 1 else ("layer", "is no dense layer")
     line = f"{what[0]} {listed([_of_file(source, layer) for layer in unsaid])} {what[1]} and can't be moved"
     return replace(source, obstacles=(*source.obstacles, line))
+
+
+def _with_misfits(source: Source, rest: Arrays, channels: int) -> Source:
+    """Note normalisations as wide as layers of the backbone alone, which lie within it: weights don't say where."""
+    inner = {array.shape[-1] for name, array in source.backbone_arrays().items() if name.endswith("/kernel")}
+    inner -= {channels, *(array.shape[-1] for array in kernels_of(rest).values())}
+    gammas = {name.rpartition("/")[0]: array.size for name, array in rest.items() if name.endswith("/gamma")}
+    odd = [layer for layer, size in gammas.items() if size in inner]
+    line = f"layers {listed(odd)} are as wide as layers of the backbone alone, and a plain one hasn't them"
+    return replace(source, inside=(line,)) if odd else source
 
 
 def _with_map(source: Source, channels: int) -> Source:

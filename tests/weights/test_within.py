@@ -1,5 +1,8 @@
 """A backbone that isn't a plain one is never trained as if it were, whatever lies in it and in whichever file."""
 
+import json
+import zipfile
+
 import numpy as np
 import pytest
 import safetensors.numpy
@@ -7,6 +10,7 @@ import safetensors.numpy
 from compare.spec import InputError
 from compare.weights.reading import known, read
 from compare.weights.settle import settle
+from compare.weights.source import Beside
 from compare.weights.sources import resolve
 from compare.weights.spellings import Names
 from tests.support.weight_files import arrays_of
@@ -132,3 +136,45 @@ def test_a_convolution_that_computes_otherwise_is_refused(tmp_path, more):
         resolve(str(path), "vgg16", tmp_path / "out")
     with pytest.raises(InputError, match=r"layer block2_conv1 \(Conv2D\) "):
         settle(read(path))
+
+
+def test_attention_within_keras_backbone_is_found_by_what_comes_behind_it(tmp_path):
+    """Its pooling and dense layers are those of a head, but for the convolutions that follow."""
+    squeezed = [layer("GlobalAveragePooling2D", "squeeze"), dense("excite", 8, "sigmoid", shape=(8,))]
+    held = arrays() | {"excite/kernel": np.ones((8, 8), "float32"), "excite/bias": np.ones(8, "float32")}
+    path = write(tmp_path / "a.keras", _in_backbone(*squeezed), held)
+    with pytest.raises(
+        InputError, match=r"layer block2_conv1 \(Conv2D\) comes after layers that a plain backbone"
+    ):
+        resolve(str(path), "vgg16", tmp_path / "out")
+
+
+def test_dropout_within_a_backbone_is_no_dropout_of_the_head(tmp_path):
+    source = read(write(tmp_path / "a.keras", _in_backbone(layer("Dropout", "drop", rate=0.3)), arrays()))
+    assert source.beside == (("layer drop (Dropout)", Beside.IDLE),)
+    assert settle(source)[0].top[0].dropout == 0
+
+
+@pytest.mark.parametrize(("width", "found"), [(8, True), (32, False), (7, False)])
+def test_a_normalisation_in_weights_alone_is_told_by_its_width(tmp_path, width, found):
+    named = arrays_of("vgg16", width=0.0625)
+    named |= {
+        f"norm/{kind}": np.ones(width, "float32")
+        for kind in ("gamma", "beta", "moving_mean", "moving_variance")
+    }
+    path = saved(tmp_path / "a", named)
+    if found:
+        assert "norm are as wide as layers of the backbone alone" in run_refusal(path, "vgg16", tmp_path)
+    else:
+        assert "its head is left (norm)" in resolve(str(path), "vgg16", tmp_path / "out")["why"]
+
+
+def test_a_loss_that_is_code_is_in_nobodys_way(tmp_path):
+    path = write(tmp_path / "a.keras", [*body(), FLATTEN, dense("out", 3)], arrays())
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    config = json.loads(parts["config.json"]) | {"compile_config": {"loss": {"class_name": "__lambda__"}}}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in (parts | {"config.json": json.dumps(config)}).items():
+            archive.writestr(name, content)
+    assert settle(read(path))[0].top[0].name == "out"
