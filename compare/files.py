@@ -13,12 +13,16 @@ def write(path: Path, content: str | bytes) -> None:
     """Write a file whole or not at all; text in UTF-8, with its line ends as they are.
 
     Raises:
-        OSError: it can't be written (a full disk); what was there before still is.
+        OSError: it can't be written (a full disk), with its name; what was there before still is.
     """
-    with replacing(path) as unfinished, unfinished.open("wb") as file:
-        file.write(content.encode() if isinstance(content, str) else content)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with replacing(path) as unfinished, unfinished.open("wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
 
 
 @contextmanager

@@ -1,3 +1,4 @@
+import errno
 import hashlib
 
 import pytest
@@ -13,6 +14,21 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path):
     with pytest.raises(ZeroDivisionError), files.replacing(path) as unfinished:
         unfinished.write_text(f"half {1 / 0}")
     assert path.read_bytes() == b"bytes"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_full_disk_is_named_by_the_file_that_found_it_so(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    files.write(path, b"before")
+
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(files.os, "fsync", full)
+    with pytest.raises(OSError, match="No space left") as refused:
+        files.write(path, b"after")
+    assert refused.value.filename == str(path)
+    assert path.read_bytes() == b"before"
     assert list(tmp_path.iterdir()) == [path]
 
 

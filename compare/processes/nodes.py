@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
@@ -71,12 +72,10 @@ def check_address(address: str) -> None:
             f"--ray-address {address}: it must be HOST:PORT, or auto for the cluster of this machine"
         )
     began = time.monotonic()
-    try:
-        with socket.create_connection((host.strip("[]"), int(port)), timeout=PATIENCE / 2) as connection:
-            answers = os.environ.get("RAY_USE_TLS", "0") in ("1", "true") or _speaks(connection)
-    except OSError as error:
-        why = error.strerror or str(error)
-        raise InputError(f"--ray-address {address}: nothing answers there ({why})") from None
+    answers = _answers(host.strip("[]"), int(port))
+    if isinstance(answers, OSError):
+        why = answers.strerror or str(answers)
+        raise InputError(f"--ray-address {address}: nothing answers there ({why})")
     if not answers or not _healthy(address, PATIENCE - (time.monotonic() - began)):
         what = "no Ray cluster that lets this machine in: another program, version of Ray or token"
         raise InputError(f"--ray-address {address}: what answers there is {what}")
@@ -87,6 +86,26 @@ def _show_token() -> None:
     places = (os.environ.get("RAY_AUTH_TOKEN_PATH"), Path.home() / ".ray" / "auth_token")
     if os.environ.get("RAY_AUTH_TOKEN") or any(place and Path(place).is_file() for place in places):
         os.environ.setdefault("RAY_AUTH_MODE", "token")
+
+
+def _answers(host: str, port: int) -> bool | OSError:
+    """Whether what is there speaks as Ray does, or why nothing is; decided within half of `PATIENCE`.
+
+    A thread that may be left behind asks: looking up a name knows no timeout, and an answer may come byte by byte.
+    """
+    said: list[bool | OSError] = []
+
+    def ask() -> None:
+        try:
+            with socket.create_connection((host, port), timeout=PATIENCE / 2) as connection:
+                said.append(os.environ.get("RAY_USE_TLS", "0") in ("1", "true") or _speaks(connection))
+        except OSError as error:
+            said.append(error)
+
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(PATIENCE / 2)
+    return said[0] if said else TimeoutError("timed out")
 
 
 def _speaks(connection: socket.socket) -> bool:

@@ -4,7 +4,7 @@ import socket
 import sys
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 
@@ -67,6 +67,36 @@ def test_what_answers_and_is_not_ray_is_refused_in_seconds(listening, answer, mo
     with pytest.raises(InputError, match=r"--ray-address 127.0.0.1:\d+: (nothing answers|what answers)"):
         engine.check(Engine("ray", f"127.0.0.1:{listening(answer)}"))
     assert time.monotonic() - began < 10
+
+
+def test_a_name_that_nobody_looks_up_is_refused_in_seconds(monkeypatch):
+    monkeypatch.setattr(engine, "find_spec", lambda name: name)
+    monkeypatch.setattr(nodes, "PATIENCE", 1.0)
+    monkeypatch.setattr(nodes.socket, "getaddrinfo", lambda *_: time.sleep(30))
+    began = time.monotonic()
+    with pytest.raises(InputError, match=r"--ray-address head:6379: nothing answers there \(timed out\)"):
+        engine.check(Engine("ray", "head:6379"))
+    assert time.monotonic() - began < 3
+
+
+def test_what_answers_byte_by_byte_is_refused_in_seconds(monkeypatch):
+    monkeypatch.setattr(engine, "find_spec", lambda name: name)
+    monkeypatch.setattr(nodes, "PATIENCE", 1.0)
+    server = socket.create_server(("127.0.0.1", 0))
+
+    def drip():
+        connection, _ = server.accept()
+        with connection, suppress(OSError):
+            for _ in range(3):
+                time.sleep(0.4)
+                connection.sendall(b"\0")
+            connection.recv(1000)
+
+    threading.Thread(target=drip, daemon=True).start()
+    began = time.monotonic()
+    with server, pytest.raises(InputError, match="nothing answers there"):
+        engine.check(Engine("ray", f"127.0.0.1:{server.getsockname()[1]}"))
+    assert time.monotonic() - began < 3
 
 
 def test_what_speaks_like_ray_and_is_none_is_refused_in_seconds(listening, monkeypatch):
