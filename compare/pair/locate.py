@@ -147,27 +147,29 @@ def _explain(
             if not _mended(scene, keras, run([*edits, *trial.edits], _last(scene, trial)), bars, floor):
                 continue
             again = run([*edits, *trial.edits])
-            after = front(keras, Values(again, bars, floor), targets)
+            values = Values(again, bars, floor)
+            after = front(keras, values, targets)
             if after.call is None or (name in FIRST and _reached(after) > _reached(now)):
                 return trial
-            if not _read_on(trial, scene, after, keras, again):
+            if not _read_on(trial, scene, after, keras, values):
                 continue
             if _reached(after) > max(_reached(now), best[0] if best else -1):
                 best = (_reached(after), trial)
     return best[1] if best else None
 
 
-def _read_on(trial: Trial, scene: Scene, after: Front, keras: Seen, again: Seen) -> bool:
+def _read_on(trial: Trial, scene: Scene, after: Front, keras: Seen, values: Values) -> bool:
     """Whether what reads Keras's own result in Keras reads it in PyTorch too, where a change puts it there.
 
     It is found again then, whatever PyTorch goes on to do with it: that alone says nothing.
     """
     if not any(edit.get("name") == "value" for edit in trial.edits):
         return True
-    users = [c.index for name in scene.call.outputs for c in keras.users.get(name, [])]
+    found = [values.find(keras.values[n]) for n in scene.call.outputs if n in keras.values]
+    match = next((one for one in found if one is not None), None)
+    users = _readers(scene.call, keras, after, match.torch if match is not None else "")
     if after.call is None or after.call.index not in users:
         return True
-    match = next((after.matched[n] for n in scene.call.outputs if n in after.matched), None)
     pair = next((p for p in scene.pairs if any(after.call.index == c.index for c in p.keras.calls)), None)
     following = [c.index for c in _after(keras, after.call)[:1]]
     pair = pair or next((p for p in scene.pairs if any(c.index in following for c in p.keras.calls)), None)
@@ -178,11 +180,23 @@ def _read_on(trial: Trial, scene: Scene, after: Front, keras: Seen, again: Seen)
     if match.torch.startswith("e"):
         return int(match.torch[1:]) in readers
     while waiting:
-        for user in again.users.get(waiting.pop(), []):
+        for user in values.run.users.get(waiting.pop(), []):
             if user.index in readers:
                 return True
             waiting += user.outputs if user.kind in MOVING and len(user.inputs) == 1 else []
     return False
+
+
+def _readers(call: Call, keras: Seen, after: Front, value: str) -> set[int]:
+    """Keras's calls that read a call's result, or what is the same value of PyTorch's in another shape."""
+    found: set[int] = set()
+    waiting = list(call.outputs)
+    while waiting:
+        for user in keras.users.get(waiting.pop(), []):
+            if user.index not in found:
+                found.add(user.index)
+                waiting += [n for n in user.outputs if n in after.matched and after.matched[n].torch == value]
+    return found
 
 
 def _last(scene: Scene, trial: Trial) -> int | None:

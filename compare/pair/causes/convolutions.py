@@ -76,7 +76,8 @@ def _transposed(call: Call, other: Call) -> Iterator[Trial]:
     text = (
         f"Keras keeps {crops} (start, length) of each axis; PyTorch has padding {other.facts.get('padding')}"
     )
-    code = f"{path(other.place)}.padding, {path(other.place)}.output_padding = ..., ...  # keep {crops}"
+    kept = ", ".join(f"{start}:{start + size}" for start, size in crops)
+    code = f"{path(other.place)}.padding = {path(other.place)}.output_padding = 0; x = x[:, :, {kept}]  # behind it"
     yield Trial("padding", [cropped], here, text, code, call.owner)
     fix = f"{path(other.place)}.stride = {tuple(stride)}"
     yield Trial("stride", [cropped, _set(other, stride=stride)], here, f"stride {stride}", fix, call.owner)

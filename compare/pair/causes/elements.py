@@ -28,6 +28,8 @@ def moved_about(scene: Scene) -> Iterator[Trial]:
     before = scene.keras.maker.get(scene.call.inputs[0])
     wanted = _chain(scene, given) or ([before] if layer and before is not None else [])
     others = [c for c in scene.region if c.outputs and _same(scene.torch.values.get(c.outputs[0]), given)]
+    if not others and len(wanted) > 1:
+        yield from _nothing(scene, source, wanted)
     for other in list(reversed(others))[:MOST]:
         if other.kind in TURNED:
             return
@@ -41,6 +43,18 @@ def moved_about(scene: Scene) -> Iterator[Trial]:
             text = f"{name} puts the elements elsewhere than Keras's {layer or scene.call.owner} does"
             code = _shuffled(scene, source, other, array)
             yield Trial("flatten-order", [edit], module(other), text, code, layer or scene.call.owner)
+
+
+def _nothing(scene: Scene, source: Match, wanted: list[Call]) -> Iterator[Trial]:
+    """Keras moves the elements about, and PyTorch doesn't."""
+    maker = scene.torch.maker.get(source.torch)
+    array = _laid_out(scene.keras.values[wanted[-1].outputs[0]], scene.torch.values[source.torch])
+    if maker is not None and array is not None:
+        edit = {"call": maker.index, "do": "after", "name": "value", "options": {"array": array}}
+        names = f"{wanted[0].owner} to {wanted[-1].owner}"
+        text = f"Keras moves the elements about from {names}, PyTorch leaves them where they are"
+        code = f"x = ...  # the elements as {names} have them, after {module(maker)}"
+        yield Trial("missing-layer", [edit], module(maker), text, code, scene.call.owner)
 
 
 def _chain(scene: Scene, given: np.ndarray) -> list[Call]:

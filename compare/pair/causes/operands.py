@@ -131,7 +131,12 @@ def exchanged(scene: Scene) -> Iterator[Trial]:
     for name in scene.call.inputs:
         match, layer = scene.matched.get(name), scene.keras.maker.get(name)
         maker = scene.torch.maker.get(match.torch) if match is not None else None
-        if match is not None and maker is not None and layer is not None and layer.slots:
+        if (
+            match is not None
+            and maker is not None
+            and layer is not None
+            and (layer.slots or layer.facts.get("fused"))
+        ):
             made[layer.place] = (match.torch, maker)
     for (one, (first, a)), (other, (second, b)) in combinations(list(made.items())[:MOST], 2):
         arrays = [scene.torch.values[name] for name in (first, second)]
@@ -147,7 +152,8 @@ def exchanged(scene: Scene) -> Iterator[Trial]:
         if here.place == there.place:
             text += ": Keras's call has the order (query, value, key), PyTorch's (query, key, value)"
             code = f"{path(here.place)}(query, key, value)"
-        yield Trial("kernel-layout", edits, module(here), text, code, scene.call.owner)
+        cause = "kernel-layout" if scene.call.kind == "attention" else "unknown"
+        yield Trial(cause, edits, module(here), text, code, scene.call.owner)
 
 
 def _layer(scene: Scene, call: Call) -> Call:

@@ -58,8 +58,10 @@ def _moves(scene: Scene) -> Iterator[Trial]:
             assert before is not None
             if list(before.shape) == list(shape) or prod(shape) != before.size:
                 edit = {"call": call.index, "do": "identity"}
+                name = call.facts.get("function", call.kind)
+                code = f"# without {name} at {module(call)}"
                 yield Trial(
-                    "flatten-order", [edit], module(call), "PyTorch exchanges axes, Keras doesn't", ""
+                    "flatten-order", [edit], module(call), "PyTorch exchanges axes, Keras doesn't", code
                 )
 
 
