@@ -32,7 +32,7 @@ from compare.weights.network import listed
 from compare.weights.reading import known, read
 from compare.weights.settle import backbone as backbone_of
 from compare.weights.shapes import random_arrays
-from compare.weights.source import Source
+from compare.weights.source import Beside, Source
 
 # arrays, facts of their network, and what is to be said of the file
 Loaded = tuple[dict[str, np.ndarray], dict, str]
@@ -252,8 +252,13 @@ def _read(weights: str, path: Path, backbone: str) -> Loaded:
 
 
 def _left(source: Source) -> str:
-    """Say what of a file isn't taken over: its head, and what changed the images before the backbone saw them."""
+    """Say what of a file isn't taken over: other networks, its head, and what changed the images in front of it."""
     head, lines = source.head(), []
+    others = [name for name, what in source.beside if what is Beside.NETWORK]
+    if others:
+        lines.append(
+            f"; its {'/'.join(map(str, source.where))} is taken and not {listed(others)}, another network"
+        )
     if head:
         lines.append(f"; its head is left ({listed(head)})")
     if source.front:

@@ -14,6 +14,7 @@ import torch
 from compare.spec import InputError
 from compare.weights.reading import read
 from compare.weights.source import Beside
+from compare.weights.sources import resolve
 from tests.support.torch_models import small
 from torch_impl import weights
 
@@ -163,3 +164,5 @@ def test_another_network_beside_the_one_that_is_taken_is_called_one(tmp_path, mo
         ("teacher",),
         {"student": Beside.NETWORK, "epoch": Beside.OTHER},
     )
+    why = resolve(str(tmp_path / "a.pth"), source.backbone, tmp_path / "out")["why"]
+    assert "; its teacher is taken and not student, another network" in why
