@@ -122,13 +122,14 @@ def _keras_model(path: Path, trust: bool) -> Any:
 
     try:
         return keras.saving.load_model(path, safe_mode=not trust)
-    except (ValueError, TypeError, OSError) as error:
-        text = " ".join(str(error).split())
+    except Exception as error:
+        # a damaged file may make Keras raise anything
+        text = " ".join(str(error).split()) or type(error).__name__
         if "lambda" in text.lower() and not trust:
             raise InputError(
                 f"{path} has a Lambda layer, whose code would be run: say --trust if you trust it"
             ) from error
-        raise InputError(f"{path}: {text[:200]}") from error
+        raise InputError(f"{path}: Keras can't load it: {text[:200]}") from error
 
 
 def _pickled(path: Path) -> Any:

@@ -62,3 +62,17 @@ def test_what_is_no_file_of_keras_is_called_by_its_name(tmp_path, content, words
     with pytest.raises(InputError, match=words) as caught:
         held.load(model, tmp_path / "a.keras")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("at", [0.02, 0.9, -40])
+def test_a_damaged_model_is_called_by_its_file(tmp_path, monkeypatch, capsys, at):
+    monkeypatch.chdir(tmp_path)
+    keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]).save("a.keras")
+    content = bytearray((tmp_path / "a.keras").read_bytes())
+    place = int(len(content) * at) if at > 0 else at
+    content[place : place + 20] = bytes(20)
+    (tmp_path / "a.keras").write_bytes(content)
+    assert main(["diagnose", "a.keras", "--audit"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: a.keras")
+    assert error.count("\n") == 1
