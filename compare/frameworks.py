@@ -237,7 +237,9 @@ def own(side: Literal["keras", "torch"]) -> Framework:
     Raises:
         InputError: it isn't installed, or ``KERAS_BACKEND`` names none that is.
     """
-    backends = {framework.backend: framework for framework in FRAMEWORKS.values() if framework.side == side}
+    backends: dict[str, Framework] = {
+        framework.backend: framework for framework in FRAMEWORKS.values() if framework.side == side
+    }
     asked = os.environ.get("KERAS_BACKEND") if side == "keras" else None
     if asked:
         return check(backends[choose("KERAS_BACKEND", asked, tuple(backends))].name)
