@@ -68,7 +68,10 @@ def reference(text: str) -> Reference:
             raise InputError(f"{text}: no such file")
         return Reference(text, "keras")
     if not is_model(text):
-        raise InputError(f"{text}: a model is a .keras or .h5 file, FILE.py:NAME or package.module:NAME")
+        alone = "weights alone don't say what computes with them; " if Path(text).is_file() else ""
+        raise InputError(
+            f"{text}: {alone}a model is a .keras or .h5 file, FILE.py:NAME or package.module:NAME"
+        )
     source = _source(text.rpartition(":")[0])
     return Reference(text, _framework(source))
 
