@@ -83,11 +83,16 @@ class Side:
         self.steps = self.stepping.Steps(self.model, settings, loss, head)
 
     def step(self, inputs: list[np.ndarray], targets: list[np.ndarray], path: str) -> tuple[float, float]:
-        """Take a step and write gradients and arrays; returns the loss and its penalty's part."""
+        """Take a step and write gradients and arrays, unless ``path`` is empty.
+
+        Returns:
+            The loss and its penalty's part.
+        """
         loss, penalty, gradients = self.steps.step(inputs, targets)
-        arrays = {f"gradients/{name}": array for name, array in gradients.items()}
-        arrays |= {f"arrays/{name}": array for name, array in self.steps.to_arrays().items()}
-        save_file(_whole(arrays), path)
+        if path:
+            arrays = {f"gradients/{name}": array for name, array in gradients.items()}
+            arrays |= {f"arrays/{name}": array for name, array in self.steps.to_arrays().items()}
+            save_file(_whole(arrays), path)
         return loss, penalty
 
     def evaluate(self, inputs: list[np.ndarray], targets: list[np.ndarray]) -> tuple[float, list[np.ndarray]]:
