@@ -71,3 +71,9 @@ def test_integers_are_drawn_below_what_a_layer_takes():
     assert drawn.shape[1:] == (5,)
     assert drawn.dtype.kind == "i"
     assert drawn.max() < 7
+
+
+def test_weights_alone_are_no_model(tmp_path):
+    (tmp_path / "a.pth").write_bytes(b"x")
+    with pytest.raises(InputError, match="weights alone don't say what computes with them"):
+        references.reference(str(tmp_path / "a.pth"))
