@@ -172,10 +172,14 @@ def _gradient(variable):
 
 def _remembered(items):
     """What objects keep as attributes, however deep; Keras's own objects are listed, and not looked for."""
-    kinds = keras.Layer | keras.metrics.Metric | keras.optimizers.Optimizer | keras.Variable
+    kinds, of_type = keras.Layer | keras.metrics.Metric | keras.optimizers.Optimizer | keras.Variable, {}
 
     def known(held):
-        return isinstance(held, kinds) or keras.ops.is_tensor(held)
+        # what is a tensor takes TensorFlow long to say, and a value's type tells it
+        kind = type(held)
+        if kind not in of_type:
+            of_type[kind] = isinstance(held, kinds) or keras.ops.is_tensor(held)
+        return of_type[kind]
 
     return Memory([vars(item) for item in items], known)
 

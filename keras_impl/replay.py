@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 from . import modes, names, statistics
-from .batches import Epochs
+from .batches import tensors
 from .bn_policy import BATCH_NORM
 from .metrics import right
 
@@ -86,7 +86,7 @@ def features(body, batches, normalise="evaluate", take=None):
         Pooled features, ``(N, C)`` float32, in the order of the batches.
     """
     if normalise == "evaluate":  # what a pass does by itself, and it changes nothing that were to be put back
-        return body.predict(Epochs(lambda epoch: batches).untuned(), verbose=0)
+        return _predicted(body, batches)
     # a model keeps the graph of its first predict, so that it takes another model
     by_batch = tuple(layer.trainable for layer in names.of_layers(body, BATCH_NORM).values())
     graphs = _in_fit.setdefault(body, {})
@@ -95,25 +95,17 @@ def features(body, batches, normalise="evaluate", take=None):
     body = graphs[by_batch]
     body.make_predict_function()  # before the modes are set, since all that is set in them goes again
     with modes.switched(body, False, normalise):
-        callbacks = [] if take is None else [_Taking(take)]
-        return body.predict(Epochs(lambda epoch: batches).untuned(), verbose=0, callbacks=callbacks)
+        return _predicted(body, batches, take)
 
 
-class _Taking(keras.callbacks.Callback):
-    """Hands on what the layers keep after each batch.
-
-    DIFFERS: a Keras model's own loop lets nobody else between its batches; PyTorch has no loop.
-    """
-
-    def __init__(self, take):
-        super().__init__()
-        self.take = take
-
-    def on_predict_batch_end(self, batch, logs=None):
-        # what a loop on JAX changes is in the variables at its end only
-        if hasattr(self.model, "jax_state_sync"):
-            self.model.jax_state_sync()
-        self.take(statistics.moving(self.model))
+def _predicted(body, batches, take=None):
+    """Predict batch by batch: ``predict`` itself takes longer to begin than a short pass takes."""
+    found = []
+    for step in range(len(batches)):
+        found.append(body.predict_on_batch(*tensors(batches[step][:1])))
+        if take is not None:
+            take(statistics.moving(body))
+    return np.concatenate(found)
 
 
 def _loss(model, x, y, outputs, weights=None, training=False):

@@ -111,9 +111,8 @@ def substituted(model, statistics):
         ValueError: a name that no layer has, or another number of channels than the layer's.
     """
     layers = batch_norms(model)
-    kept = [
-        (variable, np.array(variable.numpy())) for layer in layers.values() for variable in _moving(layer)
-    ]
+    given = [layer for name, layer in layers.items() if name in statistics]
+    kept = [(variable, np.array(variable.numpy())) for layer in given for variable in _moving(layer)]
     try:
         _put(layers, statistics)
         yield

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
-from . import modes, statistics, training
+from . import bn_policy, modes, statistics, training
 from .batches import tensors
 from .metrics import right
 
@@ -80,12 +80,29 @@ def features(body, batches, normalise="evaluate", take=None):
         Pooled features, ``(N, C)`` float32, in the order of the batches.
     """
     found = []
-    with modes.switched(body, False, normalise):
+    with modes.switched(body, False, "fit") if normalise == "fit" else _evaluating(body):
         for step in range(len(batches)):
             found.append(body(*tensors(batches[step][:1], body)).cpu().numpy())
             if take is not None:
                 take(statistics.moving(body))
     return np.concatenate(found)
+
+
+@contextmanager
+def _evaluating(model):
+    """Put a model into the mode of evaluation, and back: a pass in it changes nothing else of this project's."""
+    modes_of = ("training", "track_running_stats")
+    held = [
+        (module, {name: vars(module)[name] for name in modes_of if name in vars(module)})
+        for module in model.modules()
+    ]
+    try:
+        model.eval()
+        bn_policy.hold(model)
+        yield
+    finally:
+        for module, mode in held:
+            vars(module).update(mode)
 
 
 def _generator(model):

@@ -122,7 +122,8 @@ def substituted(model, statistics):
         ValueError: a name that no layer has, or another number of channels than the layer's.
     """
     layers = batch_norms(model)
-    kept = [(tensor, tensor.clone()) for layer in layers.values() for tensor in _moving(layer)]
+    given = [layer for name, layer in layers.items() if name in statistics]
+    kept = [(tensor, tensor.clone()) for layer in given for tensor in _moving(layer)]
     try:
         _put(layers, statistics)
         yield

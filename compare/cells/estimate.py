@@ -10,14 +10,14 @@ from compare.spec import POLICIES, Cell
 # Seconds a cell took, roughly, one thread a worker; on JAX and for Keras on PyTorch guessed from short runs:
 # `MEASURED_STEPS` steps, quarter width, 96 px, batches of 32.
 COSTS = {
-    "keras": {"all": 58, "bn": 39, "batch": 37, "moving": 5},
-    "keras-jax": {"all": 58, "bn": 39, "batch": 37, "moving": 5},
-    "keras-torch": {"all": 27, "bn": 20, "batch": 13, "moving": 1},
-    "torch": {"all": 27, "bn": 20, "batch": 13, "moving": 1},
+    "keras": {"all": 40, "bn": 29, "batch": 22, "moving": 3},
+    "keras-jax": {"all": 40, "bn": 29, "batch": 22, "moving": 3},
+    "keras-torch": {"all": 22, "bn": 18, "batch": 12, "moving": 1},
+    "torch": {"all": 22, "bn": 18, "batch": 12, "moving": 1},
 }
 MEASURED_STEPS = 140
-# At full width there are 16 times as many products; a machine makes them 3 times as fast in larger arrays.
-WIDTH_POWER = 1.25
+# At full width there are 16 times as many products; a machine makes them twice as fast in larger arrays.
+WIDTH_POWER = 1.5
 LONG = 3600.0  # seconds: who asks for more on a CPU is told what makes it shorter
 
 

@@ -77,13 +77,8 @@ class _Schedule:
         ]
 
     def start_worker(self) -> None:
-        """Start a worker for the framework that has the most left to do for each worker it would have."""
-
-        def load(framework: str) -> float:
-            left = sum(cost(cell) for cell in self.ready if cell.framework == framework)
-            return left / (1 + sum(cell.framework == framework for cell in self.at.values()))
-
-        framework = max(dict.fromkeys(cell.framework for cell in self.ready), key=load)
+        """Start a worker for the framework of the longest cell: what is short then fills the cores at the end."""
+        framework = self.ready[0].framework
         self.hand_out(self.transport.start(FRAMEWORKS[framework]), framework)
 
     def hand_out(self, worker: Any, framework: str) -> None:

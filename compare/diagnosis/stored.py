@@ -11,7 +11,7 @@ import numpy as np
 from compare.diagnosis.case import Case, figure, loss, names
 from compare.diagnosis.finding import find
 from compare.diagnosis.inputs import changed_inputs
-from compare.diagnosis.measuring import by_layer
+from compare.diagnosis.measuring import of_layer
 from compare.diagnosis.side import Layer
 
 # share of the initial or pretrained values that may be left of a moving average that has arrived
@@ -223,8 +223,8 @@ def _worst(case: Case, rows: list[Layer]) -> str:
 
 
 def _drift(case: Case, row: Layer) -> Drift:
-    pair = by_layer(case.measured.seen, case.measured.layers).get(row.name)
-    return Drift(0.0, 0.0, None) if pair is None else drift(row, *pair)
+    seen = case.measured.seen
+    return drift(row, *of_layer(seen, row.name, row.decay)) if row.name in seen else Drift(0.0, 0.0, None)
 
 
 def drifts(case: Case) -> dict[str, Drift]:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from compare.data import Batches
+from compare.diagnosis.side import Statistics
 from compare.gap.features import FeatureBatches, Rows, places
 from compare.gap.records import Figures
 from compare.gap.sample import BATCHES_AT_A_TIME, USUAL, Bounds, images_of, some_of
@@ -55,7 +56,7 @@ class Whole:
         """What the BN layers store of each batch alone, in a pass with BN as in `fit`: after `in_fit`."""
         return self.stored
 
-    def under(self, statistics: Moments, dropout: bool) -> Figures:
+    def under(self, statistics: Statistics, dropout: bool) -> Figures:
         """Measure with other statistics in place of the moving ones."""
         with self.side.statistics.substituted(self.model, statistics):
             return self._measure(self.model, self.batches, dropout, "evaluate")
@@ -149,7 +150,7 @@ class BodyAndHead(Whole):
         """Measure loss and accuracy with BN as in `fit`; dropout, where it's on, with the epoch's own masks."""
         return self._measure(self.head, self._fit_features, dropout, "fit")
 
-    def under(self, statistics: Moments, dropout: bool) -> Figures:
+    def under(self, statistics: Statistics, dropout: bool) -> Figures:
         """Measure with other statistics in place of the moving ones.
 
         Under others than the population's a part of the images is passed: what it differs by there is what all do.

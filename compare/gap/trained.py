@@ -61,7 +61,7 @@ class Trained:
         """
         dropout = "dropout" in fit
         if statistics is not None:
-            return Pass([], dict(self.whole.under(dict(statistics), dropout)))
+            return Pass([], dict(self.whole.under(statistics, dropout)))
         figures = dict(self.whole.in_fit(dropout))
         return Pass([], figures, seen(self.whole.each_batch(), self.whole.sizes) if collect else {})
 

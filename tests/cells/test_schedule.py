@@ -106,13 +106,20 @@ def test_one_job_is_a_worker_a_framework_with_the_longest_cells_first(tmp_path, 
     assert [line[1:] for line in log()] == expected
 
 
-def test_two_jobs_start_both_frameworks_and_then_share_what_is_left(tmp_path, log, misbehave):
+@pytest.mark.parametrize(
+    ("policy", "first", "last"),
+    [("features", ["keras", "torch"], "keras"), ("bn-trainable", ["keras", "keras"], "torch")],
+)
+def test_a_worker_that_starts_takes_the_longest_cell_whatever_its_framework(
+    tmp_path, log, misbehave, policy, first, last
+):
+    """Two long cells of Keras come before all of PyTorch's, which are short and fill the cores at the end."""
     misbehave(cells={"keras-fine-tune-native-seed0": "hang"})
-    opened = open_run(tmp_path / "run", ("frozen", "fine-tune", "features"))
+    opened = open_run(tmp_path / "run", ("frozen", "fine-tune", policy))
     with pytest.raises(KeyboardInterrupt):
         interrupt_when(opened, lambda done: len(done) == 5)
     loads = [name for _, what, name in log() if what == "load"]
-    assert sorted(loads) == ["keras", "keras", "torch"]
+    assert (sorted(loads[:2]), loads[2:]) == (first, [last])
 
 
 def interrupt_when(opened, enough):

@@ -1,6 +1,7 @@
 """The terms of the gap in PyTorch."""
 
-import dataclasses
+from collections import Counter
+from dataclasses import replace
 
 import pytest
 import torch.nn.functional as F
@@ -13,6 +14,7 @@ from tests.support.gap_tests import *  # noqa: F403
 from tests.support.gap_tests import Wing, best_epoch_is_explained_from_its_checkpoint_as_it_was_at_its_end
 from tests.support.small_run import SMALL, train
 from tests.support.torch_gap import SIDE, build
+from torch_impl import replay
 from torch_impl.batches import tensors
 
 
@@ -42,7 +44,7 @@ def test_a_cells_best_epoch_is_explained_from_its_checkpoint_as_it_was_at_its_en
 
 def test_of_many_images_a_part_is_the_population(tmp_path, monkeypatch):
     """The terms still add up; what the population's normalises differs a little, and only that."""
-    settings = dataclasses.replace(SMALL, epochs=1, explain="best-and-last")
+    settings = replace(SMALL, epochs=1, explain="best-and-last")
     found = {}
     for images in (64, 16):
         monkeypatch.setattr("compare.gap.sample.EXPLANATION_IMAGES", images)
@@ -55,6 +57,23 @@ def test_of_many_images_a_part_is_the_population(tmp_path, monkeypatch):
     assert found[16].population != found[64].population
     for name in ("fit", "end_of_epoch", "without_dropout", "evaluate"):
         assert getattr(found[16], name) == getattr(found[64], name)
+
+
+def test_an_explained_epoch_passes_its_images_no_more_often_than_its_terms_need(tmp_path, monkeypatch):
+    """As in fit once; under the mean of the batches' statistics once; as evaluated once, and once more a stage."""
+    plain, calls = replay.features, Counter()
+
+    def counted(body, batches, normalise="evaluate", take=None):
+        calls[normalise] += 1
+        return plain(body, batches, normalise, take)
+
+    monkeypatch.setattr(replay, "features", counted)
+    passes = {}
+    for explain in ("nothing", "best-and-last"):
+        train("torch", "frozen-batch-stats", tmp_path, settings=replace(SMALL, epochs=1, explain=explain))
+        passes[explain] = calls.copy()
+        calls.clear()
+    assert passes["best-and-last"] - passes["nothing"] == {"fit": 1, "evaluate": 1 + 1 + 5}
 
 
 @pytest.mark.slow
