@@ -68,7 +68,7 @@ def observe(model, inputs, training=False, edits=(), values=True, until=None):
         model: a module.
         inputs: a list of arrays, as the model takes them.
         training: whether layers behave as in training; dropout and other noise are off in any case.
-        edits: changes of single calls (`editing.apply`), as tried on a copy.
+        edits: changes of single calls (`editing.apply`), as tried on a copy; one may be of a mode's calls alone.
         values: whether to keep what goes in and out.
         until: the last call that is of interest; the pass ends behind it.
 
@@ -198,19 +198,19 @@ class Watch(TorchFunctionMode):
         return output
 
     def _computed(self, number, name, func, args, kwargs):
-        if number not in self.edits:
+        training = self.model.training
+        edits = [edit for edit in self.edits.get(number, ()) if edit.get("training", training) == training]
+        if not edits:
             return func(*args, **kwargs)
         if name.endswith("_") and not name.endswith("__"):
-            output = editing.apply(
-                self.edits[number], name.rstrip("_"), getattr(torch, name.rstrip("_")), args, kwargs
-            )
+            output = editing.apply(edits, name.rstrip("_"), getattr(torch, name.rstrip("_")), args, kwargs)
             args[0].data.copy_(output)
             return args[0]
         if name not in kinds.SIGNATURES:
             plain = func(*args, **kwargs)
             if not flat(plain):  # a size or a type: no call that is counted
                 return plain
-        return editing.apply(self.edits[number], name, func, args, kwargs, lambda x: self._note(number, x))
+        return editing.apply(edits, name, func, args, kwargs, lambda x: self._note(number, x))
 
     def _note(self, number, value):
         """Keep what a change put before a call; the values behind it keep their names."""

@@ -14,6 +14,7 @@ from compare.pair.arrays import Map
 from compare.pair.configuration import Fact
 from compare.pair.locate import Found, locate
 from compare.pair.matching import Values, front
+from compare.pair.numbering import renumbered, same_calls
 from compare.pair.optimizing import Told
 from compare.pair.overruling import overrule
 from compare.pair.records import Arrays, Call, Seen
@@ -172,6 +173,7 @@ class Bench(Side):
             record, values: of Keras's pass in training mode; inference mode without.
         """
         training = record is not None
+        edits = renumbered(self.edits, self.in_training()) if training else self.edits
         keras = records.seen({**record, "values": load_file(values)}) if record is not None else self.keras
 
         def run(edits: list[dict], until: int | None = None, moved: bool = False) -> Seen:
@@ -190,9 +192,13 @@ class Bench(Side):
 
         kind = "forward-batch" if training else "forward"
         floor = TOLERANCES[kind].bar(self.dtype)
-        found = locate(keras, run, targets, self.map.pairs, twin, floor, self.keras_arrays, self.edits)
+        found = locate(keras, run, targets, self.map.pairs, twin, floor, self.keras_arrays, edits)
         self.edits = list(found.edits)
         return _light(found, keras, targets)
+
+    def in_training(self) -> dict[int, int]:
+        """Number of a call in inference -> its number in training, where a module may call other functions."""
+        return same_calls(*(self.look(self.inputs, self.arrangement, mode).calls for mode in (False, True)))
 
     def ends(self) -> dict[str, Any]:
         """What the outputs are compared as: probabilities at the end of one of them are left out.

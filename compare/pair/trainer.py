@@ -9,6 +9,7 @@ from compare.pair import cutting, native, training
 from compare.pair.bench import Bench, arrange, rounding_away
 from compare.pair.cutting import Cut
 from compare.pair.matching import Values
+from compare.pair.numbering import of_both, renumbered
 from compare.pair.records import Arrays
 from compare.pair.training import Plan
 from compare.parity.figures import Distance
@@ -35,31 +36,34 @@ class Trainer(Bench):
         """Take the steps that Keras took, and again from weights one rounding away.
 
         Args:
+            head: calls of the inference pass that training leaves out.
+            edits: changes of the training pass's calls.
             numerics: ``native`` takes PyTorch's own first step, too, and compares it with what its defaults predict.
         """
-        held, rounded = self.keras_held, list(edits)
+        held, numbers = self.keras_held, self.in_training()
+        edits = [*edits, *renumbered([{"call": call, "do": "identity"} for call in head], numbers)]
+        rounded, edits = (of_both(some, numbers) for some in (edits, [*edits, *self._as_keras(edits)]))
         inputs = [arrange(batch, self.arrangement) for batch in plan.inputs]
         plan = replace(plan, inputs=inputs)
-        edits = [*edits, *self._as_keras(edits)]
         before = self.stepping.arrays(self.model)
-        own = self._run(plan, settings, loss, head, edits, axes)
+        own = self._run(plan, settings, loss, edits, axes)
         twins: list[training.Trained] = []
         rows: dict[str, list[Distance]] = {}
         # one twin is enough where nothing is in question: another costs as much as the run itself
         while len(twins) < (TWINS if rows else 1) and (not rows or _in_question(rows)):
             away = {name: rounding_away(array, len(twins)) for name, array in before.items()}
             self.stepping.assign(self.model, away)
-            twins.append(self._run(plan, settings, loss, head, edits, axes))
+            twins.append(self._run(plan, settings, loss, edits, axes))
             rows = training.rows(plan, own, twins, self.map, held, self.dtype)
         self.stepping.assign(self.model, before)
         cut = None
         if any(not row.same for row in rows["gradients"]) and all(row.same for row in rows["loss"]):
             there = self.framework.module("cutting")
-            passes = there.Gradients(self.model, settings, loss, head, edits, axes)
+            passes = there.Gradients(self.model, settings, loss, edits=edits, axes=axes)
             cut = self._cut(plan, own, rows["gradients"], passes)
         lines: list[str] = []
         if numerics == "native":
-            rows["native"], lines = self._native(plan, own, settings, loss, head, rounded, axes)
+            rows["native"], lines = self._native(plan, own, settings, loss, rounded, axes)
             self.stepping.assign(self.model, before)
         frozen = training.frozen(self.map, held, self.torch_held, plan, own)
         return {
@@ -104,24 +108,21 @@ class Trainer(Bench):
         own: training.Trained,
         settings: dict,
         loss: dict,
-        head: list,
         edits: list,
         axes: list,
     ) -> tuple[list[Distance], list[str]]:
         """PyTorch's own first step beside what its defaults make of Keras's, and those defaults in words."""
         before = self.stepping.arrays(self.model)
         calls = self.look(plan.inputs[0], ["last"] * len(plan.inputs[0]), True).calls
-        steps = self.stepping.Steps(self.model, {**settings, "own": True}, loss, head, edits, axes)
+        steps = self.stepping.Steps(self.model, {**settings, "own": True}, loss, edits=edits, axes=axes)
         _, _, gradients = steps.step(plan.inputs[0], plan.targets[0])
         moved = native.statistics(calls, before, own.first)
         predicted = {**moved, **native.parameters(settings, before, gradients)}
         rows = native.rows(predicted, steps.to_arrays(), own.first, self.dtype)
         return rows, native.told(settings, moved)
 
-    def _run(
-        self, plan: Plan, settings: dict, loss: dict, head: list, edits: list, axes: list
-    ) -> training.Trained:
-        return training.run(self.stepping.Steps(self.model, settings, loss, head, edits, axes), plan)
+    def _run(self, plan: Plan, settings: dict, loss: dict, edits: list, axes: list) -> training.Trained:
+        return training.run(self.stepping.Steps(self.model, settings, loss, edits=edits, axes=axes), plan)
 
     def _as_keras(self, edits: list[dict]) -> list[dict]:
         """The moving variance takes in the biased one, as Keras's does: what PyTorch's can't be set to."""
