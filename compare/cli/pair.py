@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from typer import Argument, Option
 
-from compare.files import write
+from compare.cli.proofs import room, with_progress, write_into
 from compare.spec import InputError, choose
 
 LOSSES = ("crossentropy", "binary", "mse", "mae")
@@ -80,7 +80,7 @@ def parity(a: Path | None, b: Path | None, options: dict[str, Any], out: Path | 
     map_file, shape = options.pop("map"), options.pop("shape")
     room(out)
     wanted = asked(str(a), str(b), map_file, shape, **options)
-    outcome = _with_progress(prove, wanted)
+    outcome = with_progress(prove, wanted)
     content = certificate(wanted, outcome)
     if as_json:
         print(json.dumps(content, indent=1))
@@ -90,42 +90,15 @@ def parity(a: Path | None, b: Path | None, options: dict[str, Any], out: Path | 
 
         print_outcome(outcome, Output())
     if out is not None:
-        _write(out, content)
+        write_into(out, {"certificate.json": json.dumps(content, indent=1) + "\n"})
     return {"same": 0, "differs": 1, "unmapped": 2}[outcome.verdict]
-
-
-def is_certificate(path: Path) -> bool:
-    """Whether a file is the certificate of a pair."""
-    from compare.pair.certificate import is_one
-
-    return is_one(path)
-
-
-def again(path: Path, as_json: bool) -> int:
-    """Do a certificate's check again: 0 reproduced, 1 not."""
-    from compare.pair import certificate
-    from compare.pair.proof import prove
-
-    old, wanted = certificate.read(path)
-    new = certificate.certificate(wanted, _with_progress(prove, wanted))
-    lines = [*certificate.written(path, old), *certificate.differences(old, new)]
-    if as_json:
-        print(json.dumps({"reproduced": not lines, "differences": lines, "certificate": new}, indent=1))
-        return 1 if lines else 0
-    for line in lines or [
-        f"reproduced: the same files, the same map, {old['verdict']} again, stage by stage"
-    ]:
-        print(line)
-    return 1 if lines else 0
 
 
 def port(a: Path, dest: Path, into: str, map_file: Path | None, force: bool, as_json: bool) -> int:
     """Move A's weights into B's class and prove it: 0 same, 1 differs."""
     from compare.pair.porting import port as move
 
-    certificate = _with_progress(
-        lambda wanted, report: move(wanted, dest, force, report), asked(str(a), into, map_file, None)
-    )
+    certificate = with_progress(move, asked(str(a), into, map_file, None), dest, force)
     if as_json:
         print(json.dumps(certificate, indent=1))
     else:
@@ -145,32 +118,3 @@ def asked(a: str, b: str, map_file: Path | None, shape: str | None, **options: A
     given = {name: value for name, value in options.items() if value is not None}
     source = "keras" if keras.text == a else "torch"
     return Asked(keras, torch, source=source, map=map_file, shape=shape, **given)
-
-
-def _with_progress(prove: Any, asked: Any) -> Any:
-    from compare.pages.console import Output
-
-    console = Output(stderr=True)
-    with console.status("starting Keras and PyTorch") as status:
-        return prove(asked, lambda line: status.update(line))
-
-
-def _write(out: Path, content: dict) -> None:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        write(out / "certificate.json", json.dumps(content, indent=1) + "\n")
-    except OSError as error:
-        raise InputError(f"--out {out} can't be written: {error.strerror}") from error
-
-
-def room(out: Path | None) -> None:
-    """Refuse a directory that holds something else before hours of work, not after.
-
-    Raises:
-        InputError: it does.
-    """
-    if out is None or not out.exists():
-        return
-    own = {"parity.html", "certificate.json"}
-    if not out.is_dir() or any(path.name not in own for path in out.iterdir()):
-        raise InputError(f"--out {out} holds something else; give a new directory")

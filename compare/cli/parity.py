@@ -11,7 +11,7 @@ from typer import Argument, Context, Option
 
 from compare.cli import pair as pairs
 from compare.cli.given import only
-from compare.files import write
+from compare.cli.proofs import again, room, with_progress, write_into
 from compare.frameworks import FRAMEWORKS
 from compare.frameworks import check as installed
 from compare.spec import BACKBONES, NUMERICS, POLICIES, InputError, choose
@@ -129,16 +129,14 @@ def parity(
         return _files(a, b, as_json)
     numerics, optimizer = numerics or "matched", optimizer or "adam"
     learning_rate = 1e-3 if learning_rate is None else learning_rate
-    from compare.parity import certificate
+    from compare.parity import certificate, page
     from compare.parity.check import Check
 
     started = time.monotonic()
     if check is not None:
         only(context, "a certificate's check, which is done as it was,", {"check", "as_json"})
-    if check is not None and pairs.is_certificate(check):
-        return pairs.again(check, as_json)
     if check is not None:
-        return _again(check, as_json)
+        return again(check, as_json)
     if backbone is None:
         raise InputError("parity: of what? Give --backbone, two files, or --check certificate.json")
     only(context, "a check of a backbone", {option.name for option in context.command.params} - OF_MODELS)
@@ -189,10 +187,11 @@ def parity(
         device=device,
     )
     policies = tuple(POLICIES) if "all" in policy else tuple(dict.fromkeys(policy))
-    pairs.room(out)
-    result = _with_progress(asked, policies)
+    room(out)
+    result = with_progress(certificate.check_parity, asked, policies)
     if out is not None:
-        _write(out, result)
+        paper = json.dumps(certificate.as_json(result), indent=1) + "\n"
+        write_into(out, {"certificate.json": paper, "parity.html": page.render(result)})
     if as_json:
         print(json.dumps(certificate.as_json(result), indent=1))
     else:
@@ -216,37 +215,6 @@ def _files(a: Path | None, b: Path | None, as_json: bool) -> int:
     return 0 if stage.verdict == "same" else 1
 
 
-def _again(path: Path, as_json: bool) -> int:
-    """Do a certificate's check again."""
-    from compare.parity import certificate
-
-    old = certificate.read(path)
-    new = certificate.as_json(_with_progress(*certificate.check_of(old)))
-    lines = certificate.differences(old, new)
-    if as_json:
-        print(json.dumps({"reproduced": not lines, "differences": lines, "certificate": new}, indent=1))
-        return 1 if lines else 0
-    for line in lines:
-        print(line)
-    if not lines:
-        exact = (
-            "every figure to the last digit"
-            if certificate.same_figures(old, new)
-            else "figures within their bars"
-        )
-        print(f"reproduced: the same inputs, the same verdicts, {exact}")
-    return 1 if lines else 0
-
-
-def _with_progress(asked: Any, policies: tuple[str, ...]) -> Any:
-    from compare.pages.console import Output
-    from compare.parity.certificate import check_parity
-
-    console = Output(stderr=True)
-    with console.status("starting both frameworks") as status:
-        return check_parity(asked, policies, lambda line: status.update(line))
-
-
 def _print(result: Any, out: Path | None, seconds: float) -> None:
     from compare.pages.console import Output
     from compare.parity.terminal import print_result
@@ -256,13 +224,3 @@ def _print(result: Any, out: Path | None, seconds: float) -> None:
     console.print(f"took {seconds:.0f} s and at most {result.peak_memory / 2**30:.1f} GiB", highlight=False)
     if out is not None:
         console.print(f"report: {out / 'parity.html'}", highlight=False)
-
-
-def _write(out: Path, result: Any) -> None:
-    """Write both files."""
-    from compare.parity import certificate, page
-
-    out.mkdir(parents=True, exist_ok=True)
-    content = json.dumps(certificate.as_json(result), indent=1) + "\n"
-    write(out / "certificate.json", content)
-    write(out / "parity.html", page.render(result))

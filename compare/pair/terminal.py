@@ -9,7 +9,7 @@ from rich.tree import Tree
 
 from compare.pair.arrays import Map
 from compare.pair.asked import STAGES, Outcome
-from compare.parity.terminal import STYLES, figure
+from compare.parity.terminal import add
 
 
 def print_map(found: Map, console: Console) -> None:
@@ -36,13 +36,7 @@ def print_outcome(outcome: Outcome, console: Console) -> None:
     """Print the stages as a tree, and the verdict."""
     tree = Tree(Text("Keras and PyTorch", style="bold"))
     for stage in outcome.stages:
-        head = Text(f"{STAGES[stage.name]:32} ")
-        head.append(f"{stage.verdict:10}", style=STYLES[stage.verdict])
-        if stage.worst is not None:
-            head.append(f" {figure(stage.worst)}")
-        branch = tree.add(head)
-        for note in stage.notes[:8]:
-            branch.add(Text(note))
+        add(tree, stage, STAGES[stage.name])
     console.print(tree)
     print_left(outcome.map, console)
     for note in outcome.notes:

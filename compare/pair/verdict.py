@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 from compare.pair.arrays import Map
 from compare.pair.asked import Outcome
-from compare.parity.certificate import number
 
 KEYS = ("stage", "keras", "torch", "cause", "figure", "bar", "tried", "code", "text")
 
@@ -19,7 +17,7 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
         "verdict": outcome.verdict,
         "first": first,
         **map_json(outcome.map),
-        "stages": [_stage(stage) for stage in outcome.stages],
+        "stages": [stage.as_dict() for stage in outcome.stages],
         "notes": outcome.notes,
         "native": outcome.native,
         "versions": outcome.versions,
@@ -49,8 +47,3 @@ def map_json(found: Map) -> dict[str, Any]:
 def _part(part: Any) -> dict[str, Any]:
     """Where in PyTorch's array: first and last element."""
     return {} if part is None else {"part": [int(part.min()), int(part.max())]}
-
-
-def _stage(stage: Any) -> dict[str, Any]:
-    rows = [{key: number(value) for key, value in asdict(row).items()} for row in stage.rows]
-    return {**stage.as_dict(), "rows": rows}

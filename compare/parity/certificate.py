@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, replace
-from math import isfinite
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from compare.parity import inputs
 from compare.parity.check import Check
 from compare.parity.figures import Stage, Verdict
 from compare.parity.stages import Pair, Report, run
-from compare.parity.tolerances import TWIN_FACTOR, TWIN_FACTOR_STEPPED, TWIN_FLOOR, TWIN_REASON, as_dict
+from compare.parity.tolerances import TWIN, as_dict
 from compare.processes.devices import find
 from compare.spec import InputError
 
@@ -93,48 +93,36 @@ def as_json(result: Result) -> dict[str, Any]:
         "versions": result.versions,
         "hashes": result.hashes,
         "tolerances": as_dict(result.check.dtype, result.check.kind),
-        "twin": {
-            "factor": TWIN_FACTOR,
-            "factor_stepped": TWIN_FACTOR_STEPPED,
-            "roundings_that_are_no_distance": TWIN_FLOOR,
-            "reason": TWIN_REASON,
-        },
-        "policies": {name: [_stage(stage) for stage in stages] for name, stages in result.stages.items()},
+        "twin": TWIN,
+        "policies": {name: [stage.as_dict() for stage in stages] for name, stages in result.stages.items()},
     }
 
 
-def _stage(stage: Stage) -> dict:
-    rows = [{key: number(value) for key, value in asdict(row).items()} for row in stage.rows]
-    return {**stage.as_dict(), "rows": rows}
-
-
-def number(value: Any) -> Any:
-    """JSON has no NaN and no infinity."""
-    return str(value) if isinstance(value, float) and not isfinite(value) else value
-
-
-def read(path: Path) -> dict[str, Any]:
+def read(path: Path, kinds: Mapping[str, Callable[[dict], Any]]) -> dict[str, Any]:
     """Read a certificate.
 
+    Args:
+        kinds: those that can be checked again -> what reads out of one what was asked for.
+
     Raises:
-        InputError: it isn't there or isn't one.
+        InputError: it isn't there, isn't one or isn't whole.
     """
+    kind = KIND
     try:
-        content = json.loads(path.read_text())
-        if content.get("kind", KIND) != KIND:
-            raise InputError(
-                f"{path} is of {content['kind']}; to prove that again, give the same command with --force"
-            )
+        content = {"kind": KIND, **json.loads(path.read_text(encoding="utf-8"))}
+        kind = content["kind"]
+        if kind not in kinds:
+            raise InputError(f"{path} is of {kind}; to prove that again, give the same command with --force")
         if content["format"] != FORMAT:
             raise InputError(f"{path} has format {content['format']}; this version reads {FORMAT}")
-        check_of(content)
+        kinds[kind](content)
         return content
     except OSError as error:
         raise InputError(f"{path} can't be read: {error.strerror}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         if isinstance(error, InputError):
             raise
-        raise InputError(f"{path} is no certificate of compare parity") from error
+        raise InputError(f"{path} is no certificate of {kind}") from error
 
 
 def check_of(certificate: dict) -> tuple[Check, tuple[str, ...]]:
@@ -144,22 +132,54 @@ def check_of(certificate: dict) -> tuple[Check, tuple[str, ...]]:
     return replace(check, frameworks=(one, other)), tuple(certificate["policies"])
 
 
+def again(asked: tuple[Check, tuple[str, ...]], report: Report) -> dict[str, Any]:
+    """Do a certificate's check again."""
+    return as_json(check_parity(*asked, report))
+
+
 def differences(old: dict, new: dict) -> list[str]:
     """Say what a repeated check did not reproduce: hashes, verdicts, places. Figures may move within their bars."""
-    lines = []
-    for name, digest in old["hashes"].items():
-        if new["hashes"].get(name) != digest:
-            lines.append(f"other {name}: sha256 {new['hashes'].get(name)}, was {digest}")
+    lines = other_hashes(old, new)
     for policy, stages in old["policies"].items():
-        again = {stage["name"]: stage for stage in new["policies"].get(policy, [])}
-        for stage in stages:
-            found = again.get(stage["name"], {"verdict": "missing", "place": ""})
-            if (found["verdict"], found["place"]) != (stage["verdict"], stage["place"]):
-                was, now = (f"{s['verdict']} {s['place']}".strip() for s in (stage, found))
-                lines.append(f"{policy}, {stage['name']}: {now}, was {was}")
+        lines += other_stages(stages, new["policies"].get(policy, []), f"{policy}, ")
     return lines
 
 
-def same_figures(old: dict, new: dict) -> bool:
-    """Whether every figure is the same to the last digit, as it is on the same machine with the same versions."""
-    return old["policies"] == new["policies"]
+def figures(certificate: dict) -> Any:
+    """Every figure: on the same machine, with the same versions, they are the same to the last digit."""
+    return certificate["policies"]
+
+
+def other_hashes(old: dict, new: dict) -> list[str]:
+    """Say which files are others."""
+    return [
+        f"other {name}: sha256 {new['hashes'].get(name)}, was {digest}"
+        for name, digest in old["hashes"].items()
+        if new["hashes"].get(name) != digest
+    ]
+
+
+def other_stages(old: list[dict], new: list[dict], before: str = "") -> list[str]:
+    """Say which stages have another verdict or place, in lines that begin with ``before``."""
+    lines, again_ = [], {stage["name"]: stage for stage in new}
+    for stage in old:
+        found = again_.get(stage["name"], {"verdict": "missing", "place": ""})
+        if (found["verdict"], found["place"]) != (stage["verdict"], stage["place"]):
+            was, now = (f"{s['verdict']} {s['place']}".strip() for s in (stage, found))
+            lines.append(f"{before}{stage['name']}: {now}, was {was}")
+    return lines
+
+
+def written(path: Path, old: dict[str, Any]) -> list[str]:
+    """Say what isn't as a port left it: the file beside its certificate.
+
+    Args:
+        path: of the certificate.
+    """
+    name = path.with_name(path.name.removesuffix(".certificate.json"))
+    if "sha256" not in old or name == path:
+        return []
+    if not name.is_file():
+        return [f"{name} isn't there"]
+    digest = sha256(name)
+    return [] if digest == old["sha256"] else [f"other {name}: sha256 {digest}, was {old['sha256']}"]

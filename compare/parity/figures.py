@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
+from math import isfinite
+from typing import Any
 
 import numpy as np
 
@@ -99,8 +101,9 @@ class Stage:
         return max(self.rows, key=lambda row: row.excess, default=None)
 
     def as_dict(self) -> dict:
-        """The stage as JSON can hold it."""
-        return asdict(self)
+        """The stage as JSON can hold it, which has no NaN and no infinity."""
+        rows = [{key: _number(value) for key, value in asdict(row).items()} for row in self.rows]
+        return {**asdict(self), "rows": rows}
 
 
 def compare(
@@ -161,6 +164,10 @@ def judge(stage: Stage, backwards: bool = False) -> Stage:
         introduced = [row for row in departed if row.introduced] or departed
         stage.verdict, stage.place = Verdict.DIFFERS, introduced[-1 if backwards else 0].name
     return stage
+
+
+def _number(value: Any) -> Any:
+    return str(value) if isinstance(value, float) and not isfinite(value) else value
 
 
 def _norm(a: np.ndarray) -> float:

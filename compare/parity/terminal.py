@@ -35,7 +35,7 @@ def print_result(result: Result, console: Console) -> None:
         )
         tree = Tree(Text(title, style="bold"))
         for stage in stages:
-            _branch(tree, stage)
+            add(tree, stage, STAGES[stage.name])
         console.print(tree)
         console.print(Text(verdict(stages), style="bold"))
         console.print()
@@ -51,8 +51,9 @@ def verdict(stages: list[Stage]) -> str:
     return "same function"
 
 
-def _branch(tree: Tree, stage: Stage) -> None:
-    head = Text(f"{STAGES[stage.name]:32} ")
+def add(tree: Tree, stage: Stage, name: str) -> None:
+    """Add a stage: its verdict, its worst row, its notes, and the rows around the place where it departs."""
+    head = Text(f"{name:32} ")
     head.append(f"{stage.verdict:10}", style=STYLES[stage.verdict])
     worst = stage.worst
     if worst:

@@ -116,6 +116,13 @@ TWIN_REASON = (
     " away: that measures how far rounding goes there"
 )
 
+TWIN = {
+    "factor": TWIN_FACTOR,
+    "factor_stepped": TWIN_FACTOR_STEPPED,
+    "roundings_that_are_no_distance": TWIN_FLOOR,
+    "reason": TWIN_REASON,
+}  # as a certificate holds it
+
 
 def twin_factor(stage: str) -> float:
     """How many times a twin's distance is no difference, in a stage."""

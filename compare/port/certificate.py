@@ -134,10 +134,7 @@ def certify(stages: list, network: Network, record: dict, versions: dict) -> dic
             "sha256": sha256(images.tobytes()),
         },
         "tolerances": {dtype: tolerances.as_dict(dtype) for dtype in DTYPES},
-        "twin": {
-            "factor": tolerances.TWIN_FACTOR,
-            "reason": tolerances.TWIN_REASON,
-        },
+        "twin": tolerances.TWIN,
         "stages": [stage.as_dict() for stage in stages],
     }
 

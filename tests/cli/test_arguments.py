@@ -135,11 +135,10 @@ def test_port_as_json_keeps_its_lines_off_stdout(capsys, monkeypatch):
 
 @pytest.mark.parametrize("lines", [[], ["forward: was same, now differs"]])
 def test_a_repeated_parity_check_as_json(capsys, monkeypatch, lines):
-    monkeypatch.setattr("compare.parity.certificate.read", lambda path: {})
+    monkeypatch.setattr("compare.parity.certificate.read", lambda path, kinds: {"kind": "compare parity"})
     monkeypatch.setattr("compare.parity.certificate.check_of", lambda old: (None, ()))
-    monkeypatch.setattr("compare.parity.certificate.as_json", lambda result: {"policies": {}})
     monkeypatch.setattr("compare.parity.certificate.differences", lambda old, new: lines)
-    monkeypatch.setattr("compare.cli.parity._with_progress", lambda *check: None)
+    monkeypatch.setattr("compare.cli.proofs.with_progress", lambda *check: {"policies": {}})
     assert cli.main(["parity", "--check", "certificate.json", "--json"]) == len(lines)
     found = json.loads(capsys.readouterr().out)
     assert found == {"reproduced": not lines, "differences": lines, "certificate": {"policies": {}}}
