@@ -77,7 +77,7 @@ class Norm:
         """Normalise with these statistics, arrays or tensors ``(C,)``."""
         weight, bias = self.given.get("weight"), self.given.get("bias")
         like = next((t for t in (weight, self.mean) if t is not None), self.x)
-        mean, variance = (torch.as_tensor(v).to(like.device, like.dtype) for v in (mean, variance))
+        mean, variance = (torch.as_tensor(v, dtype=like.dtype, device=like.device) for v in (mean, variance))
         return F.batch_norm(self.x, mean, variance, weight, bias, False, 0.0, self.epsilon)
 
 

@@ -43,5 +43,5 @@ def _is_even(values, bound):
     if len(values) > 20_000:
         values = values[:: len(values) // 20_000]
     even = (values.sort().values / bound + 1) / 2
-    steps = torch.arange(1, len(even) + 1, dtype=torch.float64) / len(even)
+    steps = torch.arange(1, len(even) + 1, dtype=torch.float64, device="cpu") / len(even)
     return bool((steps - even).abs().max() < _CRITICAL / math.sqrt(len(even)))

@@ -14,7 +14,7 @@ def moved(value, device):
     if isinstance(value, torch.Tensor):
         return value.to(device)
     if isinstance(value, np.ndarray) and value.dtype != object:
-        return torch.as_tensor(value).to(device)
+        return torch.as_tensor(value, device=device)
     if isinstance(value, dict):
         return type(value)({key: moved(item, device) for key, item in value.items()})
     if hasattr(value, "keys") and hasattr(value, "to"):

@@ -229,7 +229,7 @@ class Watch(TorchFunctionMode):
                     self.weights[id(part)] = (root, index)
                 return output
             if index is None:
-                index = torch.arange(tensors[0].numel()).reshape(tensors[0].shape)
+                index = torch.arange(tensors[0].numel(), device="cpu").reshape(tensors[0].shape)
             function = (lambda x: x) if name in _SKIPPED else func
             moved = function(index, *args[1:], **kwargs)
             for part, where in zip(flat(output), flat(moved), strict=True):

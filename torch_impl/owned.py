@@ -84,7 +84,8 @@ def _by_moving(module, buffers):
     drawn, draw = random_state(), torch.Generator().manual_seed(0)
     try:
         for shape in _SHAPES:
-            x = 2 * torch.randn([own.numel() if size is None else size for size in shape], generator=draw) + 3
+            sizes = [own.numel() if size is None else size for size in shape]
+            x = 2 * torch.randn(sizes, generator=draw, device="cpu") + 3
             try:
                 tried = copy.deepcopy(module)
                 tried.training = True

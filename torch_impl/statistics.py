@@ -145,7 +145,7 @@ def _put(layers, statistics):
                 raise ValueError(
                     f"statistics of {name} are {np.shape(values)}; its are {tuple(tensor.shape)}"
                 )
-            tensor.copy_(torch.as_tensor(values))
+            tensor.copy_(torch.as_tensor(values, device=tensor.device))
 
 
 @contextmanager

@@ -59,7 +59,9 @@ def attempt(module, fit_mode, evaluate_mode):
         return "sample", "sample", False, False
     for shape in _SHAPES if channels else ():
         x = torch.randn(
-            *[channels if n is None else n for n in shape], generator=torch.Generator().manual_seed(0)
+            *[channels if n is None else n for n in shape],
+            generator=torch.Generator().manual_seed(0),
+            device="cpu",
         )
         x = x if like is None else x.to(like.device, like.dtype)
         try:

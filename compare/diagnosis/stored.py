@@ -79,8 +79,12 @@ def _felt(case: Case, cause: str, rows: list[Layer]) -> bool:
 
 
 def _costs(case: Case, value: float) -> bool:
-    """Whether the last step costs something: a network's sureness, which makes batches differ, has no part in it."""
-    return case.costs(value, floor=case.trifle)
+    """Whether the last step costs something: a network's sureness, which makes batches differ, has no part in it.
+
+    Nor has chance where a layer's stored values hold more of the initial ones than they may: few batches differ much.
+    """
+    started = any((_drift(case, row).left or 0.0) > LEFT for row in case.normalisations())
+    return case.costs(value, chance=not started, floor=case.trifle)
 
 
 def _causes(case: Case, rows: list[Layer], value: float) -> dict[str, list[Layer]]:

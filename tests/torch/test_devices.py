@@ -5,7 +5,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
+from torch import nn
 
+import compare
 from compare.frameworks import FRAMEWORKS
 from compare.gap.evaluations import Whole
 from compare.gap.explaining import explain
@@ -147,3 +150,27 @@ def test_a_loss_that_is_not_finite_is_found_at_its_step_though_read_later(monkey
     poisoned[1] = (poisoned[1][0] * np.float32("nan"), poisoned[1][1])
     with pytest.raises(training.NonFiniteLossError, match="epoch 1, step 2"):
         training.fit(model, SIDE.optimizers.adam(model), lambda epoch: poisoned, epochs=1)
+
+
+@pytest.mark.parametrize("kind", [nn.BatchNorm1d, nn.InstanceNorm1d])
+def test_a_default_device_that_is_not_the_models_makes_no_difference(kind):
+    """Nothing that is made on the way is left to the default: on ``meta`` it would have no values."""
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Unflatten(1, (2, 4)),
+        kind(2, track_running_stats=True),
+        nn.Flatten(),
+        nn.Dropout(0.2),
+        nn.Linear(8, 3),
+    )
+    data = [(3 + torch.randn(16, 8), torch.arange(16) % 3) for _ in range(4)]
+    for x, _ in data:
+        model(x)
+
+    def said():
+        found = compare.diagnose(model, data, loss=F.cross_entropy)
+        return found.terms, [finding.cause for finding in found.findings], compare.audit(model).rows
+
+    usual = said()
+    with torch.device("meta"):
+        assert said() == usual

@@ -2,11 +2,13 @@
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 from keras import layers, ops
 
 from compare.diagnosis.diagnosis import diagnose
 from tests.keras.diagnosis.toys import BN, Dense, compiled, fitted, net, toy
+from tests.support import own_model
 
 
 def causes(found):
@@ -82,3 +84,9 @@ def test_a_sum_over_the_batch_is_an_average_of_another_kind():
         model = compiled(net(Dense(16, activation="relu")), loss=loss)
         found = diagnose(model, rows.batch(16), evaluate_data=rows.batch(64))
         assert causes(found) == [cause]
+
+
+@pytest.mark.parametrize(("epochs", "cause"), [(3, "stale-statistics"), (100, "none")])
+def test_statistics_far_from_arrived_are_no_chance_though_four_batches_differ_much(epochs, cause):
+    model, given = own_model.in_keras(epochs)
+    assert causes(diagnose(model, **given))[0] == cause

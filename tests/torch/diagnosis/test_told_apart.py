@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import compare
+from tests.support import own_model
 from tests.torch.diagnosis.toys import evaluated, fit, loader, mlp, toy
 
 CE = F.cross_entropy
@@ -181,3 +182,9 @@ def test_a_normalisation_by_hand_is_known_by_what_moves_it(share, root):
     assert found.audit.rows[0].role == "normalisation"
     assert causes(found)[0] == ("stale-statistics" if share < 0.1 else "none")
     assert found.probes.restored == "same"
+
+
+@pytest.mark.parametrize(("epochs", "cause"), [(3, "stale-statistics"), (100, "none")])
+def test_statistics_far_from_arrived_are_no_chance_though_four_batches_differ_much(epochs, cause):
+    model, given = own_model.in_torch(epochs)
+    assert causes(compare.diagnose(model, **given))[0] == cause
