@@ -97,6 +97,11 @@ def _json(path: Path) -> Container:
         content = None
     if isinstance(content, dict):
         if "weight_map" in content:
+            parts = content["weight_map"]
+            if isinstance(parts, dict) and parts and all(isinstance(part, list) for part in parts.values()):
+                raise UnreadableError(
+                    "is the index of weights that Keras wrote in parts; load them into the model and save it as .keras"
+                )
             return Container.INDEX
         if "weightsManifest" in content:
             raise UnreadableError("is a TensorFlow.js model; save the Keras model as .keras")

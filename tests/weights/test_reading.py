@@ -260,6 +260,7 @@ def protobuf():
         ),
         (b'{"class_name": "Sequential"}', "configuration without weights"),
         (b'{"weightsManifest": []}', "TensorFlow.js"),
+        (b'{"weight_map": {"/layers/conv2d/vars": ["a.h5"]}}', "that Keras wrote in parts"),
         (b'{"a": 1', "is JSON, no file of weights"),
         (b"", "is empty"),
         (b"\x00\x01\x02", "it is none of .keras, "),
