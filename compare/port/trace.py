@@ -65,11 +65,15 @@ class Held:
         Raises:
             InputError: it can't be written.
         """
+        # JAX has no float64 until it is told so
+        self.framework.set_dtype(str(next(iter(self.arrays.values())).dtype))
         try:
             self.framework.module("saving").write(path, self.arrays, network, layout, names)
         except (OSError, RuntimeError) as error:
             reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:200]
             raise InputError(f"can't write it: {reason}") from error
+        finally:
+            self.framework.set_dtype("float32")
 
     def compare_original(self, own: Original, network: Network, images: np.ndarray) -> Any:
         """Load a file by its framework alone, run it, and compare with what its arrays compute as this network.

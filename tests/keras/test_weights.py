@@ -18,6 +18,7 @@ pytestmark = pytest.mark.filterwarnings(
 )
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize(("backbone", "variant"), [("resnet50", "v1"), ("resnet50", "v1.5"), ("vgg16", "v1")])
 def test_arrays_set_every_weight_of_another_model(backbone, variant):
     whole, other = small(backbone, variant, 1), small(backbone, variant, 2)
@@ -30,6 +31,7 @@ def test_arrays_set_every_weight_of_another_model(backbone, variant):
             np.testing.assert_array_equal(a, b, a.path)
 
 
+@pytest.mark.backend
 def test_names_are_those_of_the_layers():
     model = small()
     arrays = weights.to_arrays(model)
@@ -46,6 +48,7 @@ def test_names_are_those_of_the_layers():
     assert len(arrays) == 318 + 6
 
 
+@pytest.mark.backend
 def test_arrays_are_copies():
     model = small("vgg16").get_layer("vgg16")
     arrays = weights.to_arrays(model)
@@ -60,6 +63,7 @@ def test_arrays_are_copies():
         np.testing.assert_array_equal(array, kept[name])
 
 
+@pytest.mark.backend
 def test_counters_stay_as_they_are():
     model = small(numerics="matched")
     dropout = model.get_layer("head").get_layer("head_dropout_1")
@@ -70,6 +74,7 @@ def test_counters_stay_as_they_are():
     assert int(dropout.step) == 7
 
 
+@pytest.mark.backend
 def test_dtype_is_the_models():
     single = small("vgg16")
     arrays = {name: array.astype("float64") / 3 for name, array in weights.to_arrays(single).items()}
@@ -79,6 +84,7 @@ def test_dtype_is_the_models():
     np.testing.assert_array_equal(after["head_output/kernel"], arrays["head_output/kernel"].astype("float32"))
 
 
+@pytest.mark.backend
 def test_other_names_and_shapes_are_listed_and_nothing_changes():
     model = small("vgg16")
     before = weights.to_arrays(model)
@@ -96,6 +102,7 @@ def test_other_names_and_shapes_are_listed_and_nothing_changes():
         np.testing.assert_array_equal(array, before[name])
 
 
+@pytest.mark.backend
 def test_two_layers_of_one_name_are_refused():
     inner = [keras.Sequential([keras.Input((3,)), keras.layers.Dense(3, name="same")]) for _ in range(2)]
     with pytest.raises(ValueError, match="same name: same/bias, same/kernel"):
