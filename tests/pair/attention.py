@@ -66,5 +66,13 @@ ATTENTION_WRONG = {
     "a function with the next step": pair(CAUSAL, SHORT, scaled(more=", attn_mask=torch.ones(6, 6, dtype=torch.bool).tril(1)"), **MASK),
     "a function with the upper triangle": pair(CAUSAL, SHORT, scaled(more=", attn_mask=torch.ones(6, 6, dtype=torch.bool).triu()"), **MASK),
     "a module with the next step": pair(CAUSAL, MODULE, given("triu(2)"), **MASK),
+    "a mask of padding turned round": pair(
+        """i = keras.Input((6,), dtype="int32")
+x = L.Embedding(5, 8, mask_zero=True, name="emb")(i)
+o = L.Dense(2, name="fc")(L.MultiHeadAttention(2, 4, name="mha")(x, x))""",
+        "self.emb = nn.Embedding(5, 8); " + MODULE,
+        "m = x != 0; x = self.emb(x)\nreturn self.fc(self.att(x, x, x, key_padding_mask=m)[0])",
+        **MASK,
+    ),
     "a module with its mask turned round": pair(CAUSAL, MODULE, given("tril(-1)"), **MASK),
 }  # fmt: skip

@@ -60,6 +60,14 @@ return self.out(y)"""),
 return self.out(torch.cat([y[:, :, a::2, b::2] for a in (0, 1) for b in (0, 1)], 1))"""),
     "a map that is cropped": pair(CUT, TWO, "return self.out(self.c(x)[:, :, 1:, :-1])"),
     "a gradient that both stop": pair(STOPPED, THREE, shortcut("x", "x.detach()")),
+    "a rounding that the gradient goes past": pair(
+        """i = keras.Input((6,))
+x = L.Dense(5, name="d")(i)
+x = x + keras.ops.stop_gradient(keras.ops.round(x) - x)
+o = L.Dense(2, name="out")(x)""",
+        "self.d = nn.Linear(6, 5); self.out = nn.Linear(5, 2)",
+        "x = self.d(x)\nreturn self.out(x + (x.round() - x).detach())",
+    ),
     "Nesterov's momentum through the steps": trained("SGD(0.1, momentum=0.9, nesterov=True)", "SGD(m.parameters(), 0.1, momentum=0.9, nesterov=True)"),
     "AMSGrad through the steps": trained("Adam(0.01, amsgrad=True)", "Adam(m.parameters(), 0.01, eps=1e-7, amsgrad=True)"),
     "Adagrad through the steps": trained("Adagrad(0.01)", "Adagrad(m.parameters(), 0.01, eps=1e-7, initial_accumulator_value=0.1)"),

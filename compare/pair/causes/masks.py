@@ -112,8 +112,16 @@ def _triangle(lower: bool, step: int) -> str:
 
 
 def _fills(scene: Scene, softmax: Call) -> list[Call]:
-    """PyTorch's own masking of the scores."""
-    return [c for c in scene.having(*FILLS) if c.index < softmax.index and len(c.inputs) == 1]
+    """PyTorch's own masking of the scores, by a constant or by what is computed from the data."""
+
+    def masks(name: str) -> bool:
+        value = scene.torch.values.get(name)
+        if value is None or value.dtype.kind == "b":
+            return value is not None
+        return bool(np.all((value == 0) | (value <= AWAY)))
+
+    near = [c for c in scene.having(*FILLS) if c.index < softmax.index and c.inputs]
+    return [c for c in near if not masks(c.inputs[0]) and all(masks(name) for name in c.inputs[1:])]
 
 
 def _dropped(scene: Scene) -> Iterator[Trial]:

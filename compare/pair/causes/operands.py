@@ -60,13 +60,14 @@ def _share(scene: Scene) -> Iterator[Trial]:
             left = turned - (total - made)
             factor = float(np.vdot(given, left)) / float(np.vdot(given, given) or 1.0)
             if factor and abs(factor - 1) > CLOSE and np.allclose(left, factor * given, rtol=1e-6, atol=1e-9):
-                factor = float(f"{factor:.7g}")
-                own = factor if other.kind == "multiply" else 1 / factor
-                edit = {"call": other.index, "do": "set", "arguments": {"other": own}}
                 text = f"{scene.call.owner} takes {number(factor)} of a value in Keras"
                 text += f"; PyTorch: {other.kind} by {number(float(value))}"
-                code = f"{number(own)}  # in {path(other.place)}'s forward"
-                yield Trial("scale", [edit], module(other), text, code, scene.call.owner)
+                # the number as a person wrote it, then as it is: Keras may have rounded it
+                for share in (float(f"{factor:.7g}"), factor):
+                    own = share if other.kind == "multiply" else 1 / share
+                    edit = {"call": other.index, "do": "set", "arguments": {"other": own}}
+                    code = f"{number(own)}  # in {path(other.place)}'s forward"
+                    yield Trial("scale", [edit], module(other), text, code, scene.call.owner)
 
 
 def another(scene: Scene) -> Iterator[Trial]:
