@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import signal
 import sys
+import tempfile
 from typing import Any
 
 import typer
@@ -16,6 +19,7 @@ from compare.cli import port as cli_port
 from compare.cli import report as cli_report
 from compare.cli import run as cli_run
 from compare.cli import semantics as cli_semantics
+from compare.processes.errors import is_full_disk
 from compare.spec import InputError
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -37,8 +41,16 @@ def main(arguments: list[str] | None = None) -> int:
     except UsageError as error:
         path = error.ctx.command_path if error.ctx else "compare"
         return _error(f"{error.format_message()} (see {path} --help)")
-    except OSError as error:
-        return _error(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}")
+    except Exception as error:
+        if isinstance(error, OSError) and error.filename:
+            return _error(f"{error.strerror or error}: {error.filename}")
+        if is_full_disk(error):
+            return _error(
+                f"{os.strerror(errno.ENOSPC)}; temporary files are in {tempfile.gettempdir()} (TMPDIR)"
+            )
+        if isinstance(error, OSError):
+            return _error(str(error.strerror or error))
+        raise
     except (KeyboardInterrupt, typer.Abort):
         return 130
 

@@ -28,15 +28,19 @@ class WorkerError(RuntimeError):
         return f"{self.kind}: {self.message}"
 
 
+def is_full_disk(error: Exception) -> bool:
+    """Whether an error, of whichever type, says that a disk is full."""
+    return getattr(error, "errno", None) == errno.ENOSPC or os.strerror(errno.ENOSPC) in str(error)
+
+
 def portable(error: Exception) -> Exception:
     """Return an error that arrives as itself: of Python's own types or this package's, with its traceback as a note.
 
     A full disk is an `OSError`, whoever noticed it: libraries raise types of their own, with the system's words.
     """
     text = "".join(traceback.format_exception(error))
-    full = os.strerror(errno.ENOSPC)
-    if full in str(error) and getattr(error, "errno", None) != errno.ENOSPC:
-        error = OSError(errno.ENOSPC, full)
+    if is_full_disk(error) and getattr(error, "errno", None) != errno.ENOSPC:
+        error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     home = type(error).__module__
     if (home != "builtins" and not home.startswith("compare.")) or not _survives(error):
         error = WorkerError(type(error).__name__, " ".join(str(error).split()))

@@ -1,6 +1,7 @@
 """A disk that is full where downloads are kept: said in a line as what it is."""
 
 import pytest
+from safetensors import SafetensorError
 
 from compare.cli.app import main
 from compare.spec import InputError
@@ -42,3 +43,14 @@ def test_another_reason_not_to_keep_a_download_is_said_too(tmp_path):
     (tmp_path / "torch").write_text("a file where the folder should be")
     with pytest.raises(InputError, match=r"can't keep the download in .*checkpoints: "):
         sources.resolve("imagenet-torchvision", "resnet50", tmp_path / "out")
+
+
+def test_a_full_disk_that_a_library_has_its_own_words_for_is_one_line(monkeypatch, capsys):
+    def full(*_):
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr("compare.parity.certificate.check_parity", full)
+    assert main(["parity", "--backbone", "vgg16"]) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 1
+    assert said[0].startswith("error: No space left on device; temporary files are in ")
