@@ -177,7 +177,7 @@ POLICIES = {
             "frozen-batch-stats", "head", "batch", False, "moving",
             who="Keras 2.1.3-2.3.1 and tf.keras 1.15: layer.trainable = False; Lightning: freeze(train_bn=False)",
             keras="bn.momentum = 1.0; bn.gamma.trainable = bn.beta.trainable = False",
-            torch="bn.requires_grad_(False); bn.track_running_stats = False, set after construction",
+            torch="bn.requires_grad_(False); bn.track_running_stats = False  # after construction",
         ),
         Policy(
             "frozen-drifting", "head", "batch", True, "moving",
@@ -189,19 +189,19 @@ POLICIES = {
             "frozen", "head", "moving", False, "moving",
             who="TF 2 and Keras 3: layer.trainable = False; PyTorch: bn.eval() after every model.train()",
             keras="bn.trainable = False",
-            torch="bn.requires_grad_(False); bn.eval() after every model.train()",
+            torch="bn.requires_grad_(False); bn.eval()  # after every model.train()",
         ),
         Policy(
             "bn-trainable", "bn", "batch", True, "moving",
             who="the Stack Overflow answer: make the BN layers trainable",
             keras="layer.trainable = isinstance(layer, BatchNormalization)",
-            torch="p.requires_grad_(False) for all but BN's weight and bias",
+            torch="p.requires_grad_(False)  # of all but BN's weight and bias",
         ),
         Policy(
             "features", "head", "moving", False, "moving", features=True,
             who="extract features first, train a head on them",
             keras="features = base.predict(images); head.fit(features, labels)",
-            torch="features = base.eval()(images); train the head on them",
+            torch="features = base.eval()(images)  # then train the head on them",
         ),
         Policy(
             "fine-tune", "all", "batch", True, "moving",
@@ -212,26 +212,26 @@ POLICIES = {
         Policy(
             "fine-tune-bn-frozen", "all-but-bn", "moving", False, "moving",
             who="Keras's fine-tuning guide, Detectron",
-            keras="base.trainable = True; then bn.trainable = False, layer by layer",
-            torch="bn.requires_grad_(False); bn.eval() after every model.train()",
+            keras="base.trainable = True; bn.trainable = False  # afterwards, layer by layer",
+            torch="bn.requires_grad_(False); bn.eval()  # after every model.train()",
         ),
         Policy(
             "batch-stats", "head", "batch", False, "batch",
             who="'use the mini-batch statistics for evaluation too'; PyTorch: track_running_stats=False",
-            keras="no spelling; here keras_impl.layers.BatchNorm(evaluates_with='batch')",
-            torch="bn.track_running_stats = False; bn.train() in evaluation too",
+            keras="keras_impl.layers.BatchNorm(evaluates_with='batch')  # Keras itself has no spelling",
+            torch="bn.track_running_stats = False; bn.train()  # in evaluation, too",
         ),
         Policy(
             "adapted", "head", "moving", False, "moving", reestimate="before-fit",
             who="AdaBN; 'reset the moving statistics' to the new data's",
-            keras="keras_impl.statistics.recalibrate(model, batches), then as frozen",
-            torch="torch_impl.statistics.recalibrate(model, batches), then as frozen",
+            keras="keras_impl.statistics.recalibrate(model, batches)  # then as frozen",
+            torch="torch_impl.statistics.recalibrate(model, batches)  # then as frozen",
         ),
         Policy(
             "fine-tune-recalibrated", "all", "batch", True, "moving", reestimate="before-evaluate",
             who="PreciseBN",
-            keras="base.trainable = True; keras_impl.statistics.recalibrate(model, batches) before evaluate",
-            torch="model.train(); torch_impl.statistics.recalibrate(model, batches) before evaluation",
+            keras="base.trainable = True; keras_impl.statistics.recalibrate(model, batches)  # before evaluate",
+            torch="model.train(); torch_impl.statistics.recalibrate(model, batches)  # before evaluation",
         ),
     )
 }  # fmt: skip

@@ -197,7 +197,7 @@ def settings(config: dict) -> dict[str, list[tuple[str, str]]]:
     for key, value in config.items():
         if isinstance(value, dict):
             tables[key] = [(name, shown(inner)) for name, inner in value.items()]
-        else:
+        elif value != "":  # a sentence that there was no reason to say
             tables["run"].append((key, shown(value)))
     return {name: rows for name, rows in tables.items() if rows}
 

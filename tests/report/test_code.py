@@ -1,6 +1,8 @@
+import ast
 import re
 import subprocess
 import sys
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,13 @@ def test_the_code_of_a_policy_has_its_facts_in_it_and_no_other_ones(policy, fram
     assert not re.search(r"policy\.(trains|fit_statistics|updates|evaluate_statistics)", text)
     assert ("recalibrate" in text) == (POLICIES[policy].reestimate is not None)
     assert ("replay.features" in text) == POLICIES[policy].features
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("framework", ["keras", "torch"])
+def test_what_a_person_writes_for_a_policy_is_code_and_its_conditions_are_comments(policy, framework):
+    shown = code.spelling(POLICIES[policy])[framework]
+    assert ast.parse(unescape(re.sub("<[^>]*>", "", shown))).body
 
 
 def test_what_a_policys_facts_decide_is_worked_out():
