@@ -213,6 +213,8 @@ def facts(kind, name, bound, module):
             module, "variance", None
         )  # a word of `layers.BatchNorm`; anything in a person's module
         found["variance"] = rule if isinstance(rule, str) else "unbiased"
+    if kind == "attention":
+        found["masked"] = bound.get("attn_mask") is not None or bool(bound.get("is_causal"))
     if name in ("__rsub__", "rsub", "__rdiv__", "__rtruediv__"):
         found["turned"] = True
     found["function"] = name

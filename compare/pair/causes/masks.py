@@ -53,36 +53,36 @@ def _axis(other: Call) -> int:
 
 def _scores(scene: Scene, call: Call, mask: np.ndarray, text: str) -> Iterator[Trial]:
     counted = mask[:, None] if mask.ndim == 3 else mask
-    square = mask.ndim > 1 and mask.shape[-1] == mask.shape[-2]
-    causal = square and np.array_equal(
-        mask, np.broadcast_to(np.tril(np.ones(mask.shape[-2:], bool)), mask.shape)
-    )
     # where nothing is left to look at, it matters whether scores are replaced or a number is added to them
     ways = (counted, np.where(counted, 0.0, AWAY))
     for other, way in product(scene.having("attention"), ways):
-        own = ", PyTorch other ones" if _has_own(other) else ", PyTorch none"
+        own = ", PyTorch other ones" if other.facts.get("masked") else ", PyTorch none"
         edit = {"call": other.index, "do": "function", "name": "attend", "options": {"masked": way}}
-        code = f"F.scaled_dot_product_attention(q, k, v, {'is_causal=True' if causal else 'attn_mask=mask'})"
+        given = "is_causal=True" if _causal(mask) else "attn_mask=mask"
+        code = f"F.scaled_dot_product_attention(q, k, v, {given})"
         yield Trial("missing-layer", [edit], module(other), text + own, code, call.owner)
     for other in scene.having("softmax"):
         fills = [{"call": c.index, "do": "identity"} for c in _fills(scene, other)]
         own = _own(scene.torch.values.get(other.outputs[0]), counted)
-        out = (
-            f"torch.ones({', '.join(map(str, mask.shape[-2:]))}, dtype=torch.bool).triu(1)"
-            if causal
-            else "~mask"
-        )
-        code = f"scores = scores.masked_fill({out}, -1e9)  # before the softmax of {module(other)}"
-        if other.type == "MultiheadAttention":
-            code = f"{path(other.place)}(q, k, v, attn_mask={out})"
         for way, bare in product(ways, ([], fills) if fills else ([],)):
             edit = {"call": other.index, "do": "before", "name": "masked", "options": {"mask": way}}
+            code = _written(other, mask)
             yield Trial("missing-layer", [*bare, edit], module(other), text + own, code, call.owner)
 
 
-def _has_own(other: Call) -> bool:
-    """Whether PyTorch's attention is given a mask."""
-    return bool(other.facts.get("is_causal")) or "attn_mask" not in other.facts
+def _causal(mask: np.ndarray) -> bool:
+    """Whether a mask lets each step look at itself and those before."""
+    square = mask.ndim > 1 and mask.shape[-1] == mask.shape[-2]
+    return square and bool(np.all(mask == np.tril(np.ones(mask.shape[-2:], bool))))
+
+
+def _written(other: Call, mask: np.ndarray) -> str:
+    """The line that leaves Keras's places out of PyTorch's scores."""
+    size = ", ".join(map(str, mask.shape[-2:]))
+    out = f"torch.ones({size}, dtype=torch.bool).triu(1)" if _causal(mask) else "~mask"
+    if other.type == "MultiheadAttention":
+        return f"{path(other.place)}(q, k, v, attn_mask={out})"
+    return f"scores = scores.masked_fill({out}, -1e9)  # before the softmax of {module(other)}"
 
 
 def _own(shares: np.ndarray | None, counted: np.ndarray) -> str:
