@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -11,6 +10,7 @@ from compare.pair.arrays import Map
 from compare.pair.causes.trial import path
 from compare.pair.partners import Partner
 from compare.pair.records import Held
+from compare.parity.figures import close
 
 
 @dataclass
@@ -30,15 +30,6 @@ class Fact:
     text: str
     code: str = ""
     order: int = -1
-
-
-def close(a: Any, b: Any) -> bool:
-    """Whether two settings are the same; one of them may have been kept in float32."""
-    if isinstance(a, (int, float)) and isinstance(b, (int, float)):
-        return bool(np.isclose(a, b, rtol=1e-6, atol=1e-15))
-    if isinstance(a, list) and isinstance(b, list) and len(a) == len(b):
-        return all(close(x, y) for x, y in zip(a, b, strict=True))
-    return bool(a == b)
 
 
 def norms(pairs: list[Partner]) -> list[Fact]:

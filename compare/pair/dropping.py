@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from compare.pair.causes.trial import path
-from compare.pair.configuration import Fact, close
+from compare.pair.configuration import Fact
 from compare.pair.matching import Values
 from compare.pair.partners import Partner
 from compare.pair.records import Call, Seen
+from compare.parity.figures import close
 
 NEAR = 1e-6
 INPUT = -1  # stands among pairs for what the model is given

@@ -7,8 +7,9 @@ from typing import Any
 
 from compare.pair.arrays import Map
 from compare.pair.causes.trial import path
-from compare.pair.configuration import Fact, close
+from compare.pair.configuration import Fact
 from compare.pair.records import Held
+from compare.parity.figures import close
 
 # as PyTorch calls them
 ARGUMENTS = {

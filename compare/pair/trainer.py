@@ -50,11 +50,13 @@ class Trainer(Bench):
         twins: list[training.Trained] = []
         rows: dict[str, list[Distance]] = {}
         # one twin is enough where nothing is in question: another costs as much as the run itself
-        while len(twins) < (TWINS if rows else 1) and (not rows or _in_question(rows)):
-            away = {name: rounding_away(array, len(twins)) for name, array in before.items()}
+        for number in range(TWINS):
+            away = {name: rounding_away(array, number) for name, array in before.items()}
             self.stepping.assign(self.model, away)
             twins.append(self._run(plan, settings, loss, edits, axes))
             rows = training.rows(plan, own, twins, self.map, held, self.dtype)
+            if all(row.same for stage in rows.values() for row in stage):
+                break
         self.stepping.assign(self.model, before)
         cut = None
         if any(not row.same for row in rows["gradients"]) and all(row.same for row in rows["loss"]):
@@ -138,8 +140,3 @@ class Trainer(Bench):
                     {"call": call.index, "do": "function", "name": "activate", "options": {"kind": call.kind}}
                 )
         return made
-
-
-def _in_question(rows: dict[str, list[Distance]]) -> bool:
-    """Whether an array is above its bar."""
-    return any(not row.same for stage in rows.values() for row in stage)

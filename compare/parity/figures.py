@@ -146,6 +146,15 @@ def compare(
     )
 
 
+def close(a: Any, b: Any) -> bool:
+    """Whether two settings are the same; one of them may have been kept in float32."""
+    if isinstance(a, (int, float)) and isinstance(b, (int, float)):
+        return bool(np.isclose(a, b, rtol=1e-6, atol=1e-15))
+    if isinstance(a, list) and isinstance(b, list) and len(a) == len(b):
+        return all(close(x, y) for x, y in zip(a, b, strict=True))
+    return bool(a == b)
+
+
 def worst_by_name(rows: Iterable[Distance]) -> list[Distance]:
     """Keep each name's worst step, in the order of first appearance."""
     kept: dict[str, Distance] = {}

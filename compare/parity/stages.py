@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from compare.frameworks import FRAMEWORKS, Framework, labels
 from compare.parity import comparing, reference
 from compare.parity.check import Check
-from compare.parity.figures import Distance, Stage, Verdict, judge, worst_by_name
+from compare.parity.figures import Distance, Stage, Verdict, close, judge, worst_by_name
 from compare.parity.model import Model
 from compare.parity.native import EXPLAINED, explained
 from compare.parity.tolerances import TWIN_FACTOR, TWIN_FLOOR, TWINS, rounding
@@ -111,7 +110,7 @@ def configuration(
     for layer in [*reference, *(name for name in other if name not in reference)]:
         ours, theirs = reference.get(layer, {}), other.get(layer, {})
         for fact in dict.fromkeys([*ours, *theirs]):
-            if _equal(ours.get(fact), theirs.get(fact)):
+            if close(ours.get(fact), theirs.get(fact)):
                 continue
             if native and explained(layer, fact):
                 defaults[fact] = defaults.get(fact, 0) + 1
@@ -125,14 +124,6 @@ def configuration(
     if defaults and stage.verdict == Verdict.SAME:
         stage.verdict = Verdict.EXPLAINED
     return stage
-
-
-def _equal(a: Any, b: Any) -> bool:
-    if isinstance(a, (float, int)) and isinstance(b, (float, int)):
-        return bool(np.isclose(a, b, rtol=1e-6, atol=0))  # a float32 learning rate is not what was typed
-    if isinstance(a, list) and isinstance(b, list) and len(a) == len(b):
-        return all(_equal(x, y) for x, y in zip(a, b, strict=True))
-    return a == b
 
 
 def _forward(pair: Pair, training: bool) -> list[Stage]:
