@@ -90,7 +90,10 @@ def parity(a: Path | None, b: Path | None, options: dict[str, Any], out: Path | 
 
         print_outcome(outcome, Output())
     if out is not None:
-        write_into(out, {"certificate.json": json.dumps(content, indent=1) + "\n"})
+        from compare.pair.page import render
+
+        paper, page = json.dumps(content, indent=1) + "\n", render(wanted, outcome, content)
+        write_into(out, {"certificate.json": paper, "parity.html": page})
     return {"same": 0, "differs": 1, "unmapped": 2}[outcome.verdict]
 
 

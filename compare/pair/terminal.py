@@ -7,9 +7,10 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from compare.pair.arrays import Map
+from compare.pair.arrays import Left, Map
 from compare.pair.asked import STAGES, Outcome
 from compare.parity.terminal import add
+from compare.spec import SIDES
 
 
 def print_map(found: Map, console: Console) -> None:
@@ -24,12 +25,19 @@ def print_map(found: Map, console: Console) -> None:
 
 def print_left(found: Map, console: Console) -> None:
     """Print arrays without a partner, each with the reason."""
-    names = {"keras": "Keras", "torch": "PyTorch"}
     for one in found.left:
-        line = f"left in {names[one.side]}: {one.name}: {one.reason}"
-        if one.candidates:
-            line += f"; it could be {', '.join(one.candidates)}"
-        console.print(Text(line, style="yellow" if one.cause or one.candidates else ""))
+        console.print(Text(left(one), style="yellow" if one.cause or one.candidates else ""))
+
+
+def left(one: Left) -> str:
+    """Say why an array has no partner."""
+    line = f"left in {SIDES[one.side]}: {one.name}: {one.reason}"
+    return f"{line}; it could be {', '.join(one.candidates)}" if one.candidates else line
+
+
+def remarks(outcome: Outcome) -> list[str]:
+    """What else is to be said of a check."""
+    return [*outcome.notes, *(f"predicted and taken out: {line}" for line in outcome.native)]
 
 
 def print_outcome(outcome: Outcome, console: Console) -> None:
@@ -39,10 +47,8 @@ def print_outcome(outcome: Outcome, console: Console) -> None:
         add(tree, stage, STAGES[stage.name])
     console.print(tree)
     print_left(outcome.map, console)
-    for note in outcome.notes:
-        console.print(Text(note))
-    for line in outcome.native:
-        console.print(Text(f"predicted and taken out: {line}"))
+    for line in remarks(outcome):
+        console.print(Text(line))
     for line in sentences(outcome):
         console.print(Text(line, style="bold"))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from markupsafe import Markup
 
 from compare.frameworks import labels
@@ -23,14 +25,35 @@ def render(result: Result) -> str:
         f"{check.image_size} px, batches of {check.batch_size}, {check.optimizer} at {check.learning_rate}, "
         f"{check.steps} steps, seed {check.seed}."
     )
+    title = f"Do {one} and {other} compute and train the same {check.backbone}?"
+    proofs = {policy: (verdict(stages), stages) for policy, stages in result.stages.items()}
+    return shown(title, settings, as_json(result), proofs, STAGES)
+
+
+def shown(
+    title: str,
+    subtitle: str,
+    certificate: dict,
+    proofs: dict[str, tuple[str, list[Stage]]],
+    names: dict[str, str],
+    notes: Sequence[str] = (),
+) -> str:
+    """Show proofs as a page.
+
+    Args:
+        proofs: of what -> the verdict in words, and the stages.
+        names: of the stages, in words.
+        notes: what else is to be said.
+    """
     context = {
-        "title": f"Do {one} and {other} compute and train the same {check.backbone}?",
-        "subtitle": settings,
+        "title": title,
+        "subtitle": subtitle,
         "warnings": [],
-        "certificate": as_json(result),
-        "policies": {policy: (verdict(stages), stages) for policy, stages in result.stages.items()},
-        "names": STAGES,
-        "drawn": {policy: _drawn(policy, stages) for policy, stages in result.stages.items()},
+        "certificate": certificate,
+        "policies": proofs,
+        "names": names,
+        "notes": notes,
+        "drawn": {name: _drawn(name, stages) for name, (_, stages) in proofs.items()},
     }
     return fill("parity/page.html.j2", context)
 

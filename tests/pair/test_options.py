@@ -11,6 +11,7 @@ from compare.pair import data, native
 from compare.spec import InputError
 from tests.pair import sources
 from tests.pair.short import pair as short
+from tests.support.report_pages import Page
 
 SMALL = short(
     'i = keras.Input((8, 8, 3))\nx = L.Conv2D(4, 3, name="c")(i)\n'
@@ -42,6 +43,9 @@ def test_a_certificate_is_checked_again_and_says_what_is_another(shell, small, t
     code, said, _ = shell("parity", "--check", "paper/certificate.json")
     assert code == 0
     assert said.startswith("reproduced")
+    page = Page((tmp_path / "paper/parity.html").read_text())
+    assert "theirs.py:build: same: both compute and train the same function" in page.text
+    assert "c/kernel" in page.text
     (tmp_path / "theirs.py").write_text(SMALL.torch.replace("BatchNorm2d(4)", "BatchNorm2d(4, eps=1e-3)"))
     code, said, _ = shell("parity", "--check", "paper/certificate.json")
     assert code == 1
