@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from typer import Argument, Option
 
 from compare.cli.proofs import room, with_progress, write_into
+from compare.frameworks import DTYPES
 from compare.spec import InputError, choose
 
 LOSSES = ("crossentropy", "binary", "mse", "mae")
@@ -71,7 +72,7 @@ def parity(a: Path | None, b: Path | None, options: dict[str, Any], out: Path | 
     """Check a pair and print the verdict: 0 same, 1 differs, 2 unmapped."""
     if a is None or b is None:
         raise InputError("parity: two models are needed, one of each framework")
-    for name, allowed in (("loss", LOSSES), ("optimizer", OPTIMIZERS), ("dtype", ("float64", "float32"))):
+    for name, allowed in (("loss", LOSSES), ("optimizer", OPTIMIZERS), ("dtype", DTYPES)):
         if options.get(name) is not None:
             choose(name, options[name], allowed)
     from compare.pair.certificate import certificate

@@ -12,12 +12,10 @@ from typer import Argument, Context, Option
 from compare.cli import pair as pairs
 from compare.cli.given import only
 from compare.cli.proofs import again, room, with_progress, write_into
-from compare.frameworks import FRAMEWORKS
+from compare.frameworks import DTYPES, FRAMEWORKS
 from compare.frameworks import check as installed
 from compare.spec import BACKBONES, NUMERICS, POLICIES, InputError, choose
 
-OPTIMIZERS = ("adam", "adamw", "rmsprop", "sgd")
-DTYPES = ("float64", "float32")
 DEFAULT = ("fine-tune", "frozen")
 # what only two models take, and what else of the options they do
 OF_MODELS = {"a", "b", "map_file", "shape", "loss", "data"}
@@ -56,7 +54,7 @@ def parity(
     ] = None,
     optimizer: Annotated[
         str | None,
-        Option(metavar="NAME", help=f"{', '.join(OPTIMIZERS)}. [default: adam; two models' own]"),
+        Option(metavar="NAME", help=f"{', '.join(pairs.OPTIMIZERS)}. [default: adam; two models' own]"),
     ] = None,
     learning_rate: Annotated[float | None, Option(metavar="X", help="Step size. [default: 0.001]")] = None,
     momentum: Annotated[float, Option(metavar="X", help="Of sgd.")] = 0.0,
@@ -145,7 +143,7 @@ def parity(
         ("variant", variant, ("v1", "v1.5")),
         ("dtype", dtype, DTYPES),
         ("numerics", numerics, NUMERICS),
-        ("optimizer", optimizer, OPTIMIZERS),
+        ("optimizer", optimizer, pairs.OPTIMIZERS),
         *(("policy", name, (*POLICIES, "all")) for name in policy),
     ):
         choose(kind, value, allowed)

@@ -11,7 +11,6 @@ from compare.parity import inputs
 from compare.spec import BACKBONES, POLICIES, Policy
 
 EVALUATED = 1000  # number of the batch that is evaluated; no step trains on it
-OPTIMIZERS = ("adam", "adamw", "rmsprop", "sgd")
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import numpy as np
 
 from compare.data.preprocess import preprocess
 from compare.files import sha256
+from compare.frameworks import DTYPES
 from compare.parity.inputs import random_images
 from compare.port.trace import Process
 from compare.spec import InputError
@@ -19,7 +20,6 @@ from compare.weights.original import original
 from compare.weights.source import Format, Source
 
 IMAGES, SIZE, SEED = 4, 64, 0
-DTYPES = ("float64", "float32")
 # images where they may be large ones: those that the original computes with, or a flattened map is of
 FEW = 2
 
