@@ -83,16 +83,16 @@ def rows(
         "parameters": [],
     }
     ends = ((first, own.first, [t.first for t in twins]), (last, own.last, [t.last for t in twins]))
-    for step, (theirs, ours, moved) in enumerate(ends, 1):
+    for step, (theirs, ours, others) in enumerate(ends, 1):
         number = 1 if step == 1 else len(plan.losses)
         back = to_keras(found, ours, theirs)
-        away = [to_keras(found, one, theirs) for one in moved]
+        away = [to_keras(found, one, theirs) for one in others]
         for name, array in theirs.items():
             if name in bound:
                 stage = "parameters" if held[name].trains or not _moves(name) else "statistics"
-                stages[stage].append(
-                    _row(name, back[name], array, [one[name] for one in away], stage, dtype, number)
-                )
+                moved = [one[name] for one in away]
+                scale = _spread(name, theirs)
+                stages[stage].append(_row(name, back[name], array, moved, stage, dtype, number, scale))
         if len(plan.losses) == 1:
             break
     stages["evaluation"] = _evaluation(plan, own, twins, 0, dtype, 1)
@@ -118,6 +118,18 @@ def departing(plan: Plan, gradients: Arrays, judged: list[Distance], found: Map)
 
 def _moves(name: str) -> bool:
     return name.endswith(("/moving_mean", "/moving_variance"))
+
+
+def _spread(name: str, arrays: Arrays) -> float | None:
+    """What a moving mean's difference is relative to: its largest value or standard deviation; None for other arrays.
+
+    A mean is nearly zero where the data's are. And it holds the bias that stands before the normalisation, whose
+    gradient is nothing but rounding: each framework's Adam makes steps of its own of that.
+    """
+    variance = arrays.get(name.replace("/moving_mean", "/moving_variance"))
+    if not name.endswith("/moving_mean") or variance is None or not variance.size:
+        return None
+    return max(float(np.abs(arrays[name]).max()), float(np.sqrt(np.abs(variance).max())))
 
 
 def _gradients(
