@@ -66,5 +66,6 @@ def raise_bars(
     for row in rows:
         name = f"{prefix}{row.name}"
         apart = compare(row.name, twin[name], own[name], row.bar, row.scale, whole=row.whole).relative
-        if factor * apart > row.bar:
+        # a twin that overflows shows nothing: no difference would be above its bar
+        if row.bar < factor * apart < np.inf:
             row.bar, row.twin = factor * apart, apart

@@ -104,8 +104,9 @@ def test_a_bar_rises_to_what_the_twin_shows_and_never_falls():
     assert row.same
     assert row.bar == pytest.approx(10 * row.twin)
     bar = row.bar
-    raise_bars([row], own, {"a": own["a"]})
-    assert row.bar == bar
+    for other in (own["a"], np.array([1.0, np.inf]), np.array([1.0, np.nan])):
+        raise_bars([row], own, {"a": other})
+        assert row.bar == bar
 
 
 def test_restless_weights_fit_the_network():
