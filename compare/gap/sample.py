@@ -26,7 +26,7 @@ STAGE_IMAGES = 64
 AVERAGES_IMAGES = 128
 # Pixels of a step of a population pass. A Keras layer takes 1 ms whatever comes to it, so a step is larger than a
 # training batch; memory sets the limit.
-PASS_PIXELS = 256 * 96**2
+PASS_PIXELS = 128 * 96**2
 # Batches of features in memory at once.
 BATCHES_AT_A_TIME = 256
 
