@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from compare.diagnosis.dealing import Deal, by_number, names, order_of
+from compare.diagnosis.moments import Moments
 from compare.diagnosis.side import Batch, Subject
 from compare.spec import InputError
 
@@ -112,7 +113,7 @@ def look(subject: Subject, data: Data, seed: int, limit: int) -> Look:
     sizes: list[int] = []
     held: list[Batch] | None = []
     hashes: tuple[list[bytes], ...] = ([], [], [])
-    moments = _Moments()
+    moments = Moments()
     labels: dict[float, int] = {}
     weighted = False
     for batch in batches(subject, data, seed):
@@ -152,11 +153,13 @@ class Passes:
         replayed: whether a pass can be repeated to the last bit.
         single: whether batches of one sample are passed, too.
         dealt: whether the batches are those of `fit`: their order is always the same, or it was seen.
+        shuffled: whether arrays were dealt anew, since they stand in another order than `fit` saw them in.
         prepared: whether the inputs are known to be as the network's weights want them.
     """
 
     single = True
     prepared = False
+    shuffled = False
 
     def __init__(self, subject: Subject, data: Data, limit: int, seen: Sequence[Sequence[str]] = ()):
         self.subject, self.data, self.limit = subject, data, limit
@@ -202,6 +205,26 @@ class Passes:
         except ValueError:
             return None
 
+    @property
+    def shuffles(self) -> bool:
+        """Whether these are arrays whose order in `fit` nobody saw."""
+        return self.data.arrays and not self.dealt and not is_function(self.data.given)
+
+    def anew(self) -> Deal | None:
+        """The samples of arrays dealt to other batches, as `fit` does unless it is told otherwise; None of others."""
+        source = by_number(self.data.given)
+        if source is None:
+            return None
+        parts = np.split(
+            np.random.default_rng(0).permutation(self.look.size), np.cumsum(self.look.batches)[:-1]
+        )
+        return Deal(self.subject, [part.tolist() for part in parts], source[0])
+
+    def shuffle(self, dealt: Deal) -> None:
+        """Pass these batches from now on."""
+        self.held = self.look.held = list(dealt) if self.look.size <= self.limit else None
+        self._source, self.shuffled = dealt, True
+
     def _once(self) -> Iterator[Batch]:
         return iter(self._source or batches(self.subject, self.data, 0))
 
@@ -242,35 +265,6 @@ def _count(labels: dict[float, int], targets: list[np.ndarray]) -> None:
         for value, count in zip(values.tolist(), counts.tolist(), strict=True):
             if len(labels) < 1000:
                 labels[value] = labels.get(value, 0) + count
-
-
-class _Moments:
-    """Mean, deviation and range by channel, batch after batch."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.sums: Any = 0.0
-        self.squares: Any = 0.0
-        self.low: Any = np.inf
-        self.high: Any = -np.inf
-
-    def add(self, array: np.ndarray | None) -> None:
-        if array is None or not array.size:
-            return
-        rows = array.reshape(-1, array.shape[-1]).astype(np.float64)
-        if not isinstance(self.sums, float) and self.sums.shape != rows.shape[1:]:
-            return
-        self.count += len(rows)
-        self.sums = self.sums + rows.sum(0)
-        self.squares = self.squares + (rows**2).sum(0)
-        self.low, self.high = np.minimum(self.low, rows.min(0)), np.maximum(self.high, rows.max(0))
-
-    def result(self) -> tuple[np.ndarray, ...]:
-        if not self.count:
-            return tuple(np.zeros(0) for _ in range(4))
-        mean = np.asarray(self.sums / self.count)
-        deviation = np.sqrt(np.maximum(self.squares / self.count - mean**2, 0))
-        return mean, deviation, np.asarray(self.low), np.asarray(self.high)
 
 
 def fingerprints(arrays: Sequence[np.ndarray]) -> tuple[str, ...]:

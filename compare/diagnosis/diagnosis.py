@@ -75,7 +75,7 @@ def diagnose(
         with subject.kept():
             passes = Passes(subject, ours, limit, figures.batches)
             others = None if theirs is None else Passes(subject, theirs, limit)
-            measured = measure(subject, passes, others, limit, orders="loss" in figures.fit, seed=seed)
+            measured = measure(subject, passes, others, limit, figures.fit.get("loss"), seed)
             case = Case(framework, subject, measured, figures, passes, others, limit, ours.batch_size)
             audited = judging.judge(case)
         after = subject.state()

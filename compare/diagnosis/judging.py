@@ -113,6 +113,11 @@ def _notes(case: Case, assumed: bool) -> tuple[str, ...]:
         notes.append(
             f"No batch size was given; {case.batch_size} is assumed, and half of the causes depend on it."
         )
+    if case.fit.shuffled:
+        notes.append(
+            "The arrays stand in an order that training's figures aren't of, sorted by class for one: they are shuffled"
+            " here, as fit does it unless it is told otherwise."
+        )
     if case.measured.dropped:
         notes.append(
             "A batch of one sample has no variance: training refuses it, and it is left out, as by drop_last."

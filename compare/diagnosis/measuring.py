@@ -9,15 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from compare.diagnosis import ordering
 from compare.diagnosis.data import Passes
 from compare.diagnosis.dealing import dealt_anew, spread
+from compare.diagnosis.ordering import MILDLY, UNMIXED, unlike
 from compare.diagnosis.probes import Probed, alike, probe
 from compare.diagnosis.side import Batch, Facts, Layer, Pass, Seen, Statistics, Subject
 from compare.spec import InputError
 
-# how far apart batches of a kind must lie, beside batches dealt at random, to be called unmixed; the second
-# where dealing anew shows that it matters
-UNMIXED, MILDLY = 3.0, 1.0
 # of the loss: what dealing the samples anew changes where no second dealing is asked for
 HARDLY = 0.02
 # of the outputs' own size: what a compiler may change by computing in another order
@@ -86,17 +85,21 @@ class Measured:
 
 
 def measure(
-    subject: Subject, fit: Passes, elsewhere: Passes | None, limit: int, orders: bool = True, seed: int = 0
+    subject: Subject, fit: Passes, elsewhere: Passes | None, limit: int, said: float | None, seed: int = 0
 ) -> Measured:
     """Measure everything, in the order of the module's text; the caller keeps the state.
 
-    ``orders`` is whether other orders of the samples are of interest, where that of `fit` isn't known; ``seed`` is of
-    the masks in the passes as in training.
+    ``said`` is the loss that training reported, None where nobody did: with it other orders of the samples are of
+    interest, where that of `fit` isn't known; ``seed`` is of the masks in the passes as in training.
     """
     some = fit.some(limit)
     few = _few(some)
     layers = _layers(subject, few[:1], spread(some)[1])
     switches = frozenset(subject.present())
+    with subject.kept():
+        ordering.settle(subject, fit, switches, said, seed)
+    some = fit.some(limit)
+    few = _few(some)
     facts = subject.facts()
     probed = probe(subject, _few(elsewhere.some(limit)) if elsewhere else few, facts.precision)
     with subject.kept():
@@ -111,7 +114,7 @@ def measure(
     if not np.isfinite([step.loss for step in evaluate.steps]).all():
         with subject.kept():
             done.nonfinite = subject.nonfinite(few)
-    as_in_fit(subject, fit, some, done, orders and not fit.dealt, seed)
+    as_in_fit(subject, fit, some, done, said is not None and not fit.dealt, seed)
     if any(row.evaluate == "batch" and row.role == "normalisation" for row in layers):
         with subject.kept():
             done.restacked = _quietly(
@@ -179,7 +182,7 @@ def as_in_fit(
         _stand(subject, data, done, seed)
         if done.population is not None and done.averaged is not None:
             _average(subject, data, done)
-        if "normalisation" in every and len(some) > 1 and (orders or _unlike(done.fit.seen, MILDLY)):
+        if "normalisation" in every and len(some) > 1 and (orders or unlike(done.fit.seen, MILDLY)):
             _mix(subject, data, some, done)
 
 
@@ -286,27 +289,14 @@ def unmixed(measured: Measured) -> list[str]:
 
     By less than far where dealing the samples anew costs most of what the batches' own statistics gain.
     """
-    found = _unlike(measured.seen, UNMIXED)
+    found = unlike(measured.seen, UNMIXED)
     if found or measured.mixed is None or measured.population is None:
         return found
     every, before = measured.switches, measured.mixed[0]
     pooled = measured.standing[every - {"normalisation"}].figures["loss"]
     gain = pooled - measured.standing[every].figures["loss"]
     matters = gain > 0 and measured.mixed[1] - before > 0.5 * gain
-    return _unlike(measured.seen, MILDLY) if matters else []
-
-
-def _unlike(seen: dict[str, Seen], least: float) -> list[str]:
-    found = []
-    for name, one in seen.items():
-        if one.batches < 3:
-            continue
-        expected = np.maximum(one.expected, 1e-12 * (np.abs(one.mean) ** 2 + one.variance) + 1e-300)
-        ratio = float(np.median(one.between / expected))
-        # what a ratio of variances of so many batches reaches by chance
-        if ratio > least + 6 / np.sqrt(one.batches - 1):
-            found.append(name)
-    return found
+    return unlike(measured.seen, MILDLY) if matters else []
 
 
 def by_layer(seen: dict[str, Seen], layers: Iterable[Layer] = ()) -> Statistics:

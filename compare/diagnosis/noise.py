@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from compare.diagnosis.case import Case
-from compare.diagnosis.data import Look, batches, is_function
+from compare.diagnosis.data import Look, Passes, batches, is_function
 from compare.diagnosis.dealing import by_number
 from compare.diagnosis.side import Batch
 
@@ -22,6 +22,8 @@ MOVED = 2.0
 # of evaluation's deviation: an offset that is none; the slope of inputs that are others with something added; how many
 # standard errors of both are chance
 OFFSET, SLOPE, CHANCE = 0.1, 0.1, 3.0
+# of a straight line: its correlation; the slope that inputs have which are turned, cut and covered besides
+LINE, TURNED = 0.99, 0.25
 # of the squared distance to the next sample: how far one that is found again lies from itself at most
 ALIKE = 0.3
 # of an input: at how many it is looked at
@@ -53,7 +55,7 @@ def explains(case: Case, theirs: Look) -> bool:
 def _random(case: Case, theirs: Look) -> bool:
     """Of inputs that are others in each pass: what the passes don't share is noise."""
     total, wanted = case.fit.look.deviation**2, theirs.deviation**2
-    noise = _unshared(_inputs(case, 0), _inputs(case, 1))
+    noise = _unshared(_inputs(case, 0, case.fit), _inputs(case, 1, case.fit))
     far, within = (UNKNOWN * total, total) if noise is None else (MOVED**2 * noise, noise)
     moved = (theirs.mean - case.fit.look.mean) ** 2
     least = np.maximum(total - within, 0) / FACTOR
@@ -80,27 +82,27 @@ def _unshared(one: Some, other: Some) -> np.ndarray | None:
 
 
 def _added(case: Case) -> bool:
-    """Of inputs that are the same in each pass, beside evaluation's of the same targets: was something added?"""
-    if case.elsewhere is None or not np.array_equal(case.fit.look.targets, case.elsewhere.look.targets):
+    """Of inputs that are the same in each pass, beside evaluation's of the same targets: was something added?
+
+    What is another preprocessing is a straight line of what was there, and of another slope than 1.
+    """
+    ours, theirs = (_inputs(case, 0, passes) for passes in (case.fit, case.elsewhere) if passes is not None)
+    if ours.x.shape != theirs.x.shape or not np.array_equal(ours.targets, theirs.targets):
         return False
-    ours, theirs = (
-        np.concatenate([_first(case, batch) for batch in passes.some(case.limit)])
-        for passes in (case.fit, case.elsewhere)
-    )
-    if ours.shape != theirs.shape or not ours.size:
-        return False
-    ours, theirs = _rows(ours), _rows(theirs)
-    moved, deviation = ours.mean(0) - theirs.mean(0), theirs.std(0) + 1e-12
-    slope = ((ours - ours.mean(0)) * (theirs - theirs.mean(0))).mean(0) / deviation**2
-    rest = (ours - theirs - moved).std(0) / deviation
-    chance = CHANCE * rest / len(ours) ** 0.5
-    kept = (np.abs(slope - 1) < SLOPE + chance) & (np.abs(moved) / deviation < OFFSET + chance)
+    one, other = _rows(ours.x), _rows(theirs.x)
+    deviations = one.std(0) + 1e-12, other.std(0) + 1e-12
+    slope = ((one - one.mean(0)) * (other - other.mean(0))).mean(0) / deviations[1] ** 2
+    moved = (one.mean(0) - other.mean(0)) / deviations[1]
+    chance = CHANCE * ((one - other).std(0) / deviations[1]) / len(one) ** 0.5
+    line = slope * deviations[1] > LINE * deviations[0]
+    turned = ~line & (slope > TURNED - chance) & (deviations[0] ** 2 * FACTOR > deviations[1] ** 2)
+    kept = ((np.abs(slope - 1) < SLOPE + chance) | (turned & (slope < 1))) & (np.abs(moved) < OFFSET + chance)
     return float(np.mean(kept)) > 0.5
 
 
-def _inputs(case: Case, seed: int) -> Some:
-    """Some of fit's inputs as a pass with a seed has them; by number where they can be taken so."""
-    subject, data = case.subject, case.fit.data
+def _inputs(case: Case, seed: int, passes: Passes) -> Some:
+    """Some inputs as a pass with a seed has them, in the order of the data; by number where they can be taken so."""
+    subject, data = case.subject, passes.data
     numbered = None if is_function(data.given) else by_number(data.given)
     passed: Iterator[Batch]
     if numbered is not None:

@@ -62,6 +62,26 @@ def find_switch(case: Case, term: Term) -> None:
         and _felt(case, term.term)
     ):
         find(case, term.term, True, term.value, *_normalised(case, term.term))
+    elif term.term == "unmixed-batches":
+        _find_unmixed(case, term)
+
+
+def _find_unmixed(case: Case, term: Term) -> None:
+    """Batches unlike one another that don't make evaluation worse: they are there, and what they do is said.
+
+    Where they change the figures evaluation may be the better one: a batch of one class has nothing left of what sets
+    that class apart.
+    """
+    if not case.normalisations():
+        return
+    layers, evidence = _normalised(case, "unmixed-batches")
+    matters = case.differs(term.value) and case.differs(case.evaluated - case.as_in_fit)
+    does = (
+        f"Training's figure is of such batches, {figure(case.as_in_fit)}, evaluation's isn't: {figure(case.evaluated)}."
+        if matters
+        else "It hardly changes the loss of this network."
+    )
+    find(case, "unmixed-batches", matters, term.value, layers, f"{evidence} {does}")
 
 
 def _find_shift(case: Case, term: Term) -> None:

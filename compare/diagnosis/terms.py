@@ -79,8 +79,10 @@ def _normalisation(
     if apart:
         mixed = measured.mixed if metric == "loss" else None
         dealt = share if mixed is None else mixed[1] - mixed[0]
-        terms.append(Term("unmixed-batches", dealt + between, spread))
-        noise = share - dealt
+        # a network that was trained with unmixed batches alone may do better in mixed ones, or worse than by all
+        # samples' statistics: that says nothing of the noise that batches of this size have
+        noise = share - dealt if 0 <= dealt <= share else 0.0
+        terms.append(Term("unmixed-batches", share - noise + between, spread))
     terms.append(Term("batch-noise", noise + (0.0 if apart else between), spread))
     if measured.unshifted is not None:
         terms.append(Term("variance-shift", by_call - arrived))

@@ -1,0 +1,59 @@
+"""In which order did `fit` see the samples? Batches unlike one another, and arrays that it may have shuffled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from compare.diagnosis.data import Passes
+from compare.diagnosis.dealing import spread
+from compare.diagnosis.side import Seen, Subject
+
+# how far apart batches of a kind must lie, beside batches dealt at random, to be called unmixed; the second
+# where dealing anew shows that it matters
+UNMIXED, MILDLY = 3.0, 1.0
+# of the distance of one order's loss from the reported one: how near the other order's must lie to be fit's
+CLEARLY = 0.5
+
+
+def unlike(seen: Mapping[str, Seen], least: float) -> list[str]:
+    """Calls whose batches lie further apart than batches dealt at random, by a ratio of variances of so much."""
+    found = []
+    for name, one in seen.items():
+        if one.batches < 3:
+            continue
+        expected = np.maximum(one.expected, 1e-12 * (np.abs(one.mean) ** 2 + one.variance) + 1e-300)
+        ratio = float(np.median(one.between / expected))
+        # what a ratio of variances of so many batches reaches by chance
+        if ratio > least + 6 / np.sqrt(one.batches - 1):
+            found.append(name)
+    return found
+
+
+def settle(subject: Subject, fit: Passes, switches: frozenset[str], said: float | None, seed: int) -> None:
+    """Shuffle arrays that stand in an order that `fit` didn't see them in: sorted by class, and shuffled by `fit`.
+
+    That is `fit`'s default. Which of both it was is told by training's reported loss, or by the lesser loss: a network
+    on the batch's statistics does best in batches as it was trained with.
+
+    Args:
+        subject, fit: the model and `fit`'s data.
+        switches: those that are there.
+        said: the loss that training reported; None where nobody did.
+        seed: of the masks.
+    """
+    if not fit.shuffles or "normalisation" not in switches:
+        return
+    _, part = spread([batch for batch in fit.some(fit.limit) if batch.size > 1])
+    if not unlike(subject.run(part, switches, collect=True, seed=seed).seen, MILDLY):
+        return
+    dealt = fit.anew()
+    if dealt is None:
+        return
+    before, after = (
+        subject.run((batch for batch in order if batch.size > 1), switches, seed=seed).figures["loss"]
+        for order in (fit, dealt)
+    )
+    if after < before if said is None else abs(after - said) < CLEARLY * abs(before - said):
+        fit.shuffle(dealt)
