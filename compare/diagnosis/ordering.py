@@ -43,10 +43,10 @@ def settle(subject: Subject, fit: Passes, switches: frozenset[str], said: float 
         said: the loss that training reported; None where nobody did.
         seed: of the masks.
     """
-    if not fit.shuffles or "normalisation" not in switches:
+    several = [batch for batch in fit.some(fit.limit) if batch.size > 1]
+    if not fit.shuffles or "normalisation" not in switches or not several:
         return
-    _, part = spread([batch for batch in fit.some(fit.limit) if batch.size > 1])
-    if not unlike(subject.run(part, switches, collect=True, seed=seed).seen, MILDLY):
+    if not unlike(subject.run(spread(several)[1], switches, collect=True, seed=seed).seen, MILDLY):
         return
     dealt = fit.anew()
     if dealt is None:
