@@ -72,11 +72,18 @@ def test_what_answers_and_is_not_ray_is_refused_in_seconds(listening, answer, mo
 def test_a_name_that_nobody_looks_up_is_refused_in_seconds(monkeypatch):
     monkeypatch.setattr(engine, "find_spec", lambda name: name)
     monkeypatch.setattr(nodes, "PATIENCE", 1.0)
-    monkeypatch.setattr(nodes.socket, "getaddrinfo", lambda *_: time.sleep(30))
+    over = threading.Event()
+
+    def never(*_):
+        over.wait(30)
+        raise socket.gaierror("given up")  # in a thread that is left behind, when nobody listens any more
+
+    monkeypatch.setattr(nodes.socket, "getaddrinfo", never)
     began = time.monotonic()
     with pytest.raises(InputError, match=r"--ray-address head:6379: nothing answers there \(timed out\)"):
         engine.check(Engine("ray", "head:6379"))
     assert time.monotonic() - began < 3
+    over.set()
 
 
 def test_what_answers_byte_by_byte_is_refused_in_seconds(monkeypatch):
