@@ -179,8 +179,8 @@ def test_a_flattened_map_is_channels_last(tmp_path):
     np.testing.assert_allclose(numpy(model(images)), expected, rtol=1e-5)
 
 
-@pytest.mark.backend
 def test_float64_stays(tmp_path):
+    """JAX has no float64 unless the process was told; a port's is, which `tests/port/test_backends.py` holds."""
     arrays = {name: array.astype("float64") / 3 for name, array in arrays_of("vgg16", width=0.0625).items()}
     saving.write(tmp_path / "a.weights.h5", arrays, network_of("vgg16", width=0.0625), "applications", {})
     for name, array in reading.read(tmp_path / "a.weights.h5").arrays.items():
