@@ -97,14 +97,14 @@ def measure(
     layers = _layers(subject, few[:1], spread(some)[1])
     switches = frozenset(subject.present())
     with subject.kept():
-        ordering.settle(subject, fit, switches, said, seed)
+        ran = ordering.settle(subject, fit, switches, said, seed)
     some = fit.some(limit)
     few = _few(some)
     facts = subject.facts()
     probed = probe(subject, _few(elsewhere.some(limit)) if elsewhere else few, facts.precision)
     with subject.kept():
         evaluate = subject.evaluate(fit, seed=0, keep=fit.look.size <= limit)
-    done = Measured(layers, facts, probed, switches, evaluate)
+    done = Measured(layers, facts, probed, switches, evaluate, fit=ran)
     if elsewhere is not None:
         with subject.kept():
             done.elsewhere = subject.evaluate(elsewhere, seed=0, keep=elsewhere.look.size <= limit)
@@ -160,7 +160,7 @@ def as_in_fit(
     every = done.switches
     with subject.kept():
         try:
-            done.fit = subject.run(data, every, collect=True, seed=seed)
+            done.fit = done.fit or subject.run(data, every, collect=True, seed=seed)
         except ValueError as error:
             # a batch of one sample has no variance: training refuses it, so that it can't have been in it
             if 1 not in data.look.batches or "value" not in str(error):

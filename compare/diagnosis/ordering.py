@@ -8,7 +8,7 @@ import numpy as np
 
 from compare.diagnosis.data import Passes
 from compare.diagnosis.dealing import spread
-from compare.diagnosis.side import Seen, Subject
+from compare.diagnosis.side import Pass, Seen, Subject
 
 # how far apart batches of a kind must lie, beside batches dealt at random, to be called unmixed; the second
 # where dealing anew shows that it matters
@@ -31,7 +31,9 @@ def unlike(seen: Mapping[str, Seen], least: float) -> list[str]:
     return found
 
 
-def settle(subject: Subject, fit: Passes, switches: frozenset[str], said: float | None, seed: int) -> None:
+def settle(
+    subject: Subject, fit: Passes, switches: frozenset[str], said: float | None, seed: int
+) -> Pass | None:
     """Shuffle arrays that stand in an order that `fit` didn't see them in: sorted by class, and shuffled by `fit`.
 
     That is `fit`'s default. Which of both it was is told by training's reported loss, or by the lesser loss: a network
@@ -42,18 +44,25 @@ def settle(subject: Subject, fit: Passes, switches: frozenset[str], said: float 
         switches: those that are there.
         said: the loss that training reported; None where nobody did.
         seed: of the masks.
+
+    Returns:
+        The pass as in training that told it, over `fit`'s batches as they stay; None where there was none.
     """
     several = [batch for batch in fit.some(fit.limit) if batch.size > 1]
     if not fit.shuffles or "normalisation" not in switches or not several:
-        return
-    if not unlike(subject.run(spread(several)[1], switches, collect=True, seed=seed).seen, MILDLY):
-        return
-    dealt = fit.anew()
+        return None
+    ran = None  # a batch of one sample can't be passed as in training
+    if min(fit.look.batches) > 1:
+        ran = subject.run(fit, switches, collect=True, seed=seed)
+    seen = ran.seen if ran else subject.run(spread(several)[1], switches, collect=True, seed=seed).seen
+    dealt = fit.anew() if unlike(seen, MILDLY) else None
     if dealt is None:
-        return
+        return ran
     before, after = (
         subject.run((batch for batch in order if batch.size > 1), switches, seed=seed).figures["loss"]
         for order in (fit, dealt)
     )
     if after < before if said is None else abs(after - said) < CLEARLY * abs(before - said):
         fit.shuffle(dealt)
+        return None
+    return ran
