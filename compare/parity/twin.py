@@ -65,6 +65,10 @@ def raise_bars(
     """
     for row in rows:
         name = f"{prefix}{row.name}"
+        left = float(np.finfo(own[name].dtype).epsneg)
+        if np.isinf(row.relative) and row.max_abs <= left:
+            # beside a reference that is 0 throughout, as 1 - p is of a p that is 1 to the last bit: p is the scale
+            row.relative, row.ulp, row.scale = row.max_abs, row.max_abs / left, 1.0
         apart = compare(row.name, twin[name], own[name], row.bar, row.scale, whole=row.whole).relative
         # a twin that overflows shows nothing: no difference would be above its bar
         if row.bar < factor * apart < np.inf:

@@ -8,7 +8,7 @@ from safetensors.numpy import save_file
 
 from compare.parity import inputs, twin
 from compare.parity.check import Check
-from compare.parity.figures import Verdict
+from compare.parity.figures import Verdict, compare
 from compare.parity.stages import Pair, free, run
 from compare.parity.twin import moved, one_rounding_away, raise_bars
 from compare.weights.shapes import shapes
@@ -120,3 +120,13 @@ def test_a_sure_network_gives_zeros_and_is_no_distance_from_itself():
     assert free(RESNET, sure, sure, [twin]).verdict == Verdict.SAME
     unsure = [(0.0, np.full((4, 1), np.nan)), sure[1]]
     assert free(RESNET, sure, unsure, [twin]).place == "step 1"
+
+
+@pytest.mark.parametrize(("left", "same"), [(2.6e-44, True), (1e-16, True), (1e-15, False), (1e-12, False)])
+def test_what_a_saturated_output_leaves_beside_a_gradient_of_zero_is_rounding(left, same):
+    """1 - p is 0 in one framework and something below a rounding of 1 in the other; more than that is a mistake."""
+    own = {"bias": np.array([left])}
+    row = compare("bias", own["bias"], np.zeros(1), 1e-11)
+    assert not row.same
+    raise_bars([row], own, {"bias": own["bias"] * (1 + 1e-13)})
+    assert row.same is same
