@@ -209,9 +209,8 @@ def facts(kind, name, bound, module):
         found["cell"] = name.endswith("_cell")
     if kind in ("batch_norm", "instance_norm") and module is not None:
         found["cumulative"] = getattr(module, "momentum", 0) is None
-        rule = getattr(
-            module, "variance", None
-        )  # a word of `layers.BatchNorm`; anything in a person's module
+        # a word of `layers.BatchNorm`; anything in a person's own module
+        rule = getattr(module, "variance", None)
         found["variance"] = rule if isinstance(rule, str) else "unbiased"
     if kind == "attention":
         found["masked"] = bound.get("attn_mask") is not None or bool(bound.get("is_causal"))

@@ -10,8 +10,8 @@ from typing import Annotated, Any
 from typer import Argument, Context, Option
 
 from compare.cli import pair as pairs
-from compare.cli.given import only
 from compare.cli.proofs import again, room, with_progress, write_into
+from compare.cli.unused import only
 from compare.frameworks import DTYPES, FRAMEWORKS
 from compare.frameworks import check as installed
 from compare.spec import BACKBONES, NUMERICS, POLICIES, InputError, choose
@@ -133,7 +133,6 @@ def parity(
     started = time.monotonic()
     if check is not None:
         only(context, "a certificate's check, which is done as it was,", {"check", "as_json"})
-    if check is not None:
         return again(check, as_json)
     if backbone is None:
         raise InputError("parity: of what? Give --backbone, two files, or --check certificate.json")

@@ -10,7 +10,7 @@ from typing import Annotated
 
 from typer import Argument, Context, Option
 
-from compare.cli.given import only
+from compare.cli.unused import only
 from compare.spec import EPSILONS
 
 

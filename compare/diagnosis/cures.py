@@ -9,69 +9,60 @@ from compare.diagnosis.records import Cure
 
 # columns of a list of names in code
 LONG = 64
-# (cause, detail of a case) -> sentence; the usual case of a cause has no detail
-SENTENCES = {
-    ("none", ""): "There is nothing to do.",
-    (
-        "stale-statistics",
-        "",
-    ): "Re-estimate the statistics on the training data, and give the layers a decay that the steps suit.",
-    (
-        "foreign-statistics",
-        "",
-    ): "Let training normalise with the stored statistics, too, or re-estimate them on these data.",
-    (
-        "batch-noise",
-        "",
-    ): "Use larger batches, or a normalisation that doesn't depend on the batch, such as GroupNorm.",
-    (
-        "unmixed-batches",
-        "",
-    ): "Shuffle the samples, so that every batch is like the whole; waiting won't help.",
-    ("decay", ""): "Give the layers a decay that averages over many batches, and let it arrive.",
-    ("shared-layer", ""): "Give each of the inputs a normalisation layer of its own.",
-    (
-        "not-frozen",
-        "",
-    ): "Freeze the statistics, too: keep these layers in evaluation mode whenever the rest trains.",
-    ("mode-override", ""): "Let the mode decide: pass it on as it comes.",
-    (
-        "mode-override",
-        "frozen",
-    ): "Freeze the layers by their own trainable flag: in Keras 3.0 to 3.15 fit overrides"
-    " what a graph's call says.",
-    (
-        "mode-override",
-        "always",
-    ): "If it is meant to act in evaluation, give it a call of its own: in Keras 3.0 to 3.15"
-    " evaluate overrides what a graph's call says.",
-    ("mode-override", "never-training"): "Put the model into training mode before every epoch.",
-    ("mode-in-evaluation", ""): "Evaluate in evaluation mode.",
-    ("random-evaluation", ""): "Switch off what is random in evaluation.",
-    ("evaluation-changes-state", ""): "Update statistics in training only.",
-    ("dropout", ""): "Nothing is wrong: noise is on in training and off in evaluation.",
-    ("augmentation", ""): "Nothing is wrong: training sees changed inputs, evaluation doesn't.",
-    (
-        "weights-moved",
-        "",
-    ): "Nothing is wrong: training's figure is a mean over an epoch in which the weights changed.",
-    ("aggregation", ""): "Average over samples in both figures.",
-    ("objective", ""): "Compare figures of the same objective: report training's loss without its weights and"
-    " penalties.",
-    ("metric", ""): "Say which metric is meant, so that nothing has to be guessed from shapes.",
-    ("input-scale", ""): "Give the network the inputs that it was trained on.",
-    ("data-differ", ""): "Use the same preprocessing for both.",
-    ("samples", ""): "Evaluate on the samples that the training figure is of.",
-    ("other-weights", ""): "Evaluate the weights that were trained.",
-    (
-        "numerics",
-        "",
-    ): "Find the layer whose values leave the range of its precision, and reset its statistics.",
-    (
-        "numerics",
-        "compiled",
-    ): "Evaluate without XLA, and take the mean off the inputs before float32 has to hold both.",
+# cause -> what is to be done in the usual case
+USUAL = {
+    "none": "There is nothing to do.",
+    "stale-statistics": (
+        "Re-estimate the statistics on the training data, and give the layers a decay that the steps suit."
+    ),
+    "foreign-statistics": (
+        "Let training normalise with the stored statistics, too, or re-estimate them on these data."
+    ),
+    "batch-noise": (
+        "Use larger batches, or a normalisation that doesn't depend on the batch, such as GroupNorm."
+    ),
+    "unmixed-batches": "Shuffle the samples, so that every batch is like the whole; waiting won't help.",
+    "decay": "Give the layers a decay that averages over many batches, and let it arrive.",
+    "shared-layer": "Give each of the inputs a normalisation layer of its own.",
+    "not-frozen": (
+        "Freeze the statistics, too: keep these layers in evaluation mode whenever the rest trains."
+    ),
+    "mode-override": "Let the mode decide: pass it on as it comes.",
+    "mode-in-evaluation": "Evaluate in evaluation mode.",
+    "random-evaluation": "Switch off what is random in evaluation.",
+    "evaluation-changes-state": "Update statistics in training only.",
+    "dropout": "Nothing is wrong: noise is on in training and off in evaluation.",
+    "augmentation": "Nothing is wrong: training sees changed inputs, evaluation doesn't.",
+    "weights-moved": (
+        "Nothing is wrong: training's figure is a mean over an epoch in which the weights changed."
+    ),
+    "aggregation": "Average over samples in both figures.",
+    "objective": (
+        "Compare figures of the same objective: report training's loss without its weights and penalties."
+    ),
+    "metric": "Say which metric is meant, so that nothing has to be guessed from shapes.",
+    "input-scale": "Give the network the inputs that it was trained on.",
+    "data-differ": "Use the same preprocessing for both.",
+    "samples": "Evaluate on the samples that the training figure is of.",
+    "other-weights": "Evaluate the weights that were trained.",
+    "numerics": "Find the layer whose values leave the range of its precision, and reset its statistics.",
 }
+# (cause, what sets a case apart) -> what is to be done there
+SPECIAL = {
+    ("mode-override", "frozen"): (
+        "Freeze the layers by their own trainable flag: in Keras 3.0 to 3.15 fit overrides what a "
+        "graph's call says."
+    ),
+    ("mode-override", "always"): (
+        "If it is meant to act in evaluation, give it a call of its own: in Keras 3.0 to 3.15 "
+        "evaluate overrides what a graph's call says."
+    ),
+    ("mode-override", "never-training"): "Put the model into training mode before every epoch.",
+    ("numerics", "compiled"): (
+        "Evaluate without XLA, and take the mean off the inputs before float32 has to hold both."
+    ),
+}
+SENTENCES = {(cause, ""): text for cause, text in USUAL.items()} | SPECIAL
 _SHIFTED = "Put the noise behind the last normalisation, or re-estimate the statistics without it."
 SENTENCES |= {(cause, "before-normalisation"): _SHIFTED for cause in ("dropout", "augmentation")}
 SENTENCES |= {(cause, "changed"): SENTENCES[cause, ""] for cause in ("input-scale", "data-differ")}

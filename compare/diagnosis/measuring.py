@@ -97,9 +97,10 @@ def measure(
     layers = _layers(subject, few[:1], spread(some)[1])
     switches = frozenset(subject.present())
     with subject.kept():
-        ran = ordering.settle(subject, fit, switches, said, seed)
-    some = fit.some(limit)
-    few = _few(some)
+        ran = ordering.settle(subject, fit, some, switches, said, seed)
+    if fit.shuffled:
+        some = fit.some(limit)
+        few = _few(some)
     facts = subject.facts()
     probed = probe(subject, _few(elsewhere.some(limit)) if elsewhere else few, facts.precision)
     with subject.kept():

@@ -8,7 +8,7 @@ import numpy as np
 
 from compare.diagnosis.data import Passes
 from compare.diagnosis.dealing import spread
-from compare.diagnosis.side import Pass, Seen, Subject
+from compare.diagnosis.side import Batch, Pass, Seen, Subject
 
 # how far apart batches of a kind must lie, beside batches dealt at random, to be called unmixed; the second
 # where dealing anew shows that it matters
@@ -32,7 +32,7 @@ def unlike(seen: Mapping[str, Seen], least: float) -> list[str]:
 
 
 def settle(
-    subject: Subject, fit: Passes, switches: frozenset[str], said: float | None, seed: int
+    subject: Subject, fit: Passes, some: list[Batch], switches: frozenset[str], said: float | None, seed: int
 ) -> Pass | None:
     """Shuffle arrays that stand in an order that `fit` didn't see them in: sorted by class, and shuffled by `fit`.
 
@@ -41,6 +41,7 @@ def settle(
 
     Args:
         subject, fit: the model and `fit`'s data.
+        some: of its batches.
         switches: those that are there.
         said: the loss that training reported; None where nobody did.
         seed: of the masks.
@@ -48,7 +49,7 @@ def settle(
     Returns:
         The pass as in training that told it, over `fit`'s batches as they stay; None where there was none.
     """
-    several = [batch for batch in fit.some(fit.limit) if batch.size > 1]
+    several = [batch for batch in some if batch.size > 1]
     if not fit.shuffles or "normalisation" not in switches or not several:
         return None
     ran = None  # a batch of one sample can't be passed as in training

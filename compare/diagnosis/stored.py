@@ -83,8 +83,10 @@ def _costs(case: Case, value: float) -> bool:
 
     Nor has chance where a layer's stored values hold more of the initial ones than they may: few batches differ much.
     """
-    started = any((_drift(case, row).left or 0.0) > LEFT for row in case.normalisations())
-    return case.costs(value, chance=not started, floor=case.trifle)
+    if not case.costs(value, chance=False, floor=case.trifle):
+        return False
+    started = any((one.left or 0.0) > LEFT for one in drifts(case).values())
+    return started or case.costs(value, floor=case.trifle)
 
 
 def _causes(case: Case, rows: list[Layer], value: float) -> dict[str, list[Layer]]:

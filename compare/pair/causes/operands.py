@@ -24,15 +24,17 @@ def orders(scene: Scene) -> Iterator[Trial]:
     if kind not in ("concat", "divide", "matmul"):
         return
     for other in scene.having(kind):
-        count = len(other.inputs)
-        if not 1 < count <= MOST:
-            continue
-        for order in list(permutations(range(count)))[1:]:
+        for order in _other_orders(len(other.inputs)):
             edit = {"call": other.index, "do": "exchange", "order": list(order)}
             name = other.facts.get("function", other.kind)
             text = f"{name} takes the same values in another order than Keras's {scene.call.owner}"
             code = f"# {name} in {path(other.place)}: its values in the order {list(order)}"
             yield Trial("unknown", [edit], module(other), text, code)
+
+
+def _other_orders(count: int) -> list[tuple[int, ...]]:
+    """All orders of so many values but the one that they are in; none of too many."""
+    return list(permutations(range(count)))[1:] if count <= MOST else []
 
 
 def _share(scene: Scene) -> Iterator[Trial]:
@@ -118,7 +120,7 @@ def parts(scene: Scene) -> Iterator[Trial]:
     near = [match.torch for match in scene.sources]
     splits = [c for c in scene.torch.calls if c.kind == "split" and any(n in c.outputs for n in near)]
     for call in splits[:1]:
-        for order in list(permutations(range(len(call.outputs))))[1:] if len(call.outputs) <= MOST else ():
+        for order in _other_orders(len(call.outputs)):
             edit = {"call": call.index, "do": "parts", "order": list(order)}
             name = call.facts.get("function", call.kind)
             text = f"what {name} gives is taken in another order than Keras's {scene.call.owner} takes it"
