@@ -104,11 +104,11 @@ def _of_evaluation(case: Case, rest: float) -> str:
         )
         find(case, "mode-in-evaluation", True, rest, (), evidence)
         return "mode-in-evaluation"
-    shuffled = [step.shuffled for step in evaluated.steps if step.shuffled is not None]
-    if shuffled and abs(said - float(np.mean(shuffled))) < 0.15 * abs(said):
+    parted = _is_of_other_targets(case, evaluated, said)
+    if parted is not None:
         evidence = (
             f"Evaluation's reported loss, {figure(said)}, is what targets of other samples give"
-            f" ({figure(float(np.mean(shuffled)))}); with their own it is {figure(case.evaluated_elsewhere)}:"
+            f" ({figure(parted)}); with their own it is {figure(case.evaluated_elsewhere)}:"
             " inputs and targets have come apart, as where each is taken in a pass of its own over shuffled data."
         )
         find(case, "samples", True, rest, (), evidence)
@@ -151,6 +151,18 @@ def _is_as_in_fit(case: Case, said: float) -> float | None:
     near = abs(said - middle)
     found = near <= max(NEAR * abs(said), spread) and 2 * near < abs(said - evaluated)
     return middle if found else None
+
+
+def _is_of_other_targets(case: Case, one: Pass, said: float) -> float | None:
+    """What these outputs give beside targets of other samples, where the figure is that and not something beyond."""
+    losses = [step.shuffled for step in one.steps if step.shuffled is not None]
+    if not losses:
+        return None
+    parted = float(np.mean(losses))
+    near = abs(said - parted)
+    # of an untrained model other targets give nearly what its own do: any figure near both would be called this
+    found = near < 0.15 * abs(said) and 2 * near < abs(said - case.evaluated_elsewhere)
+    return parted if found else None
 
 
 def _in_training(case: Case, seed: int) -> float:

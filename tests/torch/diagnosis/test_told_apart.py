@@ -188,3 +188,22 @@ def test_a_normalisation_by_hand_is_known_by_what_moves_it(share, root):
 def test_statistics_far_from_arrived_are_no_chance_though_four_batches_differ_much(epochs, cause):
     model, given = own_model.in_torch(epochs)
     assert causes(compare.diagnose(model, **given))[0] == cause
+
+
+@pytest.mark.parametrize("of_other_weights", [0.93, 1.12])
+def test_a_figure_near_that_of_other_targets_and_of_their_own_is_of_neither(of_other_weights):
+    """An untrained model's loss hardly depends on which target is whose: both lie within a few percent."""
+    net, data = mlp(), loader(toy())
+    said = of_other_weights * evaluated(net, data)
+    found = compare.diagnose(net, data, loss=F.cross_entropy, reported={"evaluate_loss": said})
+    assert "other-weights" in causes(found)
+    assert "samples" not in causes(found)
+
+
+def test_a_figure_that_only_other_targets_give_is_theirs():
+    net, data = mlp(), loader(toy())
+    fit(net.train(), data, 6)
+    x, y = toy()
+    said = evaluated(net, loader((x, y.roll(7))))
+    found = compare.diagnose(net, data, loss=F.cross_entropy, reported={"evaluate_loss": said})
+    assert found.findings[0].cause == "samples"
