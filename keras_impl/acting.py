@@ -65,7 +65,7 @@ def faults(mean, variance):
 def _follow(switches, objective, batch, place, training):
     """Follow one pass: what each call is given, who asks for it, and which variables it changes."""
     switches.begin(0, place)
-    before, order = _values(switches.model), []
+    before, order = [(v, value(v)) for v in switches.model.variables], []
 
     def record(site, index, call, args, options):
         modes = site.fit if training else site.evaluate
@@ -193,7 +193,14 @@ def _compare(site, as_in, x):
     moved = {
         key: v for key, v in after.items() if "float" in variables[key].dtype and not _equal(v, before[key])
     }
-    site.owned = owned.find(layer, x, before, moved)
+
+    def evaluate():
+        outputs = as_in(False)
+        put_back()
+        return outputs
+
+    fixed = site.differs and not site.draws
+    site.owned = owned.find(layer, x, before, moved, first, evaluate if fixed else None)
     if site.owned:
         site.uses = [_uses(site, as_in, training, put_back) for training in (True, False)]
     return first
@@ -261,11 +268,6 @@ def _augments(layer):
     name = type(layer).__name__.lower()
     rank = getattr(getattr(layer, "input_spec", None), "ndim", None)
     return any(word in name for word in _AUGMENTS) and "drop" not in name and rank != 2
-
-
-def _values(model):
-    found = {id(v): v for v in model.variables}
-    return [(v, value(v)) for v in found.values()]
 
 
 def _own(layer):

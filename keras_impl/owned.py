@@ -4,6 +4,9 @@ DIFFERS: a layer with an arithmetic of its own is found by what a call in traini
 of its buffers.
 """
 
+from itertools import permutations
+
+import keras
 import numpy as np
 
 from .keeping import value
@@ -12,6 +15,7 @@ from .statistics import BATCH_NORM
 from .switches import moments
 
 _CLOSE = 1e-3  # relative: a step of float32
+_ALIKE = 1e-2  # of the largest output: a normalisation by hand beside itself with the same statistics stored
 
 
 class Owned:
@@ -47,13 +51,18 @@ class Owned:
             variable.assign(np.asarray(values, variable.dtype))
 
 
-def find(layer, x, before, after):
+def find(layer, x, before, after, trained=None, evaluate=None):
     """Find what a layer has stored, from one call in training: a moving average goes towards the batch's own.
+
+    What never moves is found, too: with the batch's own statistics in its place evaluation does what training does.
 
     Args:
         layer: the layer.
         x: what it was called with.
         before, after: id of a variable -> its values, of those that the call changed.
+        trained: what the call gave.
+        evaluate: gives what an evaluation does with the variables as they stand, and puts them back; None where that
+            is the same anyway.
 
     Returns:
         An `Owned`; None where there is none.
@@ -62,10 +71,11 @@ def find(layer, x, before, after):
         return Owned((layer.moving_mean, layer.moving_variance), axis=layer.axis, decay=layer.momentum)
     shape = tuple(getattr(x, "shape", ()))
     for axis in range(len(shape) - 1, 0, -1):
-        moved = [
-            v for v in layer.non_trainable_variables if id(v) in after and tuple(v.shape) == (shape[axis],)
-        ]
+        held = [v for v in layer.non_trainable_variables if tuple(v.shape) == (shape[axis],)]
+        moved = [v for v in held if id(v) in after]
         found = _pair(moved, x, axis, before, after) if len(moved) > 1 else None
+        if found is None and evaluate is not None and not moved:
+            found = _unmoved(held, x, axis, trained, evaluate)
         if found is not None:
             return found
     return None
@@ -87,6 +97,29 @@ def _pair(moved, x, axis, before, after):
             if means and held is not means[0][0] and _share(held, target, before, after):
                 return Owned((means[0][0], held), deviation, axis, divided, 1 - means[0][1])
     return None
+
+
+def _unmoved(held, x, axis, trained, evaluate):
+    """The pair that evaluation normalises with, of variables that training leaves alone."""
+    mean, variance = pool(moments(x, axis))
+    floats = [v for v in held if "float" in str(v.dtype)]
+    for pair in permutations(floats, 2):
+        for deviation in (False, True):
+            found = Owned(pair, deviation, axis, decay=1.0)
+            found.put(mean, variance)
+            if _alike(trained, evaluate()):
+                return found
+    return None
+
+
+def _alike(these, those):
+    """Whether outputs are the same but for what another formula rounds off, or adds to a variance."""
+    pairs = zip(keras.tree.flatten(these), keras.tree.flatten(those), strict=True)
+    arrays = [[keras.ops.convert_to_numpy(leaf).astype(np.float64) for leaf in pair] for pair in pairs]
+    return all(
+        a.shape == b.shape and np.allclose(a, b, rtol=0, atol=_ALIKE * np.abs(a).max(initial=0.0))
+        for a, b in arrays
+    )
 
 
 def _share(variable, target, before, after):

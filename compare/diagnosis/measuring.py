@@ -288,7 +288,7 @@ def _dealt(subject: Subject, part: list[Batch], done: Measured, seed: int) -> fl
 def unmixed(measured: Measured) -> list[str]:
     """Calls whose batches are unlike one another by far more than batches dealt at random.
 
-    By less than far where dealing the samples anew costs most of what the batches' own statistics gain.
+    By less than far where dealing the samples anew undoes most of what the batches' own statistics gain, or cost.
     """
     found = unlike(measured.seen, UNMIXED)
     if found or measured.mixed is None or measured.population is None:
@@ -296,7 +296,7 @@ def unmixed(measured: Measured) -> list[str]:
     every, before = measured.switches, measured.mixed[0]
     pooled = measured.standing[every - {"normalisation"}].figures["loss"]
     gain = pooled - measured.standing[every].figures["loss"]
-    matters = gain > 0 and measured.mixed[1] - before > 0.5 * gain
+    matters = abs(gain) > 0 and (measured.mixed[1] - before) / gain > 0.5
     return unlike(measured.seen, MILDLY) if matters else []
 
 

@@ -6,10 +6,14 @@ import numpy as np
 
 from compare.diagnosis.case import Case, figure
 from compare.diagnosis.finding import find
-from compare.diagnosis.side import Pass
+from compare.diagnosis.side import Batch, Pass
 
 # relative: a figure recomputed from the same numbers
 EXACT = 1e-3
+# of the distance of a reported figure: what batches of another size must change of one that is a mean over batches
+MOVED = 0.25
+# samples a batch that people evaluate with
+SIZES = (8, 16, 32, 64, 128, 256)
 
 
 def judge(case: Case) -> None:
@@ -27,7 +31,7 @@ def judge(case: Case) -> None:
             continue
         if case.matters(case.said_in_evaluation - case.evaluated_elsewhere):
             continue
-        shared = _shared(case, name, said, measured[name])
+        shared = _shared(case, name, said, measured[name]) or _batched(case, name, said, measured[name])
         if shared is not None:
             find(case, "aggregation", False, 0.0, (), shared)
             continue
@@ -51,6 +55,34 @@ def _shared(case: Case, name: str, said: float, evaluated: float) -> str | None:
     return (
         f"{name} reported for evaluation, {figure(said)}, is that of training's {ours} and evaluation's {theirs}"
         " samples together: one metric object counts both phases."
+    )
+
+
+def _batched(case: Case, name: str, said: float, evaluated: float) -> str | None:
+    """Whether a figure is a mean over batches and not over samples: in batches of another size it is another one."""
+    some = (case.elsewhere or case.fit).some(case.limit)
+    count = sum(batch.size for batch in some)
+    sizes = [size for size in (*SIZES, count) if size <= count and size != some[0].size]
+
+    def ask(batches: list[Batch]) -> float:
+        with case.subject.kept():
+            return case.subject.evaluate(batches, seed=0).figures[name]
+
+    def dealt(size: int) -> list[Batch]:
+        parts = np.split(np.arange(count), range(size, count, size))
+        return [case.subject.join(some, part) for part in parts]
+
+    try:
+        before, others = ask(some), {size: ask(dealt(size)) for size in sizes}
+    except Exception:  # whatever the model says to batches of another size
+        return None
+    size = min(others, key=lambda size: abs(others[size] - said), default=0)
+    if not size or max(abs(now - before) for now in others.values()) < MOVED * abs(said - evaluated):
+        return None
+    return (
+        f"{name} is a mean over batches and not over samples: it is {figure(before)} in batches of"
+        f" {max(batch.size for batch in some)} and {figure(others[size])} in batches of {size}; {figure(said)} was"
+        " reported."
     )
 
 
