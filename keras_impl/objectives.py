@@ -5,15 +5,16 @@ before all of them.
 """
 
 import inspect
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 
 import keras
 import numpy as np
 from keras import ops
 
+from . import own_steps
 from .evidence import Batch, Step
-from .keeping import metrics_kept, replaced, value
+from .keeping import metrics_kept, value
 
 _LESSER = ("float16", "bfloat16")
 # steps of a person's own that are made to see which variables they update: a second network's turn may come late
@@ -43,9 +44,11 @@ class Objective:
         if not (model.compiled or loss or step):
             raise ValueError("the model isn't compiled: compile it with the loss that it was trained with")
         alone = loss is None and step is None
-        self.trains_itself = alone and _overridden(model, "train_step")
-        self.tests_itself = alone and _overridden(model, "test_step")
-        self.two = alone and (self.trains_itself or self.tests_itself or _overridden(model, "compute_loss"))
+        self.trains_itself = alone and own_steps.overridden(model, "train_step")
+        self.tests_itself = alone and own_steps.overridden(model, "test_step")
+        self.two = alone and (
+            self.trains_itself or self.tests_itself or own_steps.overridden(model, "compute_loss")
+        )
         self.compiled = alone and model.compiled
         self._updated = set()
 
@@ -229,87 +232,23 @@ class Objective:
 
     def _by_itself(self, batch, tensors, training, keep):
         """Call the model's own step, whose optimizers do nothing, on metrics that count from nothing."""
-        model, seen = self.model, []
+        model = self.model
         before = {id(v): value(v) for v in _states(model)}
         for metric in model.metrics:
             metric.reset_state()
         data = keras.utils.pack_x_y_sample_weight(*tensors)
-        if self.traces(training):
-            said = _functional(model, data, training, self._updated)
-        else:
-            with ExitStack() as stack:
-                for optimizer in _optimizers(model):
-                    stack.enter_context(_idle(optimizer, self._updated))
-                stack.enter_context(_overheard(model, seen))
-                said = model.train_step(data) if training else model.test_step(data)
-        if keep and not seen:
-            seen.append(self.forward(tensors[0], training))
+        said, outputs = own_steps.taken(model, data, training, self._updated)
+        if keep and outputs is None:
+            outputs = self.forward(tensors[0], training)
         said = {name: _number(figure) for name, figure in _flat(said).items()}
         # what a metric counts is a sum, so that what was there before comes on top
         _put([(v, value(v) + before[id(v)]) for v in _states(model) if id(v) in before])
         loss = said.pop("loss", None)
         if loss is None:
             loss = next((figure for name, figure in said.items() if "loss" in name), float("nan"))
-        outputs = seen[-1] if seen else None
         kept = (_arrays(outputs), _arrays(tensors[1])) if keep and outputs is not None else (None, None)
         metrics = said | self._own_metrics(outputs, tensors[1])
         return Step(loss, batch.size, batch.size, self.penalty(), metrics, outputs=kept[0], targets=kept[1])
-
-
-def _overridden(model, name):
-    return getattr(type(model), name) is not getattr(keras.Model, name)
-
-
-def _optimizers(model):
-    held = [*vars(model).values()]
-    return list({id(item): item for item in held if isinstance(item, keras.optimizers.Optimizer)}.values())
-
-
-def _idle(optimizer, updated):
-    """Keep an optimizer from changing anything, and note the ids of the variables that it would change."""
-
-    def apply(grads, trainable_variables=None):
-        given = optimizer._trainable_variables if trainable_variables is None else trainable_variables
-        apply_gradients(zip(grads, given, strict=False))
-
-    def apply_gradients(grads_and_vars, *args, **options):
-        updated.update(id(v) for gradient, v in grads_and_vars if gradient is not None)
-
-    def nothing(*args, **options):
-        return None
-
-    return replaced(optimizer, apply=apply, apply_gradients=apply_gradients, stateless_apply=nothing)
-
-
-def _functional(model, data, training, updated):
-    """Call a step of JAX's kind, a function of all variables, and take over what an evaluation changes."""
-    if training and not model.optimizer.built:
-        model.optimizer.build(model.trainable_variables)
-    parts = [model.trainable_variables, model.non_trainable_variables]
-    parts += [model.optimizer.variables] if training else []
-    parts.append(model.metrics_variables)
-    state = tuple([variable.value for variable in part] for part in parts)
-    said, state = model.train_step(state, data) if training else model.test_step(state, data)
-    kept = parts[-1:] if training else parts[1:]
-    if training:
-        changed = (not np.array_equal(v, new) for v, new in zip(parts[0], state[0], strict=True))
-        updated.update(id(v) for v, apart in zip(parts[0], changed, strict=True) if apart)
-    for variables, values in zip(kept, state[-len(kept) :], strict=True):
-        for variable, held in zip(variables, values, strict=True):
-            variable.assign(held)
-    return said
-
-
-def _overheard(model, seen):
-    """Listen to what the model itself returns while a step of its own runs."""
-    call = model.call
-
-    def listen(*args, **options):
-        outputs = call(*args, **options)
-        seen.append(outputs)
-        return outputs
-
-    return replaced(model, call=listen)
 
 
 def _states(model):

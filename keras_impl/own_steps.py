@@ -1,0 +1,88 @@
+"""A person's own `train_step` and `test_step`: called as `fit` and `evaluate` call them, and nothing is updated."""
+
+from contextlib import ExitStack
+
+import keras
+import numpy as np
+
+from .keeping import replaced
+
+
+def overridden(model, name):
+    """Whether a model has a step of its own, ``train_step`` or ``test_step``."""
+    return getattr(type(model), name) is not getattr(keras.Model, name)
+
+
+def taken(model, data, training, updated):
+    """Call a model's own step; its optimizers do nothing.
+
+    Args:
+        model: the model.
+        data: a batch, as `fit` unpacks it.
+        training: whether its ``train_step``; its ``test_step`` otherwise.
+        updated: a set, which the ids of the variables that the step would update are added to.
+
+    Returns:
+        What the step says, and what the model returned in it last; None where that has no values.
+    """
+    if keras.backend.backend() == "jax":
+        return _functional(model, data, training, updated), None
+    seen = []
+    with ExitStack() as stack:
+        for optimizer in _optimizers(model):
+            stack.enter_context(_idle(optimizer, updated))
+        stack.enter_context(_overheard(model, seen))
+        said = model.train_step(data) if training else model.test_step(data)
+    return said, seen[-1] if seen else None
+
+
+def _optimizers(model):
+    held = [*vars(model).values()]
+    return list({id(item): item for item in held if isinstance(item, keras.optimizers.Optimizer)}.values())
+
+
+def _idle(optimizer, updated):
+    """Keep an optimizer from changing anything, and note the ids of the variables that it would change."""
+
+    def apply(grads, trainable_variables=None):
+        given = optimizer._trainable_variables if trainable_variables is None else trainable_variables
+        apply_gradients(zip(grads, given, strict=False))
+
+    def apply_gradients(grads_and_vars, *args, **options):
+        updated.update(id(v) for gradient, v in grads_and_vars if gradient is not None)
+
+    def nothing(*args, **options):
+        return None
+
+    return replaced(optimizer, apply=apply, apply_gradients=apply_gradients, stateless_apply=nothing)
+
+
+def _functional(model, data, training, updated):
+    """Call a step of JAX's kind, a function of all variables, and take over what an evaluation changes."""
+    if training and not model.optimizer.built:
+        model.optimizer.build(model.trainable_variables)
+    parts = [model.trainable_variables, model.non_trainable_variables]
+    parts += [model.optimizer.variables] if training else []
+    parts.append(model.metrics_variables)
+    state = tuple([variable.value for variable in part] for part in parts)
+    said, state = model.train_step(state, data) if training else model.test_step(state, data)
+    kept = parts[-1:] if training else parts[1:]
+    if training:
+        changed = (not np.array_equal(v, new) for v, new in zip(parts[0], state[0], strict=True))
+        updated.update(id(v) for v, apart in zip(parts[0], changed, strict=True) if apart)
+    for variables, values in zip(kept, state[-len(kept) :], strict=True):
+        for variable, held in zip(variables, values, strict=True):
+            variable.assign(held)
+    return said
+
+
+def _overheard(model, seen):
+    """Listen to what the model itself returns while a step of its own runs."""
+    call = model.call
+
+    def listen(*args, **options):
+        outputs = call(*args, **options)
+        seen.append(outputs)
+        return outputs
+
+    return replaced(model, call=listen)
