@@ -1,8 +1,8 @@
 """What batch normalisation does in the Keras release that runs this, measured: JSON on standard output.
 
-One file for Python 3.6 to 3.11 and every Keras since 1.2.2. It drives the public API only, and each row's ``code``
-is the very text that was run. A fact is told by comparing what the release computed in float32 with what follows,
-in float64, from each answer that there could be.
+For Python 3.6 to 3.11 and every Keras since 1.2.2. It drives the public API only, and each row's ``code``, see
+`rows`, is the very text that was run. A fact is told by comparing what the release computed in float32 with what
+follows, in float64, from each answer that there could be, see `rules`.
 
     python probe.py keras | tensorflow.keras | tf_keras
 """
@@ -14,58 +14,11 @@ import sys
 import tempfile
 
 import numpy as np
+from rows import FIRST_STEP, FLAT, ROWS
+from rules import rule, told
 
-EPSILON = 1e-3  # the default of every release
 SIDE, CHANNELS = 2, 3
 RATE = 1e-3
-
-FIRST_STEP = "model.train_on_batch(x, y)\n"
-FLAT = "model = Model(images, head(bn(images)))\ncompile(model)\n"
-NESTED = "base = Model(images, bn(images))\n{}model = Model(inputs, head(base(inputs{})))\ncompile(model)\n"
-# the row's name and its code
-ROWS = [
-    ("BatchNormalization()", FLAT),
-    ("BatchNormalization() on (N, C)", "images = rows\n" + FLAT),
-    ("BatchNormalization(momentum=0.9)", "bn = BatchNormalization(momentum=0.9, name='bn')\n" + FLAT),
-    ("layer.trainable = False", "bn.trainable = False\n" + FLAT),
-    ("layer.trainable = False, after compile", FLAT + "bn.trainable = False\n"),
-    ("layer.trainable = False, after the first step", FLAT + FIRST_STEP + "bn.trainable = False\n"),
-    ("layer.trainable = False before compile, True after it",
-     "bn.trainable = False\n" + FLAT + "bn.trainable = True\n"),
-    ("base.trainable = False; model = Model(inputs, head(base(inputs)))",
-     NESTED.format("base.trainable = False\n", "")),
-    ("base.trainable = False; model = Model(base.input, head(base.output))",
-     "base = Model(images, bn(images))\nbase.trainable = False\n"
-     "model = Model(base.input, head(base.output))\ncompile(model)\n"),
-    ("base.trainable = False; then layer.trainable = isinstance(layer, BatchNormalization)",
-     NESTED.format(
-         "base.trainable = False\n"
-         "for layer in base.layers:\n"
-         "    layer.trainable = isinstance(layer, BatchNormalization)\n", "")),
-    ("model.trainable = False; then layer.trainable = isinstance(layer, BatchNormalization)",
-     "model = Model(images, head(bn(images)))\nmodel.trainable = False\n"
-     "for layer in model.layers:\n"
-     "    layer.trainable = isinstance(layer, BatchNormalization)\ncompile(model)\n"),
-    ("layer.trainable = isinstance(layer, BatchNormalization)",
-     "model = Model(images, head(bn(images)))\n"
-     "for layer in model.layers:\n"
-     "    layer.trainable = isinstance(layer, (BatchNormalization, Dense))\ncompile(model)\n"),
-    ("layer(x, training=False)", FLAT.replace("bn(images)", "bn(images, training=False)")),
-    ("layer(x, training=False); layer.trainable = False",
-     "bn.trainable = False\n" + FLAT.replace("bn(images)", "bn(images, training=False)")),
-    ("base(x, training=False)", NESTED.format("", ", training=False")),
-    ("base(x, training=False); base.trainable = False",
-     NESTED.format("base.trainable = False\n", ", training=False")),
-    ("layer(x, training=True)", FLAT.replace("bn(images)", "bn(images, training=True)")),
-    ("layer(x, training=True); layer.trainable = False",
-     "bn.trainable = False\n" + FLAT.replace("bn(images)", "bn(images, training=True)")),
-    ("K.set_learning_phase(0)", "K.set_learning_phase(0)\n" + FLAT),
-    ("K.set_learning_phase(0) for the base, 1 for the head",
-     "K.set_learning_phase(0)\nfeatures = bn(images)\nK.set_learning_phase(1)\n"
-     "model = Model(images, head(features))\ncompile(model)\n"),
-    ("K.set_learning_phase(0); layer.trainable = False",
-     "K.set_learning_phase(0)\nbn.trainable = False\n" + FLAT),
-]  # fmt: skip
 
 
 class Release:
@@ -198,73 +151,6 @@ def data(seed, rows):
     shape = (4, CHANNELS) if rows else (4, SIDE, SIDE, CHANNELS)
     x = rng.normal(size=shape) * rng.uniform(1, 3, CHANNELS) + rng.uniform(1, 4, CHANNELS)
     return x.astype("float32"), rng.normal(size=(4, 1)).astype("float32")
-
-
-def moments(x):
-    """The mean and biased variance of a batch, and of how many values."""
-    axes = tuple(range(x.ndim - 1))
-    x = x.astype("float64")
-    return x.mean(axes), x.var(axes), x[..., 0].size
-
-
-def told(loss, x, y, *states):
-    """Say which statistics give this loss; the moving ones may be those of any of the states."""
-    loss = float(np.ravel(loss)[0])
-    means = [("batch", states[0], moments(x)[:2])] + [("moving", s, s[2:4]) for s in states]
-    for name, (gamma, beta, _, _, kernel, bias), (mean, variance) in means:
-        out = gamma * (x - mean) / np.sqrt(variance + EPSILON) + beta
-        expected = np.mean((out.reshape(len(x), -1).dot(kernel) + bias - y) ** 2)
-        if abs(loss - expected) < 1e-4 * expected:
-            return name
-    return "neither"
-
-
-def rule(steps):
-    """Tell the rule of the update from what the moving statistics were around each of the steps from the first on."""
-    (x, before, after), second = steps[:2]
-    batch = moments(x)
-    zero_debiased = bool(np.allclose(after[2], batch[0], rtol=1e-4))
-    if zero_debiased:  # m2 = (decay * b1 + b2) / (1 + decay)
-        mean = moments(second[0])[0]
-        decay = share(second[2][2] - mean, batch[0] - second[2][2])
-        taken = after[3]
-    else:
-        decay = share(after[2] - batch[0], before[2] - batch[0])
-        taken = (after[3] - decay * before[3]) / (1 - decay)
-    factor = share(taken, batch[1])
-    decay = round(float(decay), 4)
-    n = float(batch[2])
-    kinds = [
-        ("biased", 1.0, "1"),
-        ("unbiased", n / (n - 1), "n/(n-1)"),
-        ("unbiased", n / (n - 1 - EPSILON), "n/(n-1-epsilon)"),
-        ("doubly corrected", n / (n - 1) * n / (n - 1 - EPSILON), "n/(n-1) * n/(n-1-epsilon)"),
-    ]
-    variance, nearest, formula = min(kinds, key=lambda kind: abs(kind[1] - factor))
-    if abs(nearest - factor) > 5e-5:
-        raise ArithmeticError("factor %.6f on the variance of %d values is none of %s" % (factor, n, kinds))
-    check(steps, decay, nearest, zero_debiased)
-    said = "the batch variance (/n) enters times %.5f for n = %d: %s" % (factor, n, formula)
-    return {"decay": decay, "variance": variance, "zero_debiased": zero_debiased}, said
-
-
-def share(a, b):
-    """The number that b is nearest to a times, by least squares."""
-    return a.dot(b) / b.dot(b)
-
-
-def check(steps, decay, factor, zero_debiased):
-    """Follow the rule through all steps; what the release has must be what comes out."""
-    mean, variance = steps[0][1][2:4]
-    if zero_debiased:
-        mean, variance = 0 * mean, 0 * variance
-    for t, (x, _, after) in enumerate(steps, 1):
-        m, v, _ = moments(x)
-        mean = decay * mean + (1 - decay) * m
-        variance = decay * variance + (1 - decay) * v * factor
-        weight = 1 - decay**t if zero_debiased else 1
-        np.testing.assert_allclose(after[2], mean / weight, rtol=2e-4)
-        np.testing.assert_allclose(after[3], variance / weight, rtol=2e-4)
 
 
 def find(model, name):
