@@ -72,11 +72,11 @@ def add(tree: Tree, stage: Stage, name: str) -> None:
 
 def figure(row: Distance) -> str:
     """A stage's worst row in words."""
-    text = f"{row.relative:.1e} of {row.bar:.1e} ({row.ulp:.1f} ulp) at {row.name}"
+    text = f"{row.relative:.1e} of {row.bar:.1e} ({row.ulp:.3g} ulp) at {row.name}"
     if row.difference is not None:
         text += f", {row.difference:.1e} before the defaults' terms"
     if row.keras_ulp is not None and row.torch_ulp is not None:
-        text += f"; from float64: Keras {row.keras_ulp:.1f}, PyTorch {row.torch_ulp:.1f} ulp"
+        text += f"; from float64: Keras {row.keras_ulp:.3g}, PyTorch {row.torch_ulp:.3g} ulp"
     if row.step and not row.name.startswith("step"):
         text += f", step {row.step}"
     if row.twin is not None and "twin" not in row.note:

@@ -11,7 +11,7 @@ from compare.parity.certificate import Result
 from compare.parity.check import Check
 from compare.parity.figures import Distance, Stage
 from compare.parity.stages import free
-from compare.parity.terminal import HERE, MOST_ARRAYS, print_files, verdict
+from compare.parity.terminal import HERE, MOST_ARRAYS, figure, print_files, verdict
 from tests.support.report_pages import Page
 from tests.support.terminals import console_of
 
@@ -95,3 +95,8 @@ def test_a_free_run_is_drawn_beside_its_twin():
     assert "a twin, one rounding away" in shown.text
     assert "parting-frozen-" in "".join(shown.ids)
     assert "svg" not in Page(page.render(result(stage(row("conv1"))))).tags
+
+
+@pytest.mark.parametrize(("ulp", "said"), [(0.94, "(0.94 ulp)"), (4353909997402784.5, "(4.35e+15 ulp)")])
+def test_units_of_rounding_are_shown_with_no_more_digits_than_they_mean(ulp, said):
+    assert said in figure(Distance("a", 1.0, 1.0, 0.0, 1.0, 1.0, 2.0, ulp))
