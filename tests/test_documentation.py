@@ -6,10 +6,15 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import markdown
 import pytest
 import yaml
+from mkdocs.exceptions import PluginError
+
+import compare
+from tools.docs_hooks import on_post_build
 
 ROOT = Path(__file__).parent.parent
 MAKEFILE = (ROOT / "Makefile").read_text()
@@ -49,6 +54,50 @@ def test_what_leads_nowhere_ends_the_build(tmp_path, text, pages, word):
     code, said = build(tmp_path, text, **pages)
     assert code != 0
     assert word in said
+
+
+@pytest.fixture
+def site(tmp_path):
+    """A page that leads to a place in another, and to a picture."""
+    (tmp_path / "below").mkdir()
+    (tmp_path / "below" / "a b.html").write_text('<h2 id="place">Place</h2>')
+    (tmp_path / "picture.png").write_bytes(b"")
+    page = tmp_path / "start.html"
+    page.write_text(
+        '<a href="below/a%20b.html#place">there</a><img src="picture.png"><a href="https://a.org">out</a>'
+    )
+    return page
+
+
+def test_a_site_whose_pages_lead_somewhere_is_taken(site):
+    on_post_build(SimpleNamespace(site_dir=str(site.parent)))
+
+
+@pytest.mark.parametrize(
+    "link", ["#nowhere", "below/other.html", "below/a%20b.html#nowhere", "../semantics.md", "other.png"]
+)
+def test_a_page_from_a_notebook_that_leads_nowhere_ends_the_build(site, link):
+    site.write_text(site.read_text() + f'<a href="{link}">nowhere</a>')
+    with pytest.raises(PluginError, match=re.escape(f"start.html: {link}")):
+        on_post_build(SimpleNamespace(site_dir=str(site.parent)))
+
+
+@pytest.mark.parametrize("tag", ["<script src={}></script>", "<img src={}>", "<link rel=stylesheet href={}>"])
+def test_a_page_that_loads_what_lies_elsewhere_ends_the_build(site, tag):
+    """The theme's search did: opened from a folder without a network, the site had none."""
+    site.write_text(site.read_text() + tag.format('"https://a.org/a.js"'))
+    with pytest.raises(PluginError, match=re.escape("start.html: https://a.org/a.js")):
+        on_post_build(SimpleNamespace(site_dir=str(site.parent)))
+
+
+def test_the_generator_calls_what_finds_dead_links():
+    assert OWN["hooks"] == ["tools/docs_hooks.py"]
+    assert OWN["strict"]
+
+
+@pytest.mark.parametrize("name", compare.__all__)
+def test_the_reference_has_what_a_person_may_call(name):
+    assert f"compare.{name}" in (ROOT / "docs" / "api" / "compare.md").read_text()
 
 
 @pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.stem)

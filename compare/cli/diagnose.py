@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 from typing import Annotated, Any
 
 from typer import Argument, BadParameter, Option
+
+from compare.cli import places
 
 
 def _at_least_one(value: str | int) -> int:
@@ -80,6 +83,9 @@ def diagnose(
     from compare.given import names
     from compare.spec import InputError
 
+    places.folder(out)
+    # TensorFlow has much to say of the processor and of cards that it looked for, before the answer
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         with redirect_stdout(sys.stderr) if as_json else nullcontext():
             person = names.model(model, weights, trust)
@@ -100,12 +106,8 @@ def diagnose(
                     batch_size=batch_size,
                     seed=seed,
                 )
-    except InputError:
-        if debug:
-            raise
-        raise
     except Exception as error:
-        if debug:
+        if debug or isinstance(error, InputError):
             raise
         raise InputError(diagnosis.told(error)) from error
     said = json.dumps(found.to_json(), indent=1)

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from typer import Argument, Option
 
+from compare.cli import places
 from compare.cli.proofs import room, with_progress, write_into
 from compare.frameworks import DTYPES
 from compare.spec import InputError, choose
@@ -44,6 +45,7 @@ def map_(
     """
     from compare.pair.finding import find_map
 
+    places.file(out)
     found = find_map(asked(a, b, map_file, shape))
     if out is not None:
         from compare.pair import mapfile

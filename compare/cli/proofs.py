@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from compare.cli import places
 from compare.files import write
 from compare.spec import InputError
 
@@ -46,12 +47,13 @@ def room(out: Path | None) -> None:
     """Refuse a directory that holds something else before hours of work, not after.
 
     Raises:
-        InputError: it does.
+        InputError: it does, or can't be made or written in.
     """
+    places.folder(out)
     if out is None or not out.exists():
         return
     own = {"parity.html", "certificate.json"}
-    if not out.is_dir() or any(path.name not in own for path in out.iterdir()):
+    if any(path.name not in own for path in out.iterdir()):
         raise InputError(f"--out {out} holds something else; give a new directory")
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from compare.spec import InputError
+from compare.cli import places
 
 
 def report(
@@ -36,8 +36,7 @@ def report(
       compare report runs/resnet50-1 runs/vgg16-1 --out backbones
       compare report runs/resnet50-1 --json
     """
-    if out is not None and out.exists() and not out.is_dir():
-        raise InputError(f"--out {out} is a file; it must be a directory")
+    places.folder(out)
     return _one(runs[0], out, as_json) if len(runs) == 1 else _several(runs, out, as_json)
 
 

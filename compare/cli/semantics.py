@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Option
 
+from compare.cli import places
 from compare.spec import InputError
 
 if TYPE_CHECKING:
@@ -62,8 +63,7 @@ def semantics(
         raise InputError(
             "semantics: neither keras nor torch is installed; --release all shows the recorded ones"
         )
-    if out is not None:
-        out.mkdir(parents=True, exist_ok=True)  # a mistake there is found before the minute, not after
+    places.folder(out)
     measured = _measure(names)
     shown = [*measured, *recorded]
     if out is not None:
@@ -140,6 +140,7 @@ def _write(out: Path, records: Sequence[Record]) -> None:
     from compare.files import write
     from compare.semantics.page import render
 
+    out.mkdir(parents=True, exist_ok=True)
     for record in records:
         write(out / f"{record.release}.json", json.dumps(record.as_dict(), indent=1) + "\n")
     write(out / "semantics.md", render(records))

@@ -37,20 +37,27 @@ def diagnose(
 
     Args:
         model: a ``keras.Model``, an ``nn.Module``, a LightningModule, a trainer of Lightning or Hugging Face.
-        data: what ``fit`` sees: arrays ``(x, y)`` or ``(x, y, weights)``, a dictionary of arrays, anything of batches
-            that can be iterated again, or a function that returns one. A trainer's own where it is left out.
-        loss: ``loss(outputs, targets)``, for PyTorch.
-        step: ``step(model, batch)``, returns a loss or ``{"loss", "n", "outputs", "targets"}``.
-        metrics: name -> callable(outputs, targets).
-        evaluate_data: what ``evaluate`` sees, where it isn't the same.
-        reported: the figures that were seen: a ``History``, a dictionary, what ``watch`` recorded.
-        steps: batches of a pass over ``data``.
-        limit: samples that may pass side by side.
-        batch_size: of ``fit``, for bare arrays.
-        seed: of the dropout masks and of the orders that are tried.
+        data: what ``fit`` sees: arrays ``(x, y)`` or ``(x, y, weights)``, samples along the first axis; a dictionary
+            of such arrays; anything of batches that can be iterated again; or a function that returns one. A
+            trainer's own where it is left out.
+        loss: for PyTorch: ``loss(outputs, targets)``, a batch's mean. Keras models and trainers know theirs.
+        step: for what ``loss`` can't say: ``step(model, batch)`` returns a batch's mean loss, or a dictionary of
+            ``loss`` and, as far as they are known, ``n`` (how many samples), ``outputs`` and ``targets``.
+        metrics: name -> ``callable(outputs, targets)``, which returns a batch's figure.
+        evaluate_data: what ``evaluate`` sees, where it isn't the same; given like ``data``.
+        reported: the figures that were seen: a Keras ``History``, a dictionary such as
+            ``{"loss": 0.2, "evaluate_loss": 1.7}``, or what `compare.torch.watch` recorded. Without them nobody can
+            say how much of the gap is weights that moved during the epoch.
+        steps: how many batches make a pass over ``data``, for data without an end.
+        limit: how many samples are held at a time where a measurement needs them all at once.
+        batch_size: of ``fit``, for bare arrays; 32 where nobody says.
+        seed: of the dropout masks and of the orders that are tried; 0 or more.
+
+    Returns:
+        The gap, its terms, findings with cures, and the audit. Losses and terms are in the loss's own unit.
 
     Raises:
-        InputError: something given can't be used; the message says what would be right.
+        InputError: something given can't be used; the message says what would be right. It is a `ValueError`.
     """
     _check(
         {"limit": limit, "steps": steps, "batch_size": batch_size},
@@ -85,10 +92,18 @@ def diagnose(
 
 
 def audit(model: Any) -> Audit:
-    """Say what every normalisation layer does, and every other that acts differently in training. Needs no data.
+    """Say what every normalisation layer does, and every other layer that acts differently in training.
+
+    It needs no data: the layers are called on inputs that are made up. The model is left exactly as it was.
+
+    Args:
+        model: a ``keras.Model``, an ``nn.Module``, a LightningModule, a trainer of Lightning or Hugging Face.
+
+    Returns:
+        A row for each such layer, and what is wrong whatever the data are.
 
     Raises:
-        InputError: ``model`` isn't one.
+        InputError: ``model`` isn't one. It is a `ValueError`.
     """
     side, framework = side_of(model)
     with _one_line():

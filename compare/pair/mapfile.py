@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from compare.files import write as write_whole
 from compare.pair.arrays import Map
 from compare.spec import InputError
 
@@ -26,7 +27,7 @@ def write(path: Path, found: Map) -> None:
     for one in found.undecided:
         table[one.name] = one.candidates
     try:
-        path.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
+        write_whole(path, json.dumps(table, indent=1) + "\n")
     except OSError as error:
         raise InputError(f"{path} can't be written: {error.strerror}") from error
 

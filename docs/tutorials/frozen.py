@@ -18,7 +18,9 @@
 # evaluation. Keras and PyTorch stop different ones of the four. This page looks at one layer, by hand, and then at
 # the table that measures every spelling.
 #
-# ## PyTorch: `requires_grad_(False)` stops the gradients and nothing else
+# ## PyTorch: the gradients stop, and nothing else
+#
+# This is what `requires_grad_(False)` does:
 
 # %%
 import numpy as np
@@ -45,11 +47,11 @@ model(x)
 print("after model.train(), moved:", not torch.equal(before, bn.running_mean))
 
 # %% [markdown]
-# ## Keras: `trainable = False` stops all four
+# ## Keras: all four stop
 #
-# since TensorFlow 2.0. From Keras 2.1.3 to 2.3.1 the same line trained on the batch's statistics without moving its
-# own: evaluation then normalises with another data set's, and that is the gap that people wrote about. This command
-# says what a spelling does in a release:
+# `trainable = False` stops all four since TensorFlow 2.0. From Keras 2.1.3 to 2.3.1 the same line trained on the
+# batch's statistics and left the layer's own as they were: evaluation then normalises with those of another data set,
+# and that is the gap that people wrote about. This command says what each spelling does in a release:
 
 # %% language="bash"
 # compare semantics --release keras-2.2.4
@@ -67,4 +69,4 @@ print("after model.train(), moved:", not torch.equal(before, bn.running_mean))
 
 # %% [markdown]
 # All spellings with the code that was run for each are on the page
-# [What BatchNorm does, measured](../semantics.md).
+# [What BatchNorm does, measured](../semantics.html).

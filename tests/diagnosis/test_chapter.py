@@ -12,7 +12,7 @@ from compare.diagnosis.show.chapter import LAYERS, chapter
 from compare.diagnosis.show.text import CODE, narrow
 
 PAGE = (Path(__file__).parents[2] / "docs" / "diagnose.md").read_text()
-SECTIONS = dict(re.findall(r"^## ([a-z-]+)\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL))
+SECTIONS = dict(re.findall(r"^### ([a-z-]+)\n(.*?)(?=^### |\Z)", PAGE, re.MULTILINE | re.DOTALL))
 
 
 def test_the_page_is_what_the_cures_make_of_it():

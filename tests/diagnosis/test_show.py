@@ -178,7 +178,8 @@ def test_two_diagnoses_in_one_notebook_do_not_share_ids():
 
 def test_an_audit_shows_itself():
     text = str(AUDIT)
-    assert text.splitlines()[0] == "Net (PyTorch), as its layers act without data"
+    # a diagnosis shows its own audit with the same words, and that had data
+    assert text.splitlines()[0] == "Net (PyTorch): what its layers do"
     assert "head.drop" in text
     assert "none normalises" in str(Audit("torch", "Net", ()))
     assert "Nothing harmful" in AUDIT._repr_html_()

@@ -104,7 +104,7 @@ def _found(audit: Audit) -> tuple[Span, ...]:
         return (Span("No layer of it acts differently in training, and none normalises."),)
     harmful = [finding for finding in audit.findings if finding.harmful]
     if not harmful:
-        return (Span("Nothing harmful", "well"), Span(" to be seen without data."))
+        return (Span("Nothing harmful", "well"), Span(" to be seen in its layers alone."))
     return (Span("Harmful", "worse"), Span(f": {words.IS[harmful[0].cause]}."))
 
 

@@ -37,7 +37,7 @@ def diagnosed(diagnosis: Diagnosis) -> str:
 
 def audited(audit: Audit) -> str:
     """All of an audit as text."""
-    head = f"{audit.model} ({NAMES.get(audit.framework, audit.framework)}), as its layers act without data"
+    head = f"{audit.model} ({NAMES.get(audit.framework, audit.framework)}): what its layers do"
     nothing = [] if audit.rows else ["No layer of it acts differently in training, and none normalises."]
     parts = [[head], nothing, _findings(audit.findings), _layers(audit.rows)]
     return "\n\n".join("\n".join(part) for part in parts if part)
