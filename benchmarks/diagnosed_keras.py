@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass, field
 from typing import Any
 
 import keras
 
 import compare
 import compare.keras
+from benchmarks.watched import Trained
 
 name, ways = "keras", ("fit",)
 L = keras.layers
-
-
-@dataclass
-class Trained:
-    """Seconds of a training and of each epoch without what came after it, and the figures that it gave."""
-
-    seconds: float = 0.0
-    epochs: list[float] = field(default_factory=list)
-    figures: Any = None
 
 
 def resnet50(size: int) -> Any:
@@ -56,23 +46,14 @@ def diagnose(model: Any, given: Any, **options: Any) -> Any:
 
 def train(kind: str, arrays: Any, way: str, watched: bool) -> Trained:
     size = arrays[0].shape[1]
-    model, clock = resnet50(size) if kind == "ResNet50" else small(size), _Clock()
-    callbacks = [clock, *([compare.keras.Diagnose(arrays, verbose=False)] if watched else [])]
-    start = time.perf_counter()
-    history = model.fit(*arrays, epochs=10, batch_size=32, verbose=0, callbacks=callbacks)
-    return Trained(time.perf_counter() - start, clock.epochs, history.history)
-
-
-class _Clock(keras.callbacks.Callback):
-    def __init__(self) -> None:
-        super().__init__()
-        self.epochs: list[float] = []
-
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        self.start = time.perf_counter()
-
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        self.epochs.append(time.perf_counter() - self.start)
+    model, found = resnet50(size) if kind == "ResNet50" else small(size), Trained()
+    callbacks = [keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: found.epoch())]
+    if watched:
+        callbacks.append(found.watching(compare.keras.Diagnose(arrays, verbose=False)))
+    found.begin()
+    found.figures = model.fit(*arrays, epochs=10, batch_size=32, verbose=0, callbacks=callbacks).history
+    found.epoch()
+    return found
 
 
 def _compiled(model: Any) -> Any:

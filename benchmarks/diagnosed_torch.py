@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
-import time
 import warnings
-from dataclasses import dataclass, field
 from tempfile import TemporaryDirectory
 from typing import Any
+from unittest.mock import patch
 
 import torch
 import torch.nn.functional as F
@@ -17,17 +16,9 @@ from torch.utils.data import DataLoader, TensorDataset
 
 import compare
 import compare.torch
+from benchmarks.watched import Trained
 
 name, ways = "torch", ("a loop", "Lightning", "Hugging Face")
-
-
-@dataclass
-class Trained:
-    """Seconds of a training and of each epoch without what came after it, and the figures that it gave."""
-
-    seconds: float = 0.0
-    epochs: list[float] = field(default_factory=list)
-    figures: Any = None
 
 
 def resnet50(size: int) -> nn.Module:
@@ -71,26 +62,26 @@ def train(kind: str, arrays: Any, way: str, watched: bool) -> Trained:
     model = resnet50(size) if kind == "ResNet50" else small(size)
     torch.manual_seed(1)
     warnings.simplefilter("ignore")
-    return {"a loop": _loop, "Lightning": _lightning, "Hugging Face": _hugging_face}[way](
-        model, arrays, watched
-    )
+    ways = {"a loop": _loop, "Lightning": _lightning, "Hugging Face": _hugging_face}
+    found, watching = Trained(), compare.torch.Watching
+    # what is noted inside the step is the callback's doing, too
+    with patch.object(watching, "called", found.own(watching.called)):
+        ways[way](model, arrays, watched, found)
+    return found
 
 
-def _loop(model: nn.Module, arrays: Any, watched: bool) -> Trained:
-    loader, found = DataLoader(TensorDataset(*_tensors(arrays)), 32, shuffle=True), Trained(figures=[])
-    optimizer, start = torch.optim.Adam(model.parameters()), time.perf_counter()
+def _loop(model: nn.Module, arrays: Any, watched: bool, found: Trained) -> None:
+    loader = DataLoader(TensorDataset(*_tensors(arrays)), 32, shuffle=True)
+    optimizer, found.figures = torch.optim.Adam(model.parameters()), []
+    found.begin()
     for epoch in range(10):
-        begin = time.perf_counter()
         if watched and epoch == 9:
             with compare.torch.watch(model) as seen:
                 found.figures.append(_epoch(model, loader, optimizer, seen))
-            found.epochs.append(time.perf_counter() - begin)
-            compare.diagnose(model, loader, loss=F.cross_entropy, reported=seen)
+            found.own(compare.diagnose)(model, loader, loss=F.cross_entropy, reported=seen)
         else:
             found.figures.append(_epoch(model, loader, optimizer, lambda loss, n: None))
-            found.epochs.append(time.perf_counter() - begin)
-    found.seconds = time.perf_counter() - start
-    return found
+        found.epoch()
 
 
 def _epoch(model: nn.Module, loader: Any, optimizer: Any, seen: Any) -> list[float]:
@@ -106,13 +97,13 @@ def _epoch(model: nn.Module, loader: Any, optimizer: Any, seen: Any) -> list[flo
     return losses
 
 
-def _lightning(model: nn.Module, arrays: Any, watched: bool) -> Trained:
+def _lightning(model: nn.Module, arrays: Any, watched: bool, found: Trained) -> None:
     import lightning.pytorch as pl
 
     import compare.lightning
 
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    found = Trained(figures=[])
+    found.figures = []
 
     class Module(pl.LightningModule):
         def __init__(self) -> None:
@@ -128,30 +119,24 @@ def _lightning(model: nn.Module, arrays: Any, watched: bool) -> Trained:
             return torch.optim.Adam(self.parameters())
 
     class Clock(pl.Callback):
-        def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
-            self.start = time.perf_counter()
-
         def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
-            found.epochs.append(time.perf_counter() - self.start)
+            found.epoch()
             found.figures.append(float(trainer.callback_metrics["train_loss"]))
 
-    callbacks = [Clock(), *([compare.lightning.Diagnose(verbose=False)] if watched else [])]
+    callbacks = [Clock(), *([found.watching(compare.lightning.Diagnose(verbose=False))] if watched else [])]
     trainer = pl.Trainer(
         max_epochs=10, accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False,
         enable_model_summary=False, num_sanity_val_steps=0, callbacks=callbacks,
     )  # fmt: skip
-    start = time.perf_counter()
+    found.begin()
     trainer.fit(Module(), DataLoader(TensorDataset(*_tensors(arrays)), 32, shuffle=True))
-    found.seconds = time.perf_counter() - start
-    return found
+    found.epoch()
 
 
-def _hugging_face(model: nn.Module, arrays: Any, watched: bool) -> Trained:
+def _hugging_face(model: nn.Module, arrays: Any, watched: bool, found: Trained) -> None:
     import transformers
 
     import compare.transformers
-
-    found = Trained()
 
     class Model(nn.Module):
         def __init__(self) -> None:
@@ -163,14 +148,14 @@ def _hugging_face(model: nn.Module, arrays: Any, watched: bool) -> Trained:
             return {"loss": F.cross_entropy(logits, labels), "logits": logits}
 
     class Clock(transformers.TrainerCallback):
-        def on_epoch_begin(self, *args: Any, **options: Any) -> None:
-            self.start = time.perf_counter()
-
         def on_epoch_end(self, *args: Any, **options: Any) -> None:
-            found.epochs.append(time.perf_counter() - self.start)
+            found.epoch()
 
     rows = [{"x": x, "labels": y} for x, y in zip(*_tensors(arrays), strict=True)]
-    callbacks = [Clock(), *([compare.transformers.Diagnose(verbose=False)] if watched else [])]
+    callbacks = [
+        Clock(),
+        *([found.watching(compare.transformers.Diagnose(verbose=False))] if watched else []),
+    ]
     with TemporaryDirectory() as folder:
         arguments = transformers.TrainingArguments(
             folder, per_device_train_batch_size=32, num_train_epochs=10, logging_strategy="epoch", save_strategy="no",
@@ -178,11 +163,10 @@ def _hugging_face(model: nn.Module, arrays: Any, watched: bool) -> Trained:
         )  # fmt: skip
         trainer = transformers.Trainer(Model(), arguments, train_dataset=rows, callbacks=callbacks)
         trainer.remove_callback(transformers.PrinterCallback)
-        start = time.perf_counter()
+        found.begin()
         trainer.train()
-    found.seconds = time.perf_counter() - start
+    found.epoch()
     found.figures = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
-    return found
 
 
 def _tensors(arrays: Any) -> tuple[Any, Any]:
