@@ -23,6 +23,7 @@ class Seen:
         expected: the same for batches of the same size dealt at random, from the samples' own means, ``(C,)``.
         batches: how many there were.
         per_channel: the fewest values a channel that a batch had; 1 means a variance of zero.
+        rows: of all batches along the first axis; more than samples where each has several.
     """
 
     count: float
@@ -36,6 +37,7 @@ class Seen:
     expected: np.ndarray
     batches: int
     per_channel: int
+    rows: int = 0
 
 
 @dataclass(frozen=True)

@@ -114,4 +114,5 @@ class _Sums:
             expected=np.maximum(spread, 0) * self.inverse / self.batches * left,
             batches=self.batches,
             per_channel=self.fewest,
+            rows=self.samples,
         )

@@ -85,7 +85,16 @@ def _parted(ours: Look, theirs: Look) -> int:
 
 def _same_targets(case: Case, ours: Look, theirs: Look, value: float) -> None:
     known = _preprocessing(case, ours, theirs)
-    if noise.explains(case, theirs) or (known is None and _apart(ours, theirs) < LIKE):
+    added, alike = noise.explains(case, theirs), known is None and _apart(ours, theirs) < LIKE
+    if alike and not added and case.fit.twice and case.costs(value):
+        evidence = (
+            "Both data sets have the same targets and inputs of the same mean and deviation, and nothing is drawn in"
+            " fit's, yet evaluation's are others: columns, channels or axes in another order, for one."
+        )
+        case.add("data-differ", value)
+        find(case, "data-differ", True, value, (), evidence)
+        return
+    if added or alike:
         _augmented(case, value, "Both data sets have the same targets; fit's inputs are")
         return
     case.add("data-differ", value)

@@ -49,6 +49,7 @@ class Measured:
         unshifted: the same of batches' statistics that were taken with all other switches off, where those switches
             change what reaches normalisation and that matters.
         mixed: losses of fit's batches and of batches of the same size dealt anew, both as in training.
+        remixed: what reached the normalisation calls in the latter.
         restacked: an evaluation of batches dealt anew.
         uncompiled: an evaluation of the same without the compiler, where what that makes of it differs by much.
         nonfinite: first layer whose output isn't finite.
@@ -72,6 +73,7 @@ class Measured:
     by_call: Pass | None = None
     unshifted: Pass | None = None
     mixed: tuple[float, float] | None = None
+    remixed: dict[str, Seen] = field(default_factory=dict)
     restacked: float | None = None
     uncompiled: Pass | None = None
     nonfinite: str | None = None
@@ -261,9 +263,10 @@ def _mix(subject: Subject, data: Passes, some: list[Batch], done: Measured) -> N
         now = _dealt(subject, part, done, seed)
         if now is None:
             return
-        dealt.append(now)
+        dealt.append(now.figures["loss"])
+        done.remixed = done.remixed or now.seen
         # what one dealing hardly changes, another doesn't either
-        if abs(now - before) < HARDLY * abs(before):
+        if abs(dealt[-1] - before) < HARDLY * abs(before):
             break
     done.mixed, done.orders = (before, float(np.mean(dealt))), dealt
 
@@ -275,14 +278,13 @@ def deal_again(subject: Subject, some: list[Batch], done: Measured) -> None:
         now = _dealt(subject, part, done, seed)
         if now is None:
             return
-        done.orders.append(now)
+        done.orders.append(now.figures["loss"])
 
 
-def _dealt(subject: Subject, part: list[Batch], done: Measured, seed: int) -> float | None:
-    """The loss as in training of batches whose samples are dealt anew; None where the model doesn't allow that."""
-    return _quietly(
-        done, lambda: subject.run(dealt_anew(subject, part, seed), done.switches, seed=seed).figures["loss"]
-    )
+def _dealt(subject: Subject, part: list[Batch], done: Measured, seed: int) -> Pass | None:
+    """A pass as in training of batches whose samples are dealt anew; None where the model doesn't allow that."""
+    anew = dealt_anew(subject, part, seed)
+    return _quietly(done, lambda: subject.run(anew, done.switches, collect=not done.remixed, seed=seed))
 
 
 def unmixed(measured: Measured) -> list[str]:
@@ -290,14 +292,15 @@ def unmixed(measured: Measured) -> list[str]:
 
     By less than far where dealing the samples anew undoes most of what the batches' own statistics gain, or cost.
     """
-    found = unlike(measured.seen, UNMIXED)
+    samples = 0 if measured.fit is None else sum(step.size for step in measured.fit.steps)
+    found = unlike(measured.seen, UNMIXED, measured.remixed, samples)
     if found or measured.mixed is None or measured.population is None:
         return found
     every, before = measured.switches, measured.mixed[0]
     pooled = measured.standing[every - {"normalisation"}].figures["loss"]
     gain = pooled - measured.standing[every].figures["loss"]
     matters = abs(gain) > 0 and (measured.mixed[1] - before) / gain > 0.5
-    return unlike(measured.seen, MILDLY) if matters else []
+    return unlike(measured.seen, MILDLY, measured.remixed, samples) if matters else []
 
 
 def by_layer(seen: dict[str, Seen], layers: Iterable[Layer] = ()) -> Statistics:

@@ -95,7 +95,12 @@ def _added(case: Case) -> bool:
     moved = (one.mean(0) - other.mean(0)) / deviations[1]
     chance = CHANCE * ((one - other).std(0) / deviations[1]) / len(one) ** 0.5
     line = slope * deviations[1] > LINE * deviations[0]
-    turned = ~line & (slope > TURNED - chance) & (deviations[0] ** 2 * FACTOR > deviations[1] ** 2)
+    # what has nothing of the other's is another input, however few samples there are to tell it by
+    turned = (
+        ~line
+        & (slope > np.maximum(TURNED - chance, TURNED / 2))
+        & (deviations[0] ** 2 * FACTOR > deviations[1] ** 2)
+    )
     kept = ((np.abs(slope - 1) < SLOPE + chance) | (turned & (slope < 1))) & (np.abs(moved) < OFFSET + chance)
     return float(np.mean(kept)) > 0.5
 

@@ -17,18 +17,35 @@ UNMIXED, MILDLY = 3.0, 1.0
 CLEARLY = 0.5
 
 
-def unlike(seen: Mapping[str, Seen], least: float) -> list[str]:
-    """Calls whose batches lie further apart than batches dealt at random, by a ratio of variances of so much."""
+def unlike(
+    seen: Mapping[str, Seen], least: float, dealt: Mapping[str, Seen] | None = None, samples: int = 0
+) -> list[str]:
+    """Calls whose batches lie further apart than batches dealt at random, by a ratio of variances of so much.
+
+    Args:
+        seen: what reached the calls.
+        least: the ratio.
+        dealt: what reached them in batches that were dealt at random. Those lie further apart than so many rows would
+            by chance where a sample has several in a batch, such as two views of it.
+        samples: of the pass, as the data count them.
+    """
     found = []
     for name, one in seen.items():
         if one.batches < 3:
             continue
-        expected = np.maximum(one.expected, 1e-12 * (np.abs(one.mean) ** 2 + one.variance) + 1e-300)
-        ratio = float(np.median(one.between / expected))
+        ratio = _apart(one)
+        if dealt and name in dealt and dealt[name].batches > 2:
+            ratio /= max(1.0, min(one.rows / max(1, samples), _apart(dealt[name])))
         # what a ratio of variances of so many batches reaches by chance
         if ratio > least + 6 / np.sqrt(one.batches - 1):
             found.append(name)
     return found
+
+
+def _apart(one: Seen) -> float:
+    """How far the batches' means lie apart, a ratio of variances, beside what so many samples would by chance."""
+    least = 1e-12 * (np.abs(one.mean) ** 2 + one.variance) + 1e-300
+    return float(np.median(one.between / np.maximum(one.expected, least)))
 
 
 def settle(
