@@ -12,12 +12,14 @@ from pathlib import Path
 def write(path: Path, content: str | bytes) -> None:
     """Write a file whole or not at all; text in UTF-8, with its line ends as they are.
 
+    A file's name may hold bytes that are no text here: they are written as ``\\udcff``, which JSON reads back.
+
     Raises:
         OSError: it can't be written (a full disk), with its name; what was there before still is.
     """
     try:
         with replacing(path) as unfinished, unfinished.open("wb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
+            file.write(content.encode(errors="backslashreplace") if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:

@@ -1,5 +1,7 @@
 import errno
 import hashlib
+import json
+import os
 
 import pytest
 
@@ -15,6 +17,13 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path):
         unfinished.write_text(f"half {1 / 0}")
     assert path.read_bytes() == b"bytes"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_name_that_is_no_text_is_written_with_its_bytes_spelled_out(tmp_path):
+    name = os.fsdecode(b"h\xfcnde")  # in latin-1, read where names are UTF-8
+    files.write(tmp_path / "file", json.dumps({"class": name}, ensure_ascii=False))
+    assert (tmp_path / "file").read_text(encoding="utf-8") == '{"class": "h\\udcfcnde"}'
+    assert json.loads((tmp_path / "file").read_bytes()) == {"class": name}
 
 
 def test_a_full_disk_is_named_by_the_file_that_found_it_so(tmp_path, monkeypatch):

@@ -23,6 +23,7 @@ from compare.spec import Cell, InputError
 
 CONFIG, WEIGHTS, LOCK = "config.json", "weights.safetensors", ".lock"
 NOT_COMPARED = ("command", "cells", "weights.", "machine.platform", "machine.cores")
+DEVICES = " (on another device the last digits differ)"  # why it can't be gone on with there
 # The tables are made anew from all cells, which takes the longer the more there are: at most this share of the time.
 TABLES_SHARE = 0.05
 
@@ -188,7 +189,10 @@ def reopen(out: Path, config: dict, cells: list[Cell]) -> Store:
         old = _read(out / CONFIG) or {}
         changes = differences(old, config)
         if changes:
-            raise InputError(f"--resume with other settings than {out} has: {'; '.join(map(str, changes))}")
+            why = DEVICES if any(change.name.startswith("devices.") for change in changes) else ""
+            raise InputError(
+                f"--resume with other settings than {out} has: {'; '.join(map(str, changes))}{why}"
+            )
         if not (out / WEIGHTS).is_file() or sha256(out / WEIGHTS) != old["weights"]["sha256"]:
             raise InputError(f"--resume: {out / WEIGHTS} isn't the file that the run began with")
         return Store(out, old, cells, lock)

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import tempfile
+from contextlib import suppress
 from typing import Any
 
 import typer
@@ -34,6 +35,9 @@ def main(arguments: list[str] | None = None) -> int:
     """
     # what ends a batch job or a container is heard as Ctrl-C is: nothing is lost, and how to go on is said
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with suppress(AttributeError):  # somebody has put another stream there
+        # a name that this terminal can't show is printed all the same, as Python does on standard error
+        sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
         return app(arguments, prog_name="compare", standalone_mode=False) or 0
     except InputError as error:

@@ -12,8 +12,7 @@ from typer import Argument, Context, Option
 from compare.cli import pair as pairs
 from compare.cli.proofs import again, room, with_progress, write_into
 from compare.cli.unused import only
-from compare.frameworks import DTYPES, FRAMEWORKS
-from compare.frameworks import check as installed
+from compare.frameworks import DTYPES, FRAMEWORKS, check_all
 from compare.spec import BACKBONES, NUMERICS, POLICIES, InputError, choose
 
 DEFAULT = ("fine-tune", "frozen")
@@ -146,10 +145,7 @@ def parity(
         *(("policy", name, (*POLICIES, "all")) for name in policy),
     ):
         choose(kind, value, allowed)
-    for name in frameworks:
-        installed(name)
-    if frameworks[0] == frameworks[1]:
-        raise InputError(f"--frameworks {frameworks[0]} {frameworks[1]}: must be two")
+    check_all(frameworks)
     if numerics == "native" and (FRAMEWORKS[frameworks[0]].side, frameworks[1]) != ("keras", "torch"):
         raise InputError(
             "--numerics native: predicts PyTorch's defaults from Keras's; give one of Keras's and torch"

@@ -60,7 +60,7 @@ class Place:
         """Have the worker call a function; return the first that it says."""
         try:
             if not self.checked:  # a node may have come after all were asked
-                differing({socket.gethostname(): versions(self.expected)}, self.expected)
+                differing([(socket.gethostname(), versions(self.expected))], self.expected)
                 self.checked = True
             self.worker.send(function, *map(self._real, arguments))
         except WorkerDiedError as error:

@@ -100,12 +100,16 @@ def find(asked: str, frameworks: Sequence[str], see: See | None = None) -> Devic
     return Devices(of, called, cards, _said(called, len(cards)))
 
 
-def unseen(asked: str, frameworks: Sequence[str]) -> Devices:
-    """Take what was asked for as being there: on a cluster, where this machine's devices say nothing."""
+def unseen(asked: str, frameworks: Sequence[str], cards: Sequence[str] = ()) -> Devices:
+    """Take what was asked for as being there: on a cluster, where this machine's devices say nothing.
+
+    Args:
+        cards: what the cluster calls its cards.
+    """
     check(asked)
     kind = ON_CPU if asked == "auto" else asked.partition(":")[0]
-    own = dict.fromkeys(frameworks, kind)
-    return Devices(own, own)
+    called = _called(kind, [" and ".join(cards)] if cards and kind != ON_CPU else [])
+    return Devices(dict.fromkeys(frameworks, kind), dict.fromkeys(frameworks, called))
 
 
 def plausible(kind: str) -> bool:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from compare.processes.nodes import Nodes
 
 ENGINES = ("local", "ray")
+ON_RAY = ("auto", "cpu", "cuda")  # what a device can be there
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,11 @@ def check(engine: Engine) -> None:
         if engine.address is not None:
             raise InputError(f"--ray-address {engine.address}: it needs --engine ray")
         return
+    if engine.device not in ON_RAY:
+        allowed = f"{', '.join(ON_RAY[:-1])} or {ON_RAY[-1]}"
+        raise InputError(
+            f"--device {engine.device}: on Ray's nodes it can be {allowed}; Ray chooses the card"
+        )
     if find_spec("ray") is None:
         raise InputError("--engine ray: Ray isn't installed. Get it with: pip install 'compare-bn[ray]'")
     if engine.address is not None:
@@ -102,7 +108,7 @@ def running(engine: Engine, frameworks: Sequence[str]) -> Iterator[Running]:
     with joined(engine.address, here) as nodes:
         needs = [package for name in frameworks for package in FRAMEWORKS[name].needs]
         count = min(threads(), max(nodes.cpus) or threads())
-        found = _of_cluster(engine.device, frameworks, nodes.gpus)
+        found = _of_cluster(engine.device, frameworks, nodes)
         places = nodes.places(count, gpu="cuda" in found.of.values())
         jobs = engine.jobs or places
         transport = on_cluster(count, check_versions(needs), found)
@@ -128,15 +134,11 @@ def _said(device: str, nodes: Nodes, jobs: int, count: int) -> str:
     return said
 
 
-def _of_cluster(asked: str, frameworks: Sequence[str], gpus: int) -> Devices:
+def _of_cluster(asked: str, frameworks: Sequence[str], nodes: Nodes) -> Devices:
     """Take the devices that were asked for, where the nodes have them; Ray says which card a worker gets."""
-    if ":" in asked:
-        raise InputError(
-            f"--device {asked}: on Ray's nodes it can be auto, cpu or cuda; Ray chooses the card"
-        )
-    if asked == "cuda" and not gpus:
+    if asked == "cuda" and not nodes.gpus:
         raise InputError("--device cuda: the Ray cluster has no GPU; it can be auto or cpu")
-    return devices.unseen(asked, frameworks)
+    return devices.unseen(asked, frameworks, nodes.cards)
 
 
 def on_cluster(

@@ -25,6 +25,7 @@ PATIENCE = 9.0  # seconds that an address has to answer, in all
 STORE = (
     2**28
 )  # bytes of memory for the object store of a Ray that is started here; what is more goes to its disk
+ACCELERATOR = "accelerator_type:"  # how Ray names what kind of card a node has, among its resources
 OTHER = 60.0  # seconds that nodes have to say their versions
 SHARED = ("numpy", "pillow")  # what every cell computes with, whichever its framework
 # what every HTTP/2 client says first, Ray's too, and the kind of frame that a server answers with
@@ -44,10 +45,12 @@ class Nodes:
     Attributes:
         cpus: of each node that is alive.
         gpus: of all.
+        cards: what Ray calls them, each kind once; empty where it doesn't know them.
     """
 
     cpus: tuple[int, ...]
     gpus: int
+    cards: tuple[str, ...] = ()
 
     def places(self, threads: int, gpu: bool = False) -> int:
         """How many workers there is a place for, each with so many threads, and a GPU where it needs one."""
@@ -171,14 +174,18 @@ def joined(address: str | None, cpus: int) -> Iterator[Nodes]:
                 raise InputError(f"{where}: {' '.join(str(error).split())}") from None
             # Ray takes this signal for itself, and would end this process where it stands
             signal.signal(signal.SIGTERM, ends)
-            resources = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-            yield Nodes(
-                tuple(int(found.get("CPU", 0)) for found in resources),
-                int(sum(found.get("GPU", 0) for found in resources)),
-            )
+            yield _had([node["Resources"] for node in ray.nodes() if node["Alive"]])
         finally:
             ray.shutdown()
             sweep()
+
+
+def _had(resources: Iterable[Mapping[str, float]]) -> Nodes:
+    """Make of what Ray says that its nodes have what a run asks for."""
+    found = list(resources)
+    kinds = {name.removeprefix(ACCELERATOR) for own in found for name in own if name.startswith(ACCELERATOR)}
+    cpus = tuple(int(own.get("CPU", 0)) for own in found)
+    return Nodes(cpus, int(sum(own.get("GPU", 0) for own in found)), tuple(sorted(kinds)))
 
 
 def versions(packages: Iterable[str]) -> dict[str, str]:
@@ -234,30 +241,31 @@ def check_versions(needs: Iterable[str]) -> dict[str, str]:
     cloudpickle.register_pickle_by_value(module)  # the node may not have it
     try:
         ask = ray.remote(num_cpus=0)(versions)
-        asked = {
-            f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']})": ask.options(
+        alive = [node for node in ray.nodes() if node["Alive"]]
+        asked = [
+            ask.options(
                 scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
             ).remote(list(here))
-            for node in ray.nodes()
-            if node["Alive"]
-        }
+            for node in alive
+        ]
     finally:
         cloudpickle.unregister_pickle_by_value(module)
     try:
-        there = dict(zip(asked, ray.get(list(asked.values()), timeout=OTHER), strict=True))
+        answers = ray.get(asked, timeout=OTHER)
     except ray.exceptions.GetTimeoutError:
         raise InputError(f"--engine ray: not every node answers within {OTHER:g} s") from None
     except ray.exceptions.RayError as error:
         raise InputError(f"--engine ray: a node fails: {str(error).splitlines()[0]}") from None
-    differing(there, here)
+    names = [f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']})" for node in alive]
+    differing(zip(names, answers, strict=True), here)
     return here
 
 
-def differing(there: Mapping[str, Mapping[str, str]], here: Mapping[str, str]) -> None:
+def differing(there: Iterable[tuple[str, Mapping[str, str]]], here: Mapping[str, str]) -> None:
     """Hold what nodes have against what is expected of them.
 
     Args:
-        there: a node's name -> what is installed there, by `versions`.
+        there: a node's name, which two nodes of one machine share, and what is installed there, by `versions`.
         here: what should be.
 
     Raises:
@@ -265,7 +273,7 @@ def differing(there: Mapping[str, Mapping[str, str]], here: Mapping[str, str]) -
     """
     wrong = [
         f"{node} has {_named(name, found[name])} instead of {_named(name, wanted)}"
-        for node, found in there.items()
+        for node, found in there
         for name, wanted in here.items()
         if found[name] != wanted
     ]

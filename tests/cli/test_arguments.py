@@ -165,6 +165,14 @@ def test_a_framework_that_cannot_be_had_is_one_line(monkeypatch, capsys, names, 
 
 
 @pytest.mark.parametrize(
+    "command", ["parity --backbone resnet50 --frameworks", "semantics --framework torch --framework"]
+)
+def test_a_framework_is_named_once_to_each_command(capsys, command):
+    words = command.split() + (["torch", "torch"] if command.startswith("parity") else ["torch"])
+    assert refused(capsys, *words) == "error: framework 'torch' is named twice; name each once\n"
+
+
+@pytest.mark.parametrize(
     ("arguments", "option", "what"),
     [
         ("parity keras.py:build torch.py:build --batch-size 8", "--batch-size", "a check of two models"),

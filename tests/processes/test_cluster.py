@@ -13,7 +13,7 @@ import pytest
 
 from benchmarks import cluster_losing_nodes
 from tests.support.command_line import options, photos_in
-from tests.support.ray_nodes import nodes, parent
+from tests.support.ray_nodes import STORE, nodes, parent
 
 pytest.importorskip("ray", reason="Ray isn't installed: pip install 'compare-bn[ray]'")
 
@@ -46,7 +46,7 @@ def home(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def cluster(home):
-    with nodes(2) as found:
+    with nodes(2, gpus=2) as found:  # that nobody computes on
         yield found
 
 
@@ -104,9 +104,24 @@ def test_a_run_on_two_nodes_is_the_local_one_byte_for_byte(home, cluster):
     assert "report: two/report.html" in stdout
     assert "keras fine-tune: epoch 2/2" in stderr
     assert same_as_local(home, "two")
-    assert "printed by" in (home / "two/cells" / CELL / "log.txt").read_text()
+    assert f"printed by {CELL} on card -1" in (home / "two/cells" / CELL / "log.txt").read_text()
+    assert "of their 4 GPUs none: --device cuda takes them" in stderr
     (unpacked,) = (home / "temporary").glob("compare-cells-*")
     assert list(unpacked.iterdir()) == []
+
+
+def test_on_cards_each_worker_sees_the_one_that_ray_gives_it(home, cluster):
+    ask(home)
+    code, _, stderr = finish(start(home, *on_ray(cluster, "cards", "--device", "cuda")))
+    assert code == 0, stderr
+    logs = [path.read_text() for path in home.glob("cards/cells/*/log.txt")]
+    assert len(logs) == 4
+    assert {log.rpartition(" on card ")[2].strip() for log in logs} <= {"0", "1"}
+    assert json.loads((home / "cards/config.json").read_text())["devices"] == {
+        "keras": "cuda",
+        "torch": "cuda",
+    }
+    assert same_as_local(home, "cards")
 
 
 def test_a_worker_that_dies_costs_its_cell_a_second_try_and_nothing_else(home, cluster):
@@ -156,6 +171,23 @@ def test_a_full_disk_is_one_line(home, cluster):
     ask(home, **{CELL: "full"})
     code, _, stderr = finish(start(home, *on_ray(cluster, "full")))
     assert (code, stderr.splitlines()[-1]) == (2, "error: No space left on device: full")
+
+
+def test_a_node_with_another_version_is_named_and_nothing_is_written(home, cluster, tmp_path):
+    other = tmp_path / "torch-9.9.9.dist-info"
+    other.mkdir()
+    (other / "METADATA").write_text("Metadata-Version: 2.1\nName: torch\nVersion: 9.9.9\n")
+    there = {"PYTHONPATH": f"{tmp_path}:{ROOT}"}
+    node = cluster.add_node(num_cpus=1, object_store_memory=STORE, include_dashboard=False, env_vars=there)
+    try:
+        code, _, stderr = finish(start(home, *on_ray(cluster, "differs")))
+    finally:
+        cluster.remove_node(node)
+    (line,) = stderr.splitlines()
+    assert (code, line.count(" instead of ")) == (2, 1)
+    assert line.startswith("error: --engine ray: all nodes need what this machine has: ")
+    assert " has torch 9.9.9 instead of torch " in line
+    assert not (home / "differs").exists()
 
 
 def test_a_node_that_is_killed_costs_the_cell_that_was_on_it(home, cluster):

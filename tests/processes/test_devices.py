@@ -1,14 +1,20 @@
 """Which device a framework gets: with frameworks that say what they see, and no card anywhere."""
 
+import json
+import os
+
 import pytest
 
+from compare import frameworks
 from compare.cells.store import differences
 from compare.cli import app as cli
 from compare.frameworks import FRAMEWORKS
 from compare.processes import devices
 from compare.processes.devices import Devices, find, unseen
 from compare.processes.local import Local
+from compare.processes.worker import Worker
 from compare.spec import InputError
+from tests.support import fake_cells
 from tests.support.command_line import options, photos_in
 
 CARD = "NVIDIA H100"
@@ -126,6 +132,34 @@ def test_the_command_refuses_a_device_that_is_not_there_and_writes_nothing(
     assert said.count("\n") == 1
     assert f"--device {device}: " in said
     assert not (tmp_path / "run").exists()
+
+
+def test_a_worker_sees_its_own_card_and_knows_its_device():
+    with Worker(FRAMEWORKS["torch"], 1, prepared=False, device="cuda:1") as worker:
+        assert worker.call(os.getenv, "CUDA_VISIBLE_DEVICES") == "1"
+        assert worker.call(frameworks.device) == "cuda"
+
+
+def test_a_run_says_its_device_keeps_it_and_is_not_gone_on_with_on_another(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    photos_in(tmp_path)
+    fake_cells.install(monkeypatch.setattr)
+    monkeypatch.setattr(devices, "plausible", lambda kind: kind == "cuda")
+    monkeypatch.setattr(devices, "_ask", sees(torch=2))
+    assert cli.main(options("run")) == 0
+    said = f"devices: Keras on TensorFlow on cpu; PyTorch on cuda ({CARD}); 2 cards, a worker each\n"
+    assert said in capsys.readouterr().err
+    config = json.loads((tmp_path / "run/config.json").read_text())
+    assert config["devices"] == {"keras": "cpu", "torch": f"cuda ({CARD})"}
+    before = (tmp_path / "run/results.csv").read_bytes()
+    assert cli.main(options("run", "--resume", "--device", "cpu")) == 2
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert line == (
+        "error: --resume with other settings than run has: "
+        f"devices.torch: was cuda ({CARD}), now cpu (on another device the last digits differ)"
+    )
+    assert (tmp_path / "run/results.csv").read_bytes() == before
+    assert cli.main(options("run", "--resume")) == 0
 
 
 def test_on_a_cluster_the_device_is_taken_at_its_word():

@@ -40,7 +40,7 @@ def run_cell(cell, task, report):
         _note("load", cell.framework)
     LOADED.add(cell.framework)
     _note("cell", cell.name)
-    print("printed by", cell.name)
+    print("printed by", cell.name, "on card", os.environ["CUDA_VISIBLE_DEVICES"])
     result = make_result(
         cell.policy,
         cell.framework,

@@ -11,8 +11,11 @@ STORE = 100 * 2**20  # bytes
 
 
 @contextmanager
-def nodes(count, cpus=1):
-    """A cluster of ``count`` nodes with ``cpus`` CPUs each, and one without any that is never killed."""
+def nodes(count, cpus=1, gpus=0):
+    """A cluster of ``count`` nodes with ``cpus`` CPUs and ``gpus`` GPUs each, and one without any that is never killed.
+
+    GPUs are there by the nodes' own account: nobody may compute on them.
+    """
     from ray.cluster_utils import Cluster
 
     # a name of its own, and short: Ray's sockets lie below it
@@ -23,7 +26,7 @@ def nodes(count, cpus=1):
         cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **own})
     try:
         for _ in range(count):
-            cluster.add_node(num_cpus=cpus, **own)
+            cluster.add_node(num_cpus=cpus, num_gpus=gpus, **own)
         yield cluster
     finally:
         cluster.shutdown()
