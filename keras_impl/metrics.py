@@ -12,6 +12,10 @@ def crossentropy(outputs):
 
     DIFFERS: on PyTorch Keras's own of two classes ends the program where a probability isn't a number; on other
     backends, and in `torch_impl`, the loss then isn't one either, which a training watches for.
+
+    DIFFERS: on TensorFlow Keras finds the scores behind a sigmoid or softmax, as `torch_impl` has them. On JAX and on
+    PyTorch it takes a probability that is within 1e-7 of 0 or 1 for that: a sample's loss is 16.1 at most there, and
+    where it is cut off its gradient is 0.
     """
     if outputs > 1:
         return "categorical_crossentropy"

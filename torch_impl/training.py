@@ -158,7 +158,11 @@ def passed(model, batches):
 
 
 def loss_of(model, x, y, weights=None):
-    """Compute the mean of a batch's weighted losses, and the logits, shaped as the labels, that it is of."""
+    """Compute the mean of a batch's weighted losses, and the logits, shaped as the labels, that it is of.
+
+    DIFFERS: the loss of logits has no largest value. Keras on TensorFlow finds them behind a sigmoid or softmax; on JAX
+    and on PyTorch it takes a probability that is within 1e-7 of 0 or 1 for that.
+    """
     logits = getattr(model, "logits", model)(x)
     if weights is None:
         return _cross_entropy(logits, y, "mean"), logits

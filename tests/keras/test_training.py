@@ -10,6 +10,7 @@ from compare.gap.records import Status
 from keras_impl import optimizers, training
 from keras_impl.batches import Epochs
 from keras_impl.layers import CounterDropout
+from keras_impl.metrics import crossentropy
 from keras_impl.transfer import head
 from tests.support.backends import numpy
 from tests.support.small_run import SMALL, train
@@ -156,3 +157,15 @@ def test_a_model_is_given_the_epochs_own_batches_and_no_thread_tunes_them():
     for epoch in (0, 3):
         epochs.begin(epoch)
         assert [images[0, 0] for images, _ in given.as_numpy_iterator()] == [10 * epoch, 10 * epoch + 1]
+
+
+@pytest.mark.parametrize("outputs", [1, 2])
+def test_a_loss_of_a_saturated_probability_is_cut_off_by_each_backend_but_tensorflow(outputs):
+    score = keras.layers.Dense(outputs, activation="sigmoid" if outputs == 1 else "softmax", use_bias=False)
+    model = keras.Sequential([keras.Input((1,)), score])
+    score.set_weights([np.array([[-40.0, 0.0][:outputs]], np.float32)])
+    model.compile(loss=crossentropy(outputs))
+    labels = np.array([[1.0, 0.0][:outputs]], np.float32)  # wrong, and certain
+    loss = float(model.test_on_batch(np.ones((1, 1), np.float32), labels, return_dict=True)["loss"])
+    expected = 40 if keras.backend.backend() == "tensorflow" else -np.log(keras.config.epsilon())
+    assert loss == pytest.approx(expected, rel=1e-3)
