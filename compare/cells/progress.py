@@ -71,7 +71,8 @@ class _Lines:
     def remaining(self) -> str:
         """Say how long the rest takes if it goes on as it went so far."""
         rest = sum(map(cost, self.left))
-        if not rest:
+        # a cell of little work takes as long as its process takes to start: nothing follows of the others
+        if not rest or self.work - rest < self.work / 5:
             return ""
         return f"; about {duration((time.monotonic() - self.began) * rest / (self.work - rest))} left"
 

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 from typer import Argument, BadParameter, Option
 
 from compare.cli import places
+from compare.pages.saying import say
 
 
 def _at_least_one(value: str | int) -> int:
@@ -117,5 +118,5 @@ def diagnose(
         out.mkdir(parents=True, exist_ok=True)
         write(out / "diagnosis.json", said)
         found.to_html(out / "diagnosis.html")
-    print(said if as_json else found)
+    say(said if as_json else found)
     return int(any(finding.harmful for finding in found.findings))

@@ -11,6 +11,7 @@ from typer import Argument, Option
 from compare.cli import places
 from compare.cli.proofs import room, with_progress, write_into
 from compare.frameworks import DTYPES
+from compare.pages.saying import say
 from compare.spec import InputError, choose
 
 LOSSES = ("crossentropy", "binary", "mse", "mae")
@@ -54,7 +55,7 @@ def map_(
     if as_json:
         from compare.pair.verdict import map_json
 
-        print(json.dumps(map_json(found), indent=1))
+        say(json.dumps(map_json(found), indent=1))
     else:
         from compare.pages.console import Output
         from compare.pair.terminal import print_map
@@ -86,7 +87,7 @@ def parity(a: Path | None, b: Path | None, options: dict[str, Any], out: Path | 
     outcome = with_progress(prove, wanted)
     content = certificate(wanted, outcome)
     if as_json:
-        print(json.dumps(content, indent=1))
+        say(json.dumps(content, indent=1))
     else:
         from compare.pages.console import Output
         from compare.pair.terminal import print_outcome
@@ -106,12 +107,12 @@ def port(a: Path, dest: Path, into: str, map_file: Path | None, force: bool, as_
 
     certificate = with_progress(move, asked(str(a), into, map_file, None), dest, force)
     if as_json:
-        print(json.dumps(certificate, indent=1))
+        say(json.dumps(certificate, indent=1))
     else:
-        print(f"{dest}: {len(certificate['map'])} arrays moved; {certificate['verdict']}")
+        say(f"{dest}: {len(certificate['map'])} arrays moved; {certificate['verdict']}")
         if certificate["first"]:
             first = certificate["first"]
-            print(f"differs at {first['keras']} ({first['torch']}): {first['cause']}: {first['text']}")
+            say(f"differs at {first['keras']} ({first['torch']}): {first['cause']}: {first['text']}")
     return 0 if certificate["verdict"] == "same" else 1
 
 

@@ -13,6 +13,7 @@ from compare.cli import pair as pairs
 from compare.cli.proofs import again, room, with_progress, write_into
 from compare.cli.unused import only
 from compare.frameworks import DTYPES, FRAMEWORKS, check_all
+from compare.pages.saying import say
 from compare.spec import BACKBONES, NUMERICS, POLICIES, InputError, choose
 
 DEFAULT = ("fine-tune", "frozen")
@@ -186,7 +187,7 @@ def parity(
         paper = json.dumps(certificate.as_json(result), indent=1) + "\n"
         write_into(out, {"certificate.json": paper, "parity.html": page.render(result)})
     if as_json:
-        print(json.dumps(certificate.as_json(result), indent=1))
+        say(json.dumps(certificate.as_json(result), indent=1))
     else:
         _print(result, out, time.monotonic() - started)
     return 0 if result.same else 1
@@ -199,7 +200,7 @@ def _files(a: Path | None, b: Path | None, as_json: bool) -> int:
 
     stage = compare_files(a, b)
     if as_json:
-        print(json.dumps(stage.as_dict(), indent=1))
+        say(json.dumps(stage.as_dict(), indent=1))
     else:
         from compare.pages.console import Output
         from compare.parity.terminal import print_files

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Option
 
+from compare.pages.saying import say
 from compare.spec import NAMES, POLICIES, TRAINS
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def policies(
       compare policies --json
     """
     if as_json:
-        print(json.dumps([asdict(policy) for policy in POLICIES.values()], indent=1))
+        say(json.dumps([asdict(policy) for policy in POLICIES.values()], indent=1))
         return
     from compare.pages.console import Output
 

@@ -11,6 +11,7 @@ from typing import Annotated
 from typer import Argument, Context, Option
 
 from compare.cli.unused import only
+from compare.pages.saying import say
 from compare.spec import EPSILONS
 
 
@@ -108,5 +109,5 @@ def port(
         say=partial(print, file=sys.stderr) if as_json else print,
     )
     if as_json:
-        print(json.dumps(proof, indent=1))
+        say(json.dumps(proof, indent=1))
     return 0 if proof["verdict"] == "same function" else 1

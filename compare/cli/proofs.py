@@ -9,6 +9,7 @@ from typing import Any
 
 from compare.cli import places
 from compare.files import write
+from compare.pages.saying import say
 from compare.spec import InputError
 
 
@@ -31,7 +32,7 @@ def again(path: Path, as_json: bool) -> int:
     new = with_progress(one.again, one.check_of(old))
     lines = [*of_reference.written(path, old), *one.differences(old, new)]
     if as_json:
-        print(json.dumps({"reproduced": not lines, "differences": lines, "certificate": new}, indent=1))
+        say(json.dumps({"reproduced": not lines, "differences": lines, "certificate": new}, indent=1))
         return 1 if lines else 0
     exact = (
         "every figure to the last digit"
@@ -39,7 +40,7 @@ def again(path: Path, as_json: bool) -> int:
         else "figures within their bars"
     )
     for line in lines or [f"reproduced: the same inputs, the same verdicts, {exact}"]:
-        print(line)
+        say(line)
     return 1 if lines else 0
 
 

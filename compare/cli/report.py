@@ -10,6 +10,7 @@ from typing import Annotated
 from typer import Argument, Option
 
 from compare.cli import places
+from compare.pages.saying import say
 
 
 def report(
@@ -48,7 +49,7 @@ def _one(folder: Path, out: Path | None, as_json: bool) -> int:
         from compare.report.as_json import record
 
         tables = record(run.tables)
-        print(json.dumps({"run": str(folder), "warnings": run.warnings, "tables": tables}, indent=1))
+        say(json.dumps({"run": str(folder), "warnings": run.warnings, "tables": tables}, indent=1))
         return 0
     from compare.pages.console import Output
     from compare.report.page import write_report
@@ -66,7 +67,7 @@ def _several(folders: list[Path], out: Path | None, as_json: bool) -> int:
     compared = comparison.compare_runs(folders)
     warnings = comparison.warnings(compared)
     if as_json:
-        print(json.dumps({"warnings": warnings, "rows": comparison.record(compared)}, indent=1))
+        say(json.dumps({"warnings": warnings, "rows": comparison.record(compared)}, indent=1))
         return 0
     from compare.pages.console import Output
     from compare.report.comparison_page import write_comparison
@@ -84,4 +85,4 @@ def _warn(warnings: list[str]) -> None:
 
 
 def _say_where(page: Path) -> None:
-    print(f"report: {page}")
+    say(f"report: {page}")

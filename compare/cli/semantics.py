@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Option
 
 from compare.cli import places
+from compare.pages.saying import say
 from compare.spec import InputError
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def semantics(
     if out is not None:
         _write(out, shown)
     if as_json:
-        print(json.dumps([record.as_dict() for record in shown], indent=1))
+        say(json.dumps([record.as_dict() for record in shown], indent=1))
     else:
         _print(shown, asked, timeline=not asked)
     return 0
@@ -128,7 +129,7 @@ def _explain(spelling: str, asked: Sequence[str], recorded: Sequence[Record], as
             {**record.as_dict(), "rows": [row.as_dict()], "said": explanation(record, row, past)}
             for record, row in found
         ]
-        print(json.dumps(said, indent=1))
+        say(json.dumps(said, indent=1))
         return 0
     console = Output()
     print_explanation(spelling, whole, past, console)

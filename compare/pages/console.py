@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from typing import Any
 
@@ -10,6 +9,7 @@ from rich.console import Console, RenderableType
 from rich.status import Status
 from rich.text import Text
 
+from compare.pages.saying import to_nowhere
 from compare.words import Span, Tone
 
 STYLES: dict[Tone, str] = {"": "", "worse": "bold red", "well": "green"}
@@ -27,10 +27,7 @@ class Output(Console):
     def on_broken_pipe(self) -> None:
         """Send what is still to be said nowhere; rich's own would end the process."""
         self.quiet = True
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        # what Python has not written yet goes the same way, when the process ends
-        os.dup2(nowhere, self.file.fileno())
-        os.close(nowhere)
+        to_nowhere(self.file)
 
 
 def coloured(sentence: Iterable[Span]) -> Text:

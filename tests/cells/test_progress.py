@@ -32,3 +32,15 @@ def test_a_cell_that_begins_again_is_said_and_ends_once(terminal, colour, monkey
     assert text.count("[1/1] torch frozen: finished") == 1
     # where colours are forced on a file, as continuous integration and notebooks do, no line is written twice
     assert ("\x1b[2K" in text) == (terminal and colour)
+
+
+@pytest.mark.parametrize(("first", "is_said"), [("fine-tune", True), ("frozen", False)])
+def test_what_is_left_is_estimated_from_cells_that_are_a_part_of_the_work(first, is_said):
+    """A frozen cell is a twentieth of the two: its time is that of starting a process."""
+    cells = [Cell("torch", "resnet50", policy, "native", 0) for policy in ("fine-tune", "frozen")]
+    console, printed = console_of()
+    with showing(console, cells, cells) as on_event:
+        cell = next(cell for cell in cells if cell.policy == first)
+        on_event(cell, Started())
+        on_event(cell, Ended(make_result(first, "torch")))
+    assert (" left" in printed()) == is_said

@@ -1,5 +1,6 @@
 """What a run says goes to nobody when its reader has gone; it goes on all the same."""
 
+import ast
 import json
 import os
 import subprocess
@@ -47,6 +48,49 @@ def test_results_that_nobody_reads_leave_the_other_stream_as_it_is(tmp_path, clo
     said = (tmp_path / "said").read_text()
     assert said.count(": finished") == 4
     assert "Error" not in said
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        (["policies", "--json"], 0),
+        (["semantics", "--release", "all", "--json"], 0),
+        (["diagnose", "model.py:net", "--audit"], 0),
+        (["diagnose", "model.py:net", "--audit", "--json"], 0),
+        (["diagnose", "model.py:broken", "--audit"], 1),
+    ],
+)
+def test_the_exit_code_is_the_answers_though_nobody_reads_it(tmp_path, closed, command, code):
+    """Of a diagnosis 1 means harm."""
+    (tmp_path / "model.py").write_text(MODEL)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    run = subprocess.run(
+        [sys.executable, "-m", "compare", *command],
+        env=environment,
+        cwd=tmp_path,
+        stdout=closed,
+        stderr=subprocess.PIPE,
+    )
+    assert (run.returncode, run.stderr) == (code, b"")
+
+
+def test_no_command_prints_by_itself():
+    """What it prints goes through `say` or a console; both go on when the reader has gone."""
+    bare = [
+        f"{path.name}:{node.lineno}"
+        for path in sorted((ROOT / "compare" / "cli").glob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "print"
+        if "file" not in {keyword.arg for keyword in node.keywords}
+    ]
+    assert bare == []
+
+
+MODEL = """
+from torch import nn
+net, broken = (nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4)) for _ in range(2))
+broken[1].running_var.fill_(float("nan"))
+"""
 
 
 def test_where_colours_are_forced_on_a_pipe_nothing_moves_and_the_colours_are_there(monkeypatch):
