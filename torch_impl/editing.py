@@ -124,7 +124,7 @@ def _rebuilt(name, func, args, kwargs):
 def _value(value):
     if isinstance(value, np.ndarray):
         return torch.from_numpy(np.array(value, order="C")).to(torch.get_default_dtype())
-    return tuple(value) if isinstance(value, list) else value
+    return tuple(map(_value, value)) if isinstance(value, list) else value
 
 
 def conv(bound):

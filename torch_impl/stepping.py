@@ -129,7 +129,7 @@ def assign(model, values):
     state = observing.state(model)
     with torch.no_grad():
         for name, value in values.items():
-            state[name].copy_(torch.from_numpy(np.ascontiguousarray(value)))
+            state[name].copy_(torch.from_numpy(np.asarray(value, order="C")))
 
 
 def make(settings, parameters):

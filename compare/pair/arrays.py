@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from compare.pair.graph import Op
-from compare.pair.layouts import Layout
+from compare.pair.layouts import Layout, Segments
 from compare.pair.partners import Partner
 from compare.pair.records import Arrays
 
@@ -56,13 +56,18 @@ class Left:
 
 @dataclass
 class Map:
-    """All arrays of both models, each with its partner or the reason why it has none."""
+    """All arrays of both models, each with its partner or the reason why it has none.
+
+    Attributes:
+        rows: vectors with a flattened map that lies otherwise in PyTorch (`flattened.flattened`).
+    """
 
     bindings: list[Binding]
     left: list[Left]
     pairs: list[Partner]
     missing: list[Op] = field(default_factory=list)
     extra: list[Op] = field(default_factory=list)
+    rows: dict[tuple[int, str], Segments] = field(default_factory=dict)
 
     @property
     def undecided(self) -> list[Left]:

@@ -52,6 +52,7 @@ class Outcome:
     Attributes:
         verdict: ``same``, ``differs`` or ``unmapped``.
         first: the first departure, as JSON has it.
+        dtype: what both computed in.
     """
 
     verdict: str
@@ -62,3 +63,4 @@ class Outcome:
     native: list[str] = field(default_factory=list)
     versions: dict[str, str] = field(default_factory=dict)
     peak_memory: int = 0
+    dtype: str = "float64"

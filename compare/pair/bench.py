@@ -69,7 +69,7 @@ class Bench(Side):
     def for_keras(self, path: str) -> None:
         """Write this model's own arrays as Keras's."""
         arrays = moving.to_keras(self.map, self.own, self.keras_arrays)
-        save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, path)
+        save_file({name: np.asarray(array, order="C") for name, array in arrays.items()}, path)
 
     def adopt(self, record: dict, values: str, arrays: str) -> None:
         """Take what was seen of Keras's model with this one's arrays."""
@@ -175,6 +175,7 @@ class Bench(Side):
         training = record is not None
         edits = renumbered(self.edits, self.in_training()) if training else self.edits
         keras = records.seen({**record, "values": load_file(values)}) if record is not None else self.keras
+        keras = flattened.as_there(keras, self.map.pairs, self.map.rows)
 
         def run(edits: list[dict], until: int | None = None, moved: bool = False) -> Seen:
             given = [rounding_away(x) for x in inputs] if moved else inputs

@@ -29,7 +29,7 @@ def certificate(asked: Asked, outcome: Outcome, **more: Any) -> dict[str, Any]:
         "asked": _written(asked),
         "hashes": hashes(asked),
         **as_json(outcome),
-        "tolerances": tolerances.as_dict(asked.dtype),
+        "tolerances": tolerances.as_dict(outcome.dtype),
         "twin": tolerances.TWIN,
         **more,
     }

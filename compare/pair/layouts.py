@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 
 Steps = tuple[tuple[Any, ...], ...]
+# the parts of a vector: how many numbers, and (H, W, C) of a map that was flattened
+Segments = tuple[tuple[int, tuple[int, ...] | None], ...]
 
 
 @dataclass(frozen=True)
@@ -19,7 +21,7 @@ class Layout:
     Attributes:
         name: for a person to read.
         steps: ``("transpose", axes)``, ``("reshape", to)``, ``("take", axis, order)``,
-            ``("slice", axis, start, stop)``.
+            ``("slice", axis, start, stop)``, ``("turn", axis, parts)``.
     """
 
     name: str
@@ -41,6 +43,24 @@ class Layout:
         return self.apply(np.arange(prod(shape)).reshape(shape))
 
 
+def turn(array: np.ndarray, axis: int, parts: Segments) -> np.ndarray:
+    """Bring the maps in a vector from the order H, W, C into C, H, W.
+
+    Args:
+        axis: which of the array's is the vector.
+        parts: how many numbers, and (H, W, C) of what is to be turned.
+    """
+    made, at = [], 0
+    for count, shape in parts:
+        part = _slice(array, axis, at, at + count)
+        at += count
+        if shape is not None:
+            split = part.reshape(*part.shape[:axis], *shape, *part.shape[axis + 1 :])
+            part = np.moveaxis(split, axis + len(shape) - 1, axis).reshape(part.shape)
+        made.append(part)
+    return np.concatenate(made, axis)
+
+
 def _slice(array: np.ndarray, axis: int, start: int, stop: int) -> np.ndarray:
     return array[(slice(None),) * axis + (slice(start, stop),)]
 
@@ -50,6 +70,7 @@ _APPLY: dict[str, Any] = {
     "reshape": lambda array, shape: array.reshape(shape),
     "take": lambda array, axis, order: array.take(order, axis),
     "slice": _slice,
+    "turn": turn,
 }
 SPATIAL = {1: "W", 2: "HW", 3: "DHW"}
 GRU_ORDER = (1, 0, 2)  # Keras keeps update, reset, new; PyTorch reset, update, new
@@ -82,29 +103,41 @@ def flat(shape: Sequence[int], target: Sequence[int]) -> Layout | None:
     return Layout("as it is", () if tuple(shape) == tuple(target) else (("reshape", tuple(target)),))
 
 
-def moved(layout: Layout | None, rows: Sequence[int] | None) -> Layout | None:
+def moved(layout: Layout | None, parts: Segments | None) -> Layout | None:
     """A layout of a flattened map's numbers, where PyTorch's are in the order C, H, W.
 
     Args:
-        rows: (H, W, C) of the map that was flattened.
+        parts: of the vector that the map is in.
     """
-    if layout is None or rows is None:
+    if layout is None or parts is None:
         return layout
-    r, count = len(rows), prod(rows)
-    axes = SPATIAL.get(r - 1, "...")
-    steps = (("reshape", tuple(rows)), ("transpose", (r - 1, *range(r - 1))), ("reshape", (count,)))
-    return Layout(f"{layout.name}, from {axes}C to C{axes} order", (*steps, *layout.steps))
+    count = sum(n for n, _ in parts)
+    steps = (("reshape", (count,)), ("turn", 0, parts), *layout.steps)
+    return Layout(f"{layout.name}, from {_order(parts)}", steps)
+
+
+def _order(parts: Segments) -> str:
+    """From which order to which, in words."""
+    shape = next(shape for _, shape in parts if shape)
+    axes = SPATIAL.get(len(shape) - 1, "...")
+    return f"{axes}C to C{axes} order"
 
 
 def dense(
-    shape: Sequence[int], target: Sequence[int], ins: Sequence[int], turned: bool, rows: Sequence[int] | None
+    shape: Sequence[int],
+    target: Sequence[int],
+    ins: Sequence[int],
+    turned: bool,
+    rows: Segments | None,
+    columns: Segments | None = None,
 ) -> Layout | None:
     """A dense kernel.
 
     Args:
         shape: of Keras's, whose axes ``ins`` are the inputs.
         target: of PyTorch's: (out, in), with a convolution's axes of length one behind; (in, out) if ``turned``.
-        rows: (H, W, C) of the map that was flattened, where PyTorch's inputs are in the order C, H, W.
+        rows, columns: the parts of the vectors that it reads and makes, where maps in PyTorch's are in the order
+            C, H, W.
     """
     outs = [axis for axis in range(len(shape)) if axis not in ins]
     n_in, n_out = prod(shape[axis] for axis in ins), prod(shape[axis] for axis in outs)
@@ -119,13 +152,10 @@ def dense(
     if len(shape) != 2:
         steps.append(("reshape", (n_in, n_out)))
     name = "as it is" if turned else "transposed"
-    if rows is not None:
-        r = len(rows)
-        steps.append(("reshape", (*rows, n_out)))
-        steps.append(("transpose", (r - 1, *range(r - 1), r)))
-        steps.append(("reshape", (n_in, n_out)))
-        axes = SPATIAL.get(r - 1, "...")
-        name += f", rows from {axes}C to C{axes} order"
+    for axis, (word, parts) in enumerate((("rows", rows), ("columns", columns))):
+        if parts is not None:
+            steps.append(("turn", axis, parts))
+            name += f", {word} from {_order(parts)}"
     if not turned:
         steps.append(("transpose", (1, 0)))
     final = (n_in, n_out) if turned else (n_out, n_in)

@@ -9,7 +9,7 @@ import numpy as np
 from compare.pair import layouts, parts
 from compare.pair.arrays import Binding, Left, Map
 from compare.pair.flattened import NORMS, Rows
-from compare.pair.graph import Op
+from compare.pair.graph import NAMED, Op
 from compare.pair.layouts import Layout
 from compare.pair.partners import Partner, partners
 from compare.pair.records import Held, Slot
@@ -17,17 +17,29 @@ from compare.pair.records import Held, Slot
 
 def pair_up(keras: list[Op], torch: list[Op]) -> list[Partner]:
     """Pair the operations of the two models by structure."""
-    pairs = partners(keras, torch)
+    pairs = parts.convolved(keras, torch)
+    read = {name for pair in pairs for name in _read(pair)}
+    pairs += [one for one in partners(keras, torch) if not read & _read(one)]
     pairs += parts.fused(keras, torch, pairs)
     pairs += parts.cells(keras, torch, pairs)
     pairs += parts.joined(keras, torch, pairs)
     pairs += parts.gates(keras, torch, pairs)
+    pairs += _by_size(_layers(keras, pairs), torch, pairs)
     pairs += _by_size(keras, torch, pairs)
     pairs += _shared(keras, torch, pairs)
     for pair in pairs:
         if _either_way(pair):
             pair.options = [{"turned": False}, {"turned": True}]
+        elif _square(pair):
+            # a person's own layer has (in, out), as Keras's do; PyTorch's modules (out, in)
+            first = pair.torch.kind == "dense" and not pair.torch.facts.get("rows_are_inputs")
+            pair.turned, pair.options = first, [{"turned": first}, {"turned": not first}]
     return pairs
+
+
+def _read(pair: Partner) -> set[str]:
+    """The arrays that two operations read."""
+    return {slot.name for op in (pair.keras, pair.torch) for slot in op.slots.values()}
 
 
 def _either_way(pair: Partner) -> bool:
@@ -35,6 +47,14 @@ def _either_way(pair: Partner) -> bool:
     shapes = [slot.shape for op in (pair.keras, pair.torch) for slot in op.slots.values()]
     same = len(set(shapes)) == 1 and len(shapes[0]) > 2 and len(set(shapes[0])) == 1
     return pair.keras.family == pair.torch.family == "norm" and same
+
+
+def _square(pair: Partner) -> bool:
+    """Whether a matrix of a person's own has as many rows as columns: its shape doesn't say which are the inputs."""
+    if "custom" not in (pair.keras.kind, pair.torch.kind):
+        return False
+    matrices = [slot.shape for slot in pair.keras.slots.values() if len(slot.shape) == 2]
+    return len(matrices) == 1 and matrices[0][0] == matrices[0][1] > 1
 
 
 def find(
@@ -48,7 +68,7 @@ def find(
 
     Args:
         held: all arrays of Keras's and PyTorch's model.
-        rows: Keras operation -> (H, W, C) of a flattened map that PyTorch has in the order C, H, W.
+        rows: vectors with a flattened map that PyTorch has in the order C, H, W.
     """
     bindings: list[Binding] = []
     left: list[Left] = []
@@ -56,10 +76,11 @@ def find(
         bound, rest = _bind(pair, rows)
         bindings += bound
         left += rest
-    missing = [op for op in keras if all(op is not pair.keras for pair in pairs)]
+    read = {slot.name for pair in pairs for slot in pair.keras.slots.values()}
+    missing = [op for op in keras if not read & {slot.name for slot in op.slots.values()}]
     taken = {slot.name for pair in pairs for slot in pair.torch.slots.values()}
     extra = [op for op in torch if not taken & {slot.name for slot in op.slots.values()}]
-    found = Map(bindings, left, pairs, missing, extra)
+    found = Map(bindings, left, pairs, missing, extra, rows)
     _leave(found, held)
     return found
 
@@ -67,14 +88,15 @@ def find(
 def _shared(keras: list[Op], torch: list[Op], pairs: list[Partner]) -> list[Partner]:
     """Pair what is one layer called several times in one model and several layers in the other."""
     found = []
+    read = {name for pair in pairs for name in _read(pair)}
     for op in torch:
-        if any(op is pair.torch for pair in pairs):
+        if read & {slot.name for slot in op.slots.values()}:
             continue
         fits = [p for p in pairs if p.keras.label == op.label and len(p.keras.calls) > len(p.torch.calls)]
         if fits:
             found.append(Partner(fits[0].keras, op, "shared in Keras", []))
     for op in keras:
-        if any(op is pair.keras for pair in pairs):
+        if read & {slot.name for slot in op.slots.values()}:
             continue
         fits = [p for p in pairs if p.torch.label == op.label and len(p.torch.calls) > len(p.keras.calls)]
         if fits:
@@ -84,7 +106,8 @@ def _shared(keras: list[Op], torch: list[Op], pairs: list[Partner]) -> list[Part
 
 def _by_size(keras: list[Op], torch: list[Op], pairs: list[Partner]) -> list[Partner]:
     """Pair what is written another way in the other framework, where only one has the size."""
-    ours = [op for op in keras if all(op is not pair.keras for pair in pairs)]
+    read = {slot.name for pair in pairs for slot in pair.keras.slots.values()}
+    ours = [op for op in keras if not read & {slot.name for slot in op.slots.values()}]
     theirs = [op for op in torch if all(op is not pair.torch for pair in pairs)]
     found = []
     for op in ours:
@@ -104,6 +127,26 @@ def _by_size(keras: list[Op], torch: list[Op], pairs: list[Partner]) -> list[Par
             theirs.remove(fits[0])
             ours = [other for other in ours if other is not op]
     return found
+
+
+def _layers(keras: list[Op], pairs: list[Partner]) -> list[Op]:
+    """The layers of a person's own that read several arrays, each as one operation."""
+    taken = {slot.name for pair in pairs for slot in pair.keras.slots.values()}
+    layers: dict[int, list[Op]] = {}
+    for op in keras:
+        if op.kind == "custom" and not taken & {slot.name for slot in op.slots.values()}:
+            layers.setdefault(op.calls[0].index, []).append(op)
+    made = []
+    for members in layers.values():
+        slots = {NAMED.get(role, role): slot for op in members for role, slot in op.slots.items()}
+        shapes = [slot.shape for slot in slots.values()]
+        first = members[0]
+        # of two arrays of one shape nothing but a name that both frameworks have says which is which
+        if len(members) == len(slots) > 1 and (
+            len(set(shapes)) == len(shapes) or set(slots) <= set(NAMED.values())
+        ):
+            made.append(Op(first.number, "custom", first.place, slots, first.calls, first.facts, first.label))
+    return made
 
 
 def _sizes(op: Op) -> list[int]:
@@ -151,7 +194,7 @@ def _layouts(pair: Partner, role: str, slot: Slot, rows: Rows) -> list[tuple[str
     if keras.family in ("lstm", "gru", "rnn"):
         return _recurrent(pair, role, slot, torch.slots)
     if keras.family == "array" or torch.kind == "custom":
-        return _by_shape(role, slot, torch.slots)
+        return _by_shape(pair, role, slot)
     if role not in torch.slots:
         return []
     target = torch.slots[role].shape
@@ -164,7 +207,10 @@ def _layouts(pair: Partner, role: str, slot: Slot, rows: Rows) -> list[tuple[str
         if pair.turned:
             layout = layouts.channels_first(slot.shape)
         if keras.family in NORMS:
-            layout = layouts.moved(layout, rows.get(keras.number))
+            orders = [rows[at] for at in ((keras.number, "in"), (keras.number, "out")) if at in rows]
+            layout = layouts.moved(layout, orders[0] if orders else None)
+        elif role == "bias":
+            layout = layouts.moved(layout, rows.get((keras.number, "out")))
     return [] if layout is None else [(role, layout)]
 
 
@@ -172,7 +218,8 @@ def _kernel(pair: Partner, slot: Slot, target: tuple[int, ...], rows: Rows) -> L
     keras, torch = pair.keras, pair.torch
     if keras.kind == "dense":
         turned = bool(torch.facts.get("rows_are_inputs"))
-        return layouts.dense(slot.shape, target, keras.facts["in_axes"], turned, rows.get(keras.number))
+        orders = (rows.get((keras.number, end)) for end in ("in", "out"))
+        return layouts.dense(slot.shape, target, keras.facts["in_axes"], turned, *orders)
     if torch.kind == "dense":  # a convolution of size one
         rank = len(slot.shape)
         return layouts.dense(slot.shape, target, list(range(rank - 1)), False, None)
@@ -197,8 +244,21 @@ def _recurrent(pair: Partner, role: str, slot: Slot, targets: dict[str, Slot]) -
     return made
 
 
-def _by_shape(role: str, slot: Slot, targets: dict[str, Slot]) -> list[tuple[str, Layout]]:
-    fits = [(to, layouts.same(slot.shape, target.shape)) for to, target in targets.items()]
+def _by_shape(pair: Partner, role: str, slot: Slot) -> list[tuple[str, Layout]]:
+    fits = []
+    for to, target in pair.torch.slots.items():
+        layout = layouts.same(slot.shape, target.shape)
+        if pair.turned and len(slot.shape) == 2 and slot.shape == target.shape:
+            layout = layouts.channels_first(slot.shape)
+        fits.append(
+            (
+                to,
+                layout
+                or (
+                    layouts.conv(pair.torch.kind, slot.shape, target.shape) if to.endswith("kernel") else None
+                ),
+            )
+        )
     found = [(to, layout) for to, layout in fits if layout is not None]
     return sorted(found, key=lambda one: one[0] != role)[:1]
 

@@ -62,6 +62,14 @@ class Values:
         for name, array in run.values.items():
             if array.dtype.kind in "fiu" and array.size > 1:
                 self.by_size.setdefault(array.size, []).append((name, *_moments(array)))
+        # a stack of recurrent layers gives the last states of all in one
+        stacks = [
+            call for call in run.calls if call.kind in ("lstm", "gru", "rnn") and not call.facts.get("cell")
+        ]
+        ends = [name for call in stacks for name in call.outputs[1:] if name in run.values]
+        self.states = [
+            (name, state) for name in ends if len(run.values[name]) > 1 for state in run.values[name]
+        ]
 
     def bar(self, name: str) -> float:
         """How far apart a value may be: what rounding explains."""
@@ -81,7 +89,15 @@ class Values:
                 best = match
                 if best.apart == 0:
                     break
-        return best
+        return best if best is not None else self._state(array)
+
+    def _state(self, array: np.ndarray) -> Match | None:
+        """The recurrent layers' states, one of which equals an array."""
+        for name, state in self.states:
+            match = compare(array, state, name, self.bar(name)) if state.size == array.size else None
+            if match is not None:
+                return Match(name, tuple(range(self.run.values[name].ndim)), match.apart)
+        return None
 
     def equal(self, name: str, array: np.ndarray) -> Match | None:
         """Whether a given value equals an array."""

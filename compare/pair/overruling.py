@@ -47,7 +47,7 @@ def overrule(found: Map, given: dict[str, Any], keras: dict[str, Held], torch: d
         )
         for name in sorted(gone - bound - named)
     ]
-    return Map([*kept, *made], left, found.pairs, found.missing, found.extra)
+    return Map([*kept, *made], left, found.pairs, found.missing, found.extra, found.rows)
 
 
 def _expanded(given: dict[str, Any], keras: dict[str, Held], torch: dict[str, Held]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from compare.parity.page import shown
 def render(asked: Asked, outcome: Outcome, certificate: dict[str, Any]) -> str:
     """Render a check as HTML: the verdict and the line that mends, each stage's arrays, what is left of the map."""
     names = f"{asked.keras.text} and {asked.torch.text}"
-    settings = f"{asked.numerics} numerics, {asked.dtype}, {asked.steps} steps, seed {asked.seed}."
+    settings = f"{asked.numerics} numerics, {outcome.dtype}, {asked.steps} steps, seed {asked.seed}."
     verdict, *mend = sentences(outcome)
     notes = [*mend, *(left(one) for one in outcome.map.left), *remarks(outcome)]
     title = "Do Keras and PyTorch compute and train the same?"

@@ -115,6 +115,41 @@ def _split(keras: Op, other: Op, ins: int, turned: bool) -> Op:
     return Op(other.number, keras.kind, other.place, slots, other.calls, other.facts, keras.label)
 
 
+def convolved(keras: list[Op], torch: list[Op]) -> list[Partner]:
+    """Pair a recurrent layer of convolutions with the one or two convolutions of a cell that is written out."""
+    layers: dict[int, dict[str, Op]] = {}
+    for op in keras:
+        if op.kind == "custom" and len(op.slots) == 1:
+            layers.setdefault(op.calls[0].index, {}).update(dict.fromkeys(op.slots, op))
+    found: list[Partner] = []
+    for members in layers.values():
+        if not {"kernel", "recurrent_kernel"} <= set(members):
+            continue
+        own = members["kernel"]
+        slots = {role: op.slots[role] for role, op in members.items()}
+        one = Op(own.number, own.kind, own.place, slots, own.calls, own.facts, own.label)
+        (*_, ins, wide), (*_, units, _) = slots["kernel"].shape, slots["recurrent_kernel"].shape
+        used = {slot.name for pair in found for slot in pair.torch.slots.values()}
+        free = [op for op in torch if op.kind == "conv" and op.slots["kernel"].name not in used]
+        sizes = {op.number: op.slots["kernel"].shape[:2] for op in free}
+        both = [op for op in free if sizes[op.number] == (wide, ins + units)]
+        chosen = [
+            (a, b)
+            for a in free
+            for b in free
+            if a is not b
+            and (sizes[a.number], sizes[b.number]) == ((wide, ins), (wide, units))
+            and _near(a, b)
+        ]
+        if chosen:
+            first, second = max(chosen, key=lambda two: _named(two[0], INPUT) + _named(two[1], STATE))
+            found.append(Partner(one, _cell(one, first, second), "a cell written out", []))
+        elif both:
+            options = [{"torch": _split(one, both[0], ins, turned)} for turned in (False, True)]
+            found.append(Partner(one, options[0]["torch"], "a cell written out", [], options=options))
+    return found
+
+
 def gates(keras: list[Op], torch: list[Op], pairs: list[Partner]) -> list[Partner]:
     """Pair a recurrent layer with a cell whose gates have a product each; which is which, the values decide."""
     found: list[Partner] = []

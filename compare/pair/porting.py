@@ -14,6 +14,7 @@ from compare.frameworks import own
 from compare.pair.asked import Asked, Report
 from compare.pair.certificate import certificate
 from compare.pair.ends import Pair, end
+from compare.pair.kernels import in_its_dtype
 from compare.pair.meeting import meet
 from compare.pair.proof import check
 from compare.spec import InputError
@@ -36,13 +37,25 @@ def port(asked: Asked, dest: Path, force: bool, report: Report) -> dict[str, Any
         InputError: ``dest`` is there or can't be written, or something of the map can't be decided.
     """
     target: Literal["keras", "torch"] = "torch" if asked.source == "keras" else "keras"
-    suffix = _suffix(dest, target)
+    _suffix(dest, target)
     paper = dest.with_name(f"{dest.name}.certificate.json")
     for path in (dest, paper):
         if path.exists() and not force:
             raise InputError(f"DEST {path} exists; --force replaces it")
     if not dest.parent.is_dir():
         raise InputError(f"DEST {dest}: there is no directory {dest.parent}")
+    return in_its_dtype(asked, lambda asked, notes: _ported(asked, (dest, paper), target, report, notes))
+
+
+def _ported(
+    asked: Asked,
+    paths: tuple[Path, Path],
+    target: Literal["keras", "torch"],
+    report: Report,
+    notes: list[str],
+) -> dict[str, Any]:
+    dest, paper = paths
+    suffix = _suffix(dest, target)
     with Pair(asked.dtype) as pair:
         met = meet(pair, asked, report)
         if met.map.undecided:
@@ -53,6 +66,7 @@ def port(asked: Asked, dest: Path, force: bool, report: Report) -> dict[str, Any
         (pair.torch if target == "torch" else pair.keras).call("arrays", pair.file("moved"))
         report("proving it")
         outcome = check(pair, replace(asked, steps=STEPS), met, report)
+        outcome.notes += notes
         outcome.versions = pair.versions()
         report("writing it")
         content = _file(asked, target, met.inputs, pair.file("moved"), pair.folder / f"written{suffix}")

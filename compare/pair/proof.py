@@ -10,6 +10,7 @@ from compare.pair.asked import STAGES, Asked, Outcome, Report
 from compare.pair.configuration import Fact
 from compare.pair.cutting import Cut
 from compare.pair.ends import Pair
+from compare.pair.kernels import in_its_dtype
 from compare.pair.locate import Departure, Found
 from compare.pair.meeting import Met, meet
 from compare.pair.optimizing import Told
@@ -29,9 +30,14 @@ def prove(asked: Asked, report: Report = lambda line: None) -> Outcome:
     Raises:
         InputError: what was asked for can't be had.
     """
+    return in_its_dtype(asked, lambda asked, notes: _proved(asked, report, notes))
+
+
+def _proved(asked: Asked, report: Report, notes: list[str]) -> Outcome:
     with Pair(asked.dtype) as pair:
         met = meet(pair, asked, report)
         outcome = check(pair, asked, met, report)
+        outcome.notes += notes
         outcome.versions, outcome.peak_memory = pair.versions(), pair.peak_memory()
     return outcome
 
@@ -39,9 +45,9 @@ def prove(asked: Asked, report: Report = lambda line: None) -> Outcome:
 def check(pair: Pair, asked: Asked, met: Met, report: Report) -> Outcome:
     """All stages, until one differs."""
     if met.map.undecided:
-        return Outcome("unmapped", met.map)
+        return Outcome("unmapped", met.map, dtype=asked.dtype)
     ends = pair.torch.call("ends")
-    outcome = Outcome("same", met.map, notes=list(ends["notes"]))
+    outcome = Outcome("same", met.map, notes=list(ends["notes"]), dtype=asked.dtype)
     if any(how == "first" for how, x in zip(met.arrangement, met.inputs, strict=True) if x.ndim == 3):
         outcome.notes.append("3-d inputs go to PyTorch as (N, C, T)")
     settings = _settings(asked, met, outcome)
@@ -224,12 +230,14 @@ def _stages(done: dict, met: Met, outcome: Outcome) -> None:
         elif stage.verdict == Verdict.DIFFERS and outcome.first is None:
             row = next(row for row in stage.rows if row.name == stage.place)
             binding = places.get(stage.place)
+            given = ("unknown", f"{stage.place} differs after the step", "")
+            cause, text, code = done["kept"].get(stage.place, given)
             outcome.first = {
                 "stage": name,
                 "keras": binding.keras_place if binding else "",
                 "torch": binding.torch_place if binding else "",
-                "cause": "unknown", "figure": _finite(row.relative), "bar": row.bar, "tried": [],
-                "text": f"{stage.place} differs after the step", "code": "",
+                "cause": cause, "figure": _finite(row.relative), "bar": row.bar,
+                "tried": [] if cause == "unknown" else [cause], "text": text, "code": code,
             }  # fmt: skip
         elif stage.verdict == Verdict.DIFFERS:
             stage.verdict = Verdict.FOLLOWS

@@ -72,10 +72,19 @@ class Trainer(Bench):
             "rows": rows,
             "extra": training.extra(self.map, own, before),
             "frozen": frozen,
+            "kept": self._kept(plan, own, rows["statistics"]),
             "cut": cut,
             "native": lines,
             "owners": self._owners(),
         }
+
+    def _kept(
+        self, plan: Plan, own: training.Trained, judged: list[Distance]
+    ) -> dict[str, tuple[str, str, str]]:
+        """Why moving statistics differ, where a rule explains it."""
+        return (
+            training.kept(self.map, self.keras_arrays, own, plan) if any(not r.same for r in judged) else {}
+        )
 
     def _cut(self, plan: Plan, own: training.Trained, judged: list[Distance], passes: Any) -> Cut | None:
         """The place where one of them alone cuts a gradient off, if that is why gradients differ."""

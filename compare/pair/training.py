@@ -11,6 +11,7 @@ from safetensors.numpy import load_file
 from compare.pair.arrays import Map, to_keras
 from compare.pair.records import Arrays, Held
 from compare.parity.figures import Distance, compare
+from compare.parity.formulas import batch_of
 from compare.parity.tolerances import TOLERANCES, twin_factor
 
 FLOOR = 1e-3  # of the model's largest gradient: below it a gradient is zero but for rounding
@@ -237,3 +238,49 @@ def extra(found: Map, own: Trained, before: Arrays) -> dict[str, float]:
             size = float(np.abs(own.first[one.name]).max())
             moved[one.name] = change / max(size, change, 1e-30)
     return moved
+
+
+def kept(found: Map, before: Arrays, own: Trained, plan: Plan) -> dict[str, tuple[str, str, str]]:
+    """Moving statistics that PyTorch moves by another rule, as they are after the step: cause, words and code.
+
+    Args:
+        before: Keras's arrays before the step.
+    """
+    after = {n.partition("/")[2]: a for n, a in load_file(plan.first).items() if n.startswith("arrays/")}
+    back = to_keras(found, own.first, after)
+    told = {}
+    for pair in found.pairs:
+        decay = pair.keras.facts.get("decay")
+        names = {
+            role: pair.keras.slots[role].name for role in ("mean", "variance") if role in pair.keras.slots
+        }
+        if not isinstance(decay, float) or not 0 < decay < 1:
+            continue
+        for role, name in names.items():
+            batch = batch_of(before[name], after[name], decay)
+            shares = _shares(back[name], before[name], batch, role == "variance")
+            place = pair.torch.place or "its forward"
+            if shares is not None and not np.isclose(shares[0], decay, rtol=1e-6, atol=1e-9):
+                text = f"Keras keeps {decay:g} of the moving statistics, PyTorch {shares[0]:.6g}"
+                told[name] = ("decay", text, f"# keep {decay:g} of the moving {role}, in {place}")
+            elif shares is not None and not np.isclose(shares[1], 1 - decay, rtol=1e-6):
+                text = f"PyTorch's moving variance takes in {shares[1] / (1 - decay):.6g} times the batch's biased one"
+                told[name] = ("variance-rule", text, f"x.var(..., unbiased=False)  # in {place}")
+    return told
+
+
+def _shares(array: np.ndarray, old: np.ndarray, batch: np.ndarray, free: bool) -> tuple[float, float] | None:
+    """How much of the old value and of the batch's an array holds; None where it is no such sum.
+
+    Args:
+        free: whether the two needn't add up to one.
+    """
+    a, x, y = (one.astype(np.float64).reshape(-1) for one in (array, old, batch))
+    if free and a.size > 2:
+        (first, second), *_ = np.linalg.lstsq(np.stack([x, y], 1), a, rcond=None)
+    else:
+        size = float(np.vdot(x - y, x - y))
+        first = float(np.vdot(x - y, a - y)) / size if size else 1.0
+        second = 1 - first
+    fits = np.allclose(first * x + second * y, a, rtol=1e-6, atol=1e-9 * float(np.abs(a).max(initial=0.0)))
+    return (float(first), float(second)) if fits else None

@@ -4,14 +4,15 @@ import pytest
 
 from tests.pair.attention import ATTENTION_RIGHT, ATTENTION_WRONG
 from tests.pair.brought import BROUGHT_RIGHT, BROUGHT_WRONG
+from tests.pair.domains import DOMAINS_RIGHT, DOMAINS_WRONG
 from tests.pair.inside import INSIDE
 from tests.pair.places import MENDED, PLACES_RIGHT, PLACES_WRONG
 from tests.pair.right import RIGHT
 from tests.pair.trained import TRAINED_RIGHT, TRAINED_WRONG
 from tests.pair.wrong import WRONG
 
-RIGHTS = (RIGHT, TRAINED_RIGHT, ATTENTION_RIGHT, PLACES_RIGHT, BROUGHT_RIGHT)
-WRONGS = (WRONG, INSIDE, TRAINED_WRONG, ATTENTION_WRONG, PLACES_WRONG, BROUGHT_WRONG)
+RIGHTS = (RIGHT, TRAINED_RIGHT, ATTENTION_RIGHT, PLACES_RIGHT, BROUGHT_RIGHT, DOMAINS_RIGHT)
+WRONGS = (WRONG, INSIDE, TRAINED_WRONG, ATTENTION_WRONG, PLACES_WRONG, BROUGHT_WRONG, DOMAINS_WRONG)
 WHOLE = {name: case for each in RIGHTS for name, case in each.items()}
 BROKEN = {name: case for each in WRONGS for name, case in each.items()}
 

@@ -19,6 +19,8 @@ def scales(scene: Scene) -> Iterator[Trial]:
         yield from _attention(scene, float(wanted))
     if call.kind == "embedding":
         yield from _cut(scene)
+    if call.type == "AdditiveAttention":
+        yield from _additive(scene)
     yield from _batch(scene)
     yield from _heads(scene)
     ratio = _ratio(scene)
@@ -32,6 +34,15 @@ def scales(scene: Scene) -> Iterator[Trial]:
             )
             cause = "input-scale" if scene.at_input else "scale"
             yield Trial(cause, [edit], module(other), text, f"x = x * {ratio[0]:.9g}  # at {module(other)}")
+
+
+def _additive(scene: Scene) -> Iterator[Trial]:
+    """The tanh of the sum of a query and a key."""
+    for other in [c for c in scene.having("add") if len(c.inputs) == 2][:2]:
+        made = {"kind": "tanh", "single": True}
+        edit = {"call": other.index, "do": "after", "name": "activate", "options": made}
+        text = f"Keras's {scene.call.owner} takes tanh of query + key, PyTorch the sum as it is"
+        yield Trial("activation", [edit], module(other), text, "torch.tanh(query + key)", scene.call.owner)
 
 
 def _cut(scene: Scene) -> Iterator[Trial]:

@@ -5,9 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import prod
 
+import numpy as np
+
 from compare.pair.causes.trial import Scene, Trial, module, moved, number, path
+from compare.pair.matching import Values
 from compare.pair.records import Call
 
+USUAL = (1e-3, 1e-5, 1e-6, 1e-8, 1e-12, 1e-7, 1e-4, 1.001e-5, 1e-2)  # epsilons that people take
+CLOSE = 1e-9
+DEEP = 3  # calls behind one that reads a normalisation's arrays
 NORMS = ("batch_norm", "layer_norm", "group_norm", "instance_norm", "rms_norm")
 
 
@@ -15,6 +21,8 @@ def settings(scene: Scene) -> Iterator[Trial]:
     """Give PyTorch's normalisation what Keras's has."""
     call = scene.call
     if call.kind not in NORMS:
+        if call.kind == "custom" and scene.pair is not None and scene.pair.torch.kind in NORMS:
+            yield from _usual(scene)
         return
     own = [scene.partner] if scene.partner is not None and scene.partner.kind in NORMS else []
     for other in [*own, *(c for c in scene.having(*NORMS) if c not in own)][:2]:
@@ -24,6 +32,40 @@ def settings(scene: Scene) -> Iterator[Trial]:
         yield from _axes(call, other, scene)
         yield from _groups(call, other)
     yield from _by_hand(scene)
+    if call.kind == "batch_norm" and not own:
+        yield from _written_out(scene)
+
+
+def _usual(scene: Scene) -> Iterator[Trial]:
+    """A normalisation that a person wrote in Keras, whose epsilon only its result shows: those that people take."""
+    for other in [scene.partner] if scene.partner is not None else []:
+        theirs = other.facts.get("eps")
+        for epsilon in USUAL if isinstance(theirs, float) else ():
+            text = (
+                f"epsilon is {number(epsilon)} in Keras, by what it computes, and {number(theirs)} in PyTorch"
+            )
+            code = f"{path(other.place)}.eps = {epsilon:g}"
+            yield Trial("epsilon", [_set(other, eps=epsilon)], module(other), text, code)
+    sums = _small_sums(scene) if scene.partner is None or "eps" not in scene.partner.facts else []
+    for other in sums:
+        for epsilon in USUAL:
+            theirs = number(other.facts["other"])
+            text = f"epsilon is {number(epsilon)} in Keras, by what it computes, and {theirs} in PyTorch"
+            yield Trial("epsilon", [_set(other, other=epsilon)], module(other), text, f"eps = {epsilon:g}")
+
+
+def _small_sums(scene: Scene) -> list[Call]:
+    """Where PyTorch adds a small number, near what reads the layer's arrays: they needn't depend on its input."""
+    near = list(scene.region)
+    waiting = list(scene.pair.torch.calls) if scene.pair is not None else []
+    for _ in range(DEEP):
+        near += [call for call in waiting if all(call is not one for one in near)]
+        waiting = [
+            user for call in waiting for name in call.outputs for user in scene.torch.users.get(name, [])
+        ]
+    found = {call.index: call for call in [*near, *waiting] if call.kind == "add"}
+    numbers = [(call, call.facts.get("other")) for call in found.values()]
+    return [call for call, value in numbers if isinstance(value, float) and abs(value) < 0.1]
 
 
 def _set(call: Call, **arguments: object) -> dict:
@@ -132,11 +174,7 @@ def _by_hand(scene: Scene) -> Iterator[Trial]:
     """A normalisation written out: its variance and its epsilon."""
     spread = list(scene.having("var", "std"))
     epsilon = scene.call.facts.get("epsilon")
-    sums = [
-        c
-        for c in scene.having("add")
-        if isinstance(c.facts.get("other"), float) and abs(c.facts["other"]) < 0.1
-    ]
+    sums = _small_sums(scene)
     for other in spread:
         biased = {"call": other.index, "do": "function", "name": "spread", "options": {"unbiased": False}}
         text = "PyTorch's var and std divide by n - 1 unless told otherwise, Keras's by n"
@@ -146,6 +184,35 @@ def _by_hand(scene: Scene) -> Iterator[Trial]:
             continue
         text = f"epsilon is {number(epsilon)} in Keras and {number(other.facts['other'])} in PyTorch"
         yield Trial("epsilon", [_set(other, other=epsilon)], module(other), text, f"eps = {epsilon:g}")
+
+
+def _written_out(scene: Scene) -> Iterator[Trial]:
+    """A batch normalisation written out, whose statistics and epsilon are no calls on its input: computed otherwise."""
+    call, pair = scene.call, scene.pair
+    given = scene.keras.values.get(call.inputs[0])
+    wanted = scene.keras.values.get(call.outputs[0])
+    roles = ("gamma", "beta", "mean", "variance")
+    if pair is None or given is None or wanted is None or not set(roles) <= set(pair.keras.slots):
+        return
+    axis, own = call.facts["axis"][0], call.facts["epsilon"]
+    shape = [size if n == axis % given.ndim else 1 for n, size in enumerate(given.shape)]
+    gamma, beta, mean, variance = (scene.arrays[pair.keras.slots[r].name].reshape(shape) for r in roles)
+    has = Values(scene.torch, {}, CLOSE)
+    ways = [("epsilon", f"{number(epsilon)} in PyTorch", np.sqrt(variance + epsilon)) for epsilon in USUAL]
+    ways.append(
+        ("epsilon", "added to the root in PyTorch, to the variance in Keras", np.sqrt(variance) + own)
+    )
+    for cause, told, root in ways:
+        match = has.find((given - mean) / root * gamma + beta)
+        maker = scene.torch.maker.get(match.torch) if match is not None else None
+        if match is None or maker is None or np.array_equal(root, np.sqrt(variance + own)):
+            continue
+        array = wanted.transpose(np.argsort(match.axes))
+        edit = {"call": maker.index, "do": "after", "name": "value", "options": {"array": array}}
+        text = f"epsilon is {number(own)} in Keras, {told}"
+        yield Trial(
+            cause, [edit], module(maker), text, f"(var + {own:g}).sqrt()  # in {maker.place or 'forward'}"
+        )
 
 
 def count(call: Call) -> int:

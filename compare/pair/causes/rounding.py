@@ -84,6 +84,9 @@ def _like(first: Call, kind: str, again: dict):
 def _scalar(call: Call) -> dict | None:
     """A number in an arithmetic call that float32 doesn't hold."""
     value = call.facts.get("other")
+    if call.kind == "divide" and isinstance(value, (int, float)) and value and single(1 / value) != 1 / value:
+        # Keras multiplies by the reciprocal, x / 255 as 1 / 255
+        return {"call": call.index, "do": "set", "arguments": {"other": 1 / single(1 / value)}}
     if call.kind not in SCALARS or not isinstance(value, float) or single(value) == value:
         return None
     return {"call": call.index, "do": "set", "arguments": {"other": single(value)}}

@@ -7,6 +7,7 @@ from itertools import permutations
 from math import prod
 
 from compare.pair.causes.trial import Scene, Trial, module, moved, path
+from compare.pair.records import Call
 
 RESHAPES = ("flatten", "reshape", "permute", "transpose")
 
@@ -46,7 +47,29 @@ def orders(scene: Scene) -> Iterator[Trial]:
             turned = {**edit, "options": {**made, "swap": True}}
             if len(shape) == 2 and shape[0] == shape[1]:
                 yield Trial("flatten-order", [turned], module(call), text, code, layer)
+    yield from _together(scene, layer)
     yield from _moves(scene)
+
+
+def _together(scene: Scene, layer: str) -> Iterator[Trial]:
+    """The channels moved last before every reshape of one place: a head that is called on several maps."""
+    groups: dict[tuple, list[tuple[Call, int]]] = {}
+    for call in scene.region[:20]:
+        before = scene.input(call)
+        if call.kind in ("flatten", "reshape") and before is not None and 3 <= before.ndim <= 5:
+            shape = call.facts["shape"]
+            # as many numbers a row for each, over as many places as its map has
+            groups.setdefault((call.place, before.ndim, *shape[2:]), []).append((call, before.ndim))
+    for members in (group for group in groups.values() if len(group) > 1):
+        edits = []
+        order = [0, *range(2, members[0][1]), 1]
+        for call, _ in members:
+            made = {"dims": order, "shape": list(call.facts["shape"][1:])}
+            edits.append({"call": call.index, "do": "function", "name": "permute_reshape", "options": made})
+        call = members[0][0]
+        text = f"Keras reshapes with the channels last, PyTorch with the channels first, {len(members)} times"
+        code = f"x = x.permute{tuple(order)}  # before {call.facts['function']} in {call.place or 'forward'}"
+        yield Trial("flatten-order", edits, module(call), text, code, layer)
 
 
 def _moves(scene: Scene) -> Iterator[Trial]:
@@ -71,7 +94,7 @@ def axes(scene: Scene) -> Iterator[Trial]:
     if call.kind in ("softmax", "log_softmax", "mean", "amax", "concat", "sum"):
         for other in scene.having(call.kind, "max", "amax"):
             yield from _along(scene, other)
-    if call.kind == "attention":
+    if call.kind == "attention" or call.type == "AdditiveAttention":
         for other in scene.having("softmax"):
             yield from _along(scene, other)
     if call.kind == "normalize" or call.type == "UnitNormalization":
