@@ -50,9 +50,10 @@ CAUSES: dict[str, Cause] = {
     "missing activations": activations.missing,
     "unknown activations": activations.unknown,
     "sharing": sharing.arrays,
-    "other functions": replaced.functions,
+    "other functions of one value": replaced.activations,
     "extra": whole.extra,
     "another value": operands.another,
     "missing": whole.missing,
     "what is read": whole.reads,
+    "other functions": replaced.functions,
 }

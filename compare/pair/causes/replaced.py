@@ -18,6 +18,11 @@ MOVING = ("pad", "getitem", "reshape", "flatten", "permute", "transpose", "squee
 LONG = ("Dot", "CosineSimilarity")  # layers of Keras's that may divide by lengths
 
 
+def activations(scene: Scene) -> Iterator[Trial]:
+    """Put the result of Keras's function of one value where PyTorch has another of it."""
+    return (trial for trial in functions(scene) if trial.cause == "activation")
+
+
 def functions(scene: Scene) -> Iterator[Trial]:
     """Put Keras's result where PyTorch has computed something else from the same values."""
     call = scene.call
