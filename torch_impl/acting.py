@@ -5,7 +5,7 @@ from collections import Counter
 import torch
 from torch import nn
 
-from . import owned, trying
+from . import owned, trying, within
 from .asking import RUNNING, flag, frozen, override, why
 from .evidence import Layer
 from .traces import trainable_of
@@ -109,6 +109,9 @@ def _unwatched(switches, path, moved):
     how = ["unreached", "unreached"]
     if reached and trying.by_sample(module):
         how = ["sample", "sample"]
+    elif isinstance(switches.owned.get(path), within.Within):
+        taken = (switches.fit.taken[path], switches.evaluate.taken.get(path))
+        how = ["batch" if statistics else "moving" for statistics in taken]
     elif reached:
         x = switches.fit.inputs.get(path)
         for i, modes in enumerate((switches.fit_modes, switches.evaluate_modes)):

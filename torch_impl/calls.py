@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch.overrides import TorchFunctionMode
 
+from .within import STATISTICS
+
 _BATCH: dict = {
     F.batch_norm: "training",
     F.instance_norm: "use_input_stats",
@@ -100,11 +102,12 @@ class Watching(TorchFunctionMode):
         norm: called with a `Norm`, returns the call's result, or None for "as it was meant".
         noise: the same with a `Noise`.
         draw: called with the tensor that any other random function gave; None where nobody wants to know.
+        take: called with a tensor and a mean or spread of it that somebody takes, returns what that is to be instead.
     """
 
-    def __init__(self, norm, noise, draw=None):
+    def __init__(self, norm, noise, draw=None, take=None):
         super().__init__()
-        self.norm, self.noise, self.draw = norm, noise, draw
+        self.norm, self.noise, self.draw, self.take = norm, noise, draw, take
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
         """See `torch.overrides.TorchFunctionMode`; it isn't active inside."""
@@ -117,8 +120,11 @@ class Watching(TorchFunctionMode):
         if result is not None:
             return result
         result = function(*args, **kwargs)
-        if self.draw is not None and getattr(function, "__name__", "") in _DRAWS:
+        name = getattr(function, "__name__", "")
+        if self.draw is not None and name in _DRAWS:
             self.draw(result)
+        if self.take is not None and name in STATISTICS and args and isinstance(args[0], torch.Tensor):
+            return self.take(args[0], result)
         return result
 
 

@@ -17,6 +17,8 @@ _SHAPES = ((16, None), (16, None, 6), (16, None, 4, 4), (16, 6, None))
 _CLOSE = 1e-3  # relative: a step of float32
 # module -> the names of its mean and its spread, and whether that is a deviation; None where it has none
 _tried: WeakKeyDictionary = WeakKeyDictionary()
+# module -> its normalisation of what it makes itself, once it was seen at work; see `within`
+known_within: WeakKeyDictionary = WeakKeyDictionary()
 
 
 class Owned:
@@ -43,6 +45,10 @@ class Owned:
             return x.movedim(-1, 1)
         return x
 
+    def fits(self, x):
+        """Whether an input, None for an unknown one, has as many channels as there are statistics."""
+        return x is None or (x.ndim > 1 and self.rows(x).shape[1] == self.pair[0].numel())
+
     def stored(self):
         """Mean and variance, tensors ``(C,)``."""
         mean, spread = (tensor.detach().reshape(-1) for tensor in self.pair)
@@ -58,17 +64,16 @@ class Owned:
 
 def find(module):
     """Find a module's own mean and variance, by their names or by what moves them; None where it has none."""
+    if module in known_within:
+        return known_within[module]
     buffers = {
         name: tensor
         for name, tensor in module._buffers.items()
         if tensor is not None and tensor.is_floating_point()
     }
-    means = [name for name in buffers if any(word in name.lower() for word in _MEANS)]
-    spreads = [name for name in buffers if any(word in name.lower() for word in _SPREADS)]
-    for mean in means:
-        for spread in spreads:
-            if mean != spread and buffers[mean].shape == buffers[spread].shape and buffers[mean].ndim:
-                return Owned(module, mean, spread, "var" not in spread.lower())
+    by_name = named(buffers)
+    if by_name is not None:
+        return Owned(module, *by_name)
     shapes = [tensor.shape for tensor in buffers.values() if tensor.ndim]
     known = type(module).__module__.startswith("torch.") or any(module.children())
     if known or len(shapes) == len(set(shapes)):
@@ -76,6 +81,17 @@ def find(module):
     if module not in _tried:
         _tried[module] = _by_moving(module, buffers)
     return None if _tried[module] is None else Owned(module, *_tried[module])
+
+
+def named(buffers):
+    """The names of a mean and a spread by what they say, and whether it is a deviation; None where none say it."""
+    means = [name for name in buffers if any(word in name.lower() for word in _MEANS)]
+    spreads = [name for name in buffers if any(word in name.lower() for word in _SPREADS)]
+    for mean in means:
+        for spread in spreads:
+            if mean != spread and buffers[mean].shape == buffers[spread].shape and buffers[mean].ndim:
+                return mean, spread, "var" not in spread.lower()
+    return None
 
 
 def _by_moving(module, buffers):
@@ -95,7 +111,7 @@ def _by_moving(module, buffers):
                 continue
             rows = x.movedim(shape.index(None), -1).flatten(0, -2).to(own.device, own.dtype)
             after = {name: tried._buffers[name] for name in buffers}
-            found = _pair(buffers, after, rows)
+            found = moved(buffers, after, rows)
             if found is not None:
                 return found
         return None
@@ -103,7 +119,8 @@ def _by_moving(module, buffers):
         set_random_state(drawn)
 
 
-def _pair(before, after, rows):
+def moved(before, after, rows):
+    """The names of two buffers that went towards the mean and the spread of some rows, as `named`; None without."""
     means = [name for name in before if _goes(before[name], after[name], rows.mean(0))]
     for deviation in (False, True):
         for unbiased in (False, True):

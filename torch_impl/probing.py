@@ -73,19 +73,8 @@ class Subject:
 
     def ready(self, source):
         """Give lazy layers their shapes by the first batch, on the copy that stands for the person's model."""
-        raw = next(self.replayed(source, 0), None) if self.waits else None
-        if raw is None:
-            return
-        modes = {module: module.training for module in self.module.modules()}
-        drawn = keeping.random_state()
-        try:
-            with torch.no_grad():
-                self.module.eval()
-                self.objective.measure(self.objective.batch(raw), False)
-        finally:
-            for module, mode in modes.items():
-                module.training = mode
-            keeping.set_random_state(drawn)
+        if self.waits:
+            waiting.shape(self, source)
 
     @contextmanager
     def kept(self):

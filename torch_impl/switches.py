@@ -9,12 +9,11 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from . import calls, lockstep, owned, traces
-from .keeping import seed_all
+from . import calls, owned, traces, within
+from .thrown import Thrown, numbered
 
 _AUGMENTS = ("random", "augment", "jitter", "flip", "crop", "erasing", "cutout", "mixup", "cutmix")
 _NOISES = ("drop", "noise", "stochastic")
-_PIECE = 2**18  # values of a tensor that are looked at at a time
 
 
 class Switches:
@@ -68,10 +67,19 @@ class Switches:
             trace.largest.setdefault(path, [0, 0])[1] = max((x.numel() for x in tensors), default=0)
             if tensors and owned.find(module) is not None:
                 trace.inputs[path] = tensors[0].detach().clone()
+            if within.may_be(module) and path not in trace.around:
+                trace.taken[path], trace.around[path] = [], (traces.buffers(module), None)
             weighed[0] |= any(p is not None for p in module._parameters.values())
 
         def leave(module, path):
             look(path)
+            if path in trace.around and trace.around[path][1] is None:
+                trace.around[path] = (trace.around[path][0], traces.buffers(module))
+
+        def take(x, result):
+            if trace.around.get(self.here(), (None, {}))[1] is None:
+                trace.taken[self.here()].append((x.detach().clone(), result))
+            return result
 
         def norm(call):
             how = "moving" if not call.batch else "sample" if call.by_sample else "batch"
@@ -108,7 +116,7 @@ class Switches:
         self.place.reset()
         with (
             calls.placed(self.model, self.place, enter, leave),
-            calls.Watching(norm_and_on, noise_and_after, draw),
+            calls.Watching(norm_and_on, noise_and_after, draw, take),
         ):
             yield trace
             look("")
@@ -116,11 +124,15 @@ class Switches:
     def trace(self, fit, evaluate):
         """Take the traces of both and sort what differs into switches."""
         self.fit, self.evaluate = fit, evaluate
+        for path, taken in fit.taken.items():
+            found = within.find(self.modules[path], taken, *fit.around[path])
+            if found is not None:
+                owned.known_within[self.modules[path]] = found
         self.owned = {
             path: found
             for path, module in self.modules.items()
             if path not in {at for _, _, at in fit.norms.values()}
-            if (found := owned.find(module)) is not None
+            if (found := owned.find(module)) is not None and found.fits(self.fit.inputs.get(path))
         }
         for path in self.modules:
             if self.fit_modes[path] != self.evaluate_modes[path]:
@@ -149,7 +161,7 @@ class Switches:
         ]
         for path, own in self.owned.items():
             if self.groups.get(path) == "normalisation" and own.pair:
-                found += [_numbered(path, i + 1) for i in range(self.fit.reached.get(path, 0))]
+                found += [numbered(path, i + 1) for i in range(self.fit.reached.get(path, 0))]
         return found
 
     def differing_noises(self):
@@ -170,10 +182,11 @@ class Switches:
             collect: a `gathering.Gathering` for what reaches the calls that differ.
             seed: of the random numbers, for each module that draws some.
         """
-        thrown = _Thrown(self, fit, statistics or {}, collect, seed)
+        thrown = Thrown(self, fit, statistics or {}, collect, seed)
         self._throw(fit)
         self.place.reset()
-        with calls.placed(self.model, self.place, thrown.enter), calls.Watching(thrown.norm, thrown.noise):
+        watching = calls.Watching(thrown.norm, thrown.noise, take=thrown.taking)
+        with calls.placed(self.model, self.place, thrown.enter), watching:
             yield
 
     @contextmanager
@@ -182,13 +195,13 @@ class Switches:
 
         Yields a context manager for each pass, entered in its thread; ``pool`` is what the calls normalise with.
         """
-        thrown = _Thrown(self, frozenset(), pool, None, 0, stop=True)
+        thrown = Thrown(self, frozenset(), pool, None, 0, stop=True)
         self._throw(frozenset())
 
         @contextmanager
         def one():
             self.place.reset()
-            with calls.Watching(thrown.norm, thrown.noise):
+            with calls.Watching(thrown.norm, thrown.noise, take=thrown.taking):
                 yield
 
         with calls.placed(self.model, self.place, thrown.enter):
@@ -233,100 +246,12 @@ class Switches:
             path = stored.removesuffix(".running_mean")
         elif call.mean is not None:
             self._buffers[id(call.mean)] = path
-        return _numbered(path or "forward", self.place.count(("norm", path)))
+        return numbered(path or "forward", self.place.count(("norm", path)))
 
     def noise_key(self, call):
         """Which call of a function with noise this is: path of the module, function, number."""
         path, name = self.here(), call.function.__name__
         return path, name, self.place.count((path, name))
-
-
-class _Thrown:
-    """What happens at the calls of a pass while the switches stand in some way."""
-
-    def __init__(self, switches, fit, given, collect, seed, stop=False):
-        self.switches, self.fit, self.given, self.collect = switches, fit, given, collect
-        self.seed, self.stop = seed, stop
-        self.differing, self.noises = set(switches.differing_norms()), switches.differing_noises()
-
-    def norm(self, call):
-        key = self.switches.name(call)
-        if key not in self.differing:
-            return call.with_own() if call.batch else None
-        self._look(key, call.x, call.by_sample)
-        if key in self.given:
-            return call.with_given(*self.given[key])
-        trace = self.switches.fit if "normalisation" in self.fit else self.switches.evaluate
-        how, known, _ = trace.norms[key]
-        if how != "moving":
-            return call.with_own()
-        stored = call if call.mean is not None else known
-        return call.with_given(stored.mean, stored.variance)
-
-    def noise(self, call):
-        key = self.switches.noise_key(call)
-        seed_all(traces.mixed(self.seed, key))
-        if key not in self.noises:
-            return None
-        on = self.noises[key] if "dropout" in self.fit else self.switches.evaluate.noises[key]
-        if on == call.on:
-            return None
-        if call.flag == "training":
-            return call.again(on)
-        return call.again(self.switches.probabilities.get(key, 0.0) if on else 0.0)
-
-    def enter(self, module, path, inputs):
-        place = self.switches.place
-        if path in self.switches.fit.drew:
-            seed_all(traces.mixed(self.seed, (path, place.count(("draws", path)))))
-        own = self.switches.owned.get(path)
-        if own is None:
-            return
-        key = _numbered(path, place.count(("norm", path)))
-        if key not in self.differing:
-            return
-        self._look(key, own.rows(next(x for x in inputs if isinstance(x, torch.Tensor))), False)
-        if key in self.given:
-            module.training = self.switches.evaluate_modes[path]
-            own.put(*self.given[key])
-
-    def _look(self, key, x, by_sample):
-        if self.collect is not None:
-            self.collect.take(key, *samples(x), by_sample=by_sample, unbiased=True)
-        if self.stop:
-            lockstep.stop(key, moments(x))
-
-
-def samples(x):
-    """Each sample's mean and biased variance over its positions, float64 ``(N, C)``, and how many those are."""
-    lesser = x.dtype in (torch.float16, torch.bfloat16) or x.ndim == 2
-    return _by_sample(x, torch.float64 if lesser else x.dtype)
-
-
-def moments(x):
-    """The moments of a batch, sample by sample, as `lockstep.pool` takes them, in float64 throughout."""
-    means, variances, positions = _by_sample(x, torch.float64)
-    return [(positions, mean, variance * positions) for mean, variance in zip(means, variances, strict=True)]
-
-
-def _by_sample(x, dtype):
-    """The same, computed in a precision."""
-    x = x.detach().flatten(2) if x.ndim > 2 else x.detach().unsqueeze(-1)
-    number, channels, positions = x.shape
-    # a processor's cache holds a piece; another device takes all at once
-    step = max(1, _PIECE // max(1, channels * positions)) if x.device.type == "cpu" else max(1, number)
-    means, variances = (torch.zeros(number, channels, dtype=dtype, device=x.device) for _ in range(2))
-    for start in range(0, number, step):
-        part = x[start : start + step].to(dtype)
-        mean = part.mean(-1, keepdim=True)
-        means[start : start + step] = mean[..., 0]
-        if positions > 1:
-            variances[start : start + step] = (part - mean).square_().mean(-1)
-    return means.double().cpu().numpy(), variances.double().cpu().numpy(), positions
-
-
-def _numbered(name, number):
-    return name if number == 1 else f"{name}#{number}"
 
 
 def _only_passes_on(module):

@@ -20,6 +20,8 @@ class Trace:
         early: those of them that did so before any parameter was used.
         largest: path -> the largest random tensor and the largest input, in values a call.
         inputs: path -> the last input of a normalisation with an arithmetic of its own.
+        taken: path -> the statistics that the first call took: of which tensor, and the result; see `within`.
+        around: path -> that module's buffers by name, before and after that call.
     """
 
     norms: dict = field(default_factory=dict)
@@ -29,6 +31,8 @@ class Trace:
     early: set = field(default_factory=set)
     largest: dict = field(default_factory=dict)
     inputs: dict = field(default_factory=dict)
+    taken: dict = field(default_factory=dict)
+    around: dict = field(default_factory=dict)
 
 
 def trainable_of(model, names=None):
@@ -72,3 +76,12 @@ def _digest(state):
 def mixed(seed, key):
     """A seed for one place, the same in every process."""
     return crc32(repr((seed, key)).encode())
+
+
+def buffers(module):
+    """A module's own buffers by name, as they are now."""
+    return {
+        name: t.detach().clone()
+        for name, t in module._buffers.items()
+        if t is not None and t.ndim and t.is_floating_point()
+    }

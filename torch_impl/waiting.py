@@ -1,8 +1,10 @@
-"""Lazy layers, which wait for data to tell their shapes: whether a module has some, and a copy of it."""
+"""Lazy layers, which wait for data to tell their shapes: whether a module has some, a copy of it, and its shapes."""
 
 import copy
 
 import torch
+
+from . import keeping
 
 
 def waits(module):
@@ -26,3 +28,20 @@ def copied(module):
             "model has lazy layers that have seen no data yet, and can't be copied: call it once on a batch"
         )
         raise ValueError(text) from error
+
+
+def shape(subject, source):
+    """Evaluate a first batch, from which lazy layers take their shapes; modes and generators stay as they are."""
+    raw = next(subject.replayed(source, 0), None)
+    if raw is None:
+        return
+    modes = {module: module.training for module in subject.module.modules()}
+    drawn = keeping.random_state()
+    try:
+        with torch.no_grad():
+            subject.module.eval()
+            subject.objective.measure(subject.objective.batch(raw), False)
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+        keeping.set_random_state(drawn)
