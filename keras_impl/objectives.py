@@ -165,6 +165,8 @@ class Objective:
     def _loss(self, inputs, targets, outputs, weights, training):
         if self.loss is not None:
             return self.loss(outputs, targets)
+        if targets is None and self.compiled and not self.two and self.model._compile_loss is not None:
+            raise ValueError("the data hold no targets, and the model's loss needs them: give (x, y)")
         takes_mode = "training" in inspect.signature(self.model.compute_loss).parameters
         options = {"training": training} if takes_mode else {}
         return self.model.compute_loss(inputs, targets, outputs, weights, **options)

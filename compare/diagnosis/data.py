@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from compare.diagnosis.dealing import Deal, by_number, names, order_of
+from compare.diagnosis.dealing import Deal, by_number, names, order_of, period_of
 from compare.diagnosis.moments import Moments
 from compare.diagnosis.side import Batch, Subject
 from compare.spec import InputError
 
 # of fit, for bare arrays, where nobody says it: Keras's own
 BATCH_SIZE = 32
+STEPS = "say how many batches a pass has with steps="
 ONCE = "is a generator that is used up after one pass: give a function that returns a new one"
 
 
@@ -52,7 +53,9 @@ class Data:
                 f"{name} is {type(first).__name__}; it must be arrays (x, y), a loader or an iterable"
             )
         elif steps is None and _never_ends(first):
-            raise InputError(f"{name} never ends (repeat()): say how many batches a pass has with steps=")
+            raise InputError(f"{name} never ends (repeat()): {STEPS}")
+        # a generator doesn't say whether it ends
+        self.open = steps is None and iter_is_itself(first)
 
     def __call__(self) -> Iterable[Any]:
         """One pass, from the start."""
@@ -128,6 +131,8 @@ def look(subject: Subject, data: Data, seed: int, limit: int) -> Look:
             inputs, targets = [_hash([a[i] for a in part if len(a) > i]) for part in parts]
             for store, value in zip(hashes, (inputs + targets, inputs, targets), strict=True):
                 store.append(value)
+        if data.open and (period := period_of(hashes[0], sizes)) is not None:
+            raise InputError(f"{data.name} never ends, it begins anew after {period} batches: {STEPS}")
         moments.add(next((a for a in parts[0] or arrays.values() if a.dtype.kind == "f"), None))
         _count(labels, parts[1])
     if not sum(sizes):

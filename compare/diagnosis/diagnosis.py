@@ -139,15 +139,21 @@ def _one_line() -> Iterator[None]:
         raise InputError(told(error)) from error
 
 
+# characters of somebody else's message that are told: some print a whole batch
+LONGEST = 240
+
+
 def told(error: BaseException) -> str:
     """Tell an error in one line: its message, and the line of the person's own code that it comes from."""
     import re
     import traceback
     from pathlib import Path
 
-    # a terminal's colours, and what Keras adds of the arguments, don't fit into a line
-    text = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).partition("Arguments received by")[0]
-    message = " ".join(text.split()) or type(error).__name__
+    # a terminal's colours, what TensorFlow says of its graph, and what Keras adds of the arguments, aren't for a line
+    text = re.sub(r"\x1b\[[0-9;]*m|\{\{\w+ \S+\}\}|\[Op:\w+\]( name:)?", "", str(error))
+    message = " ".join(text.partition("Arguments received by")[0].split()) or type(error).__name__
+    if len(message) > LONGEST:
+        message = f"{message[:LONGEST].rstrip()} ..."
     ours, frames = Path(__file__).parent.parent.parent, traceback.extract_tb(error.__traceback__)
     own = [
         frame
