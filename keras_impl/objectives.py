@@ -223,6 +223,8 @@ class Objective:
 
     def _stepped(self, batch, keep):
         said = self.step(self.model, keras.tree.map_structure(_tensor, batch.raw))
+        if said is None:
+            raise ValueError("step returned None; it must return a loss, or a dictionary with one")
         said = said if isinstance(said, dict) else {"loss": said}
         if "loss" not in said:
             raise ValueError(f"step returned {sorted(said)}; it must return a loss, or a dictionary with one")

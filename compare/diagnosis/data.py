@@ -132,7 +132,7 @@ def look(subject: Subject, data: Data, seed: int, limit: int) -> Look:
             for store, value in zip(hashes, (inputs + targets, inputs, targets), strict=True):
                 store.append(value)
         if data.open and (period := period_of(hashes[0], sizes)) is not None:
-            raise InputError(f"{data.name} never ends, it begins anew after {period} batches: {STEPS}")
+            raise InputError(f"{data.name} never ends, it begins anew every {period} batches: {STEPS}")
         moments.add(next((a for a in parts[0] or arrays.values() if a.dtype.kind == "f"), None))
         _count(labels, parts[1])
     if not sum(sizes):

@@ -39,6 +39,7 @@ def judge_fit(case: Case) -> None:
     rest = case.as_in_fit - case.said_in_fit
     if not isfinite(rest):
         case.add("weights-moved", rest)
+        _find_no_figure(case, "Training", case.said_in_fit, case.as_in_fit)
         return
     if case.reported.plain:
         case.add("weights-moved", rest)
@@ -77,6 +78,7 @@ def judge_evaluation(case: Case) -> None:
     rest = case.said_in_evaluation - case.evaluated_elsewhere
     if not isfinite(rest):
         case.add("unexplained", rest)
+        _find_no_figure(case, "Evaluation", case.said_in_evaluation, case.evaluated_elsewhere)
         return
     if abs(rest) <= 1e-6 * max(1.0, abs(case.gap)):
         return
@@ -85,6 +87,13 @@ def judge_evaluation(case: Case) -> None:
         return
     cause = _of_evaluation(case, rest)
     case.add(cause, rest)
+
+
+def _find_no_figure(case: Case, who: str, said: float, measured: float) -> None:
+    """A loss that was reported as no number though these weights give one."""
+    if isfinite(measured) and not isfinite(said):
+        evidence = f"{who} reported {said} as its loss; with these weights and data it is {figure(measured)}."
+        find(case, "numerics", True, said - measured, (), evidence)
 
 
 def _of_evaluation(case: Case, rest: float) -> str:

@@ -125,7 +125,7 @@ DATA = {
     "person.py:unlike": "30 and 40 samples",
     "person.py:nan": "sample 13 has NaN",
     "person.py:repeated": "steps=",
-    "person.py:endless": "begins anew after 5 batches: say how many batches a pass has with steps=",
+    "person.py:endless": "begins anew every 5 batches: say how many batches a pass has with steps=",
     "person.py:used": "used up",
     "person.py:damaged": "OSError: image 17 is damaged",
     "person.py:raising": "no camera is connected",
@@ -183,3 +183,11 @@ def test_what_a_refusal_has_seen_stays_as_it_was(folder):
     with pytest.raises(InputError, match="no targets"):
         diagnose(model, np.ones((40, 4), "float32"), batch_size=8)
     assert all(np.array_equal(a, b) for a, b in zip(before, map(np.array, model.variables), strict=True))
+
+
+@pytest.mark.parametrize("figure", ["loss", "evaluate_loss"])
+def test_a_reported_loss_that_is_no_number_is_harmful(folder, monkeypatch, capsys, figure):
+    monkeypatch.chdir(folder)
+    asked = ["diagnose", "person.py:network", "--data", "person.py:data"]
+    assert main([*asked, "--reported", f"{figure}=nan"]) == 1
+    assert "numerics: harmful" in capsys.readouterr().out
