@@ -58,6 +58,8 @@ ONE_SIDED = {
     "objectives.module_of": "a Keras trainer is its model",
     "objectives.call": "a Keras model is called with all its inputs as one structure",
     "objectives.accuracy": "Keras's metrics are compiled in",
+    "switches.samples": "PyTorch's stand with what happens at a call, see thrown.py",
+    "switches.moments": "as samples",
     "switches.Site": "a Keras layer is watched at its call; a PyTorch module's functions are",
     "switches.called": "as Site",
     "switches.given": "as Site",
@@ -131,8 +133,6 @@ OTHER_ARGUMENTS = {
     "keeping.random_state": "Keras's layers have generators of their own",
     "keeping.seed_all": "as random_state",
     "owned.find": "PyTorch's buffers have names that say what they are; Keras's variables are told by what they do",
-    "switches.samples": "a Keras layer says which axis and mask it goes by",
-    "switches.moments": "as samples",
     "networks.backbone": "a Keras layer has a name of its own, which a file may want otherwise",
     "networks.join": "as backbone",
 }
