@@ -87,7 +87,7 @@ def with_terms(
     if abs(value) > abs(total):  # other terms take something off
         share = f"more than all of it ({difference(value, metric)})"
     gap = _gap(total, metric, list(explained.gaps(metric).values()), _other(metric, explained.gap, figures))
-    return Span("gap", "worse"), Span(f"{gap}, {share} {why}{closed}")
+    return Span("gap", "worse"), Span(f"{gap}, {share} from {why}{closed}")
 
 
 def hidden(

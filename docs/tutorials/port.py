@@ -88,7 +88,7 @@ text = text.replace(
     "nn.Conv2d(3, 8, 3, stride=2, padding=1, bias=False)",
     "nn.ZeroPad2d((0, 1, 0, 1)),\n        nn.Conv2d(3, 8, 3, stride=2, bias=False)",
 )
-Path("torch_model.py").write_text(text)  # fmt: skip
+_ = Path("torch_model.py").write_text(text)  # fmt: skip
 
 # %% language="bash"
 # compare parity keras_model.py:build torch_model.py:build --input 32x32x3 --steps 3
