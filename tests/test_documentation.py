@@ -1,6 +1,7 @@
 """The site is built strictly: what leads nowhere, and a page that nothing leads to, ends the build with a word."""
 
 import ast
+import json
 import re
 import shlex
 import subprocess
@@ -11,10 +12,12 @@ from types import SimpleNamespace
 import markdown
 import pytest
 import yaml
+from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
+from mkdocs.structure.files import File, Files
 
 import compare
-from tools.docs_hooks import on_post_build
+from tools.docs_hooks import on_files, on_post_build
 
 ROOT = Path(__file__).parent.parent
 MAKEFILE = (ROOT / "Makefile").read_text()
@@ -93,6 +96,36 @@ def test_a_page_that_loads_what_lies_elsewhere_ends_the_build(site, tag):
 def test_the_generator_calls_what_finds_dead_links():
     assert OWN["hooks"] == ["tools/docs_hooks.py"]
     assert OWN["strict"]
+
+
+TUTORIALS = sorted((ROOT / "docs" / "tutorials").glob("*.py"))
+
+
+@pytest.mark.parametrize("page", TUTORIALS, ids=lambda page: page.stem)
+def test_a_tutorial_is_run_when_the_site_is_built_and_lies_beside_it_as_a_notebook(page, monkeypatch):
+    jupyter = next(plugin["mkdocs-jupyter"] for plugin in OWN["plugins"] if "mkdocs-jupyter" in plugin)
+    assert (jupyter["execute"], jupyter["allow_errors"]) == (True, False)
+    config = MkDocsConfig()
+    config.load_dict({"site_name": "a", "docs_dir": str(ROOT / "docs")})
+    config.validate()
+    monkeypatch.setattr(config.plugins, "_current_plugin", "hook", raising=False)  # as in a build
+    source = File(f"tutorials/{page.name}", str(ROOT / "docs"), "site", use_directory_urls=False)
+    files = on_files(Files([source]), config)
+    notebook = json.loads(files.get_file_from_path(f"tutorials/{page.stem}.ipynb").content_string)
+    kinds = [cell["cell_type"] for cell in notebook["cells"]]
+    assert {"code", "markdown"} == set(kinds)
+    index = (ROOT / "docs" / "tutorials" / "index.md").read_text()
+    assert f"]({page.stem}.ipynb)" in index
+    assert f"]({page.name})" in index
+    assert f"tutorials/{page.name}" in str(OWN["nav"])
+
+
+@pytest.mark.parametrize(
+    "known", ["Keras transfer-learning guide", "Lightning", "fvcore", "nobuco", "PaDiff"]
+)
+def test_who_comes_from_elsewhere_finds_a_section(known):
+    page = (ROOT / "docs" / "coming-from.md").read_text()
+    assert any(known in heading for heading in re.findall(r"^## (.*)$", page, re.MULTILINE))
 
 
 @pytest.mark.parametrize("name", compare.__all__)

@@ -1,5 +1,6 @@
-"""What the README tells people to type exists."""
+"""What the README and the documentation tell people to type exists."""
 
+import ast
 import re
 import shlex
 import subprocess
@@ -14,7 +15,26 @@ from compare.cli.app import app
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
-COMMANDS = sorted(set(re.findall(r"^compare .*$", README, re.MULTILINE)))
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+TUTORIALS = sorted((ROOT / "docs" / "tutorials").glob("*.py"))
+TEXT = {
+    path.relative_to(ROOT).as_posix(): path.read_text().replace(" \\\n", "") for path in [*PAGES, *TUTORIALS]
+}
+# a tutorial's cell for the shell is a comment
+COMMANDS = sorted(
+    {
+        line
+        for text in TEXT.values()
+        for line in re.findall(r"^(?:# )?(compare [a-z]+ .*)$", text, re.MULTILINE)
+    }
+)
+NAMES = sorted(
+    {
+        (page, name)
+        for page, text in TEXT.items()
+        for name in re.findall(r"\b(?:keras_impl|torch_impl)(?:\.\w+)+", text)
+    }
+)
 
 
 @cache
@@ -26,9 +46,23 @@ def _help(command):
 
 @pytest.mark.parametrize("line", COMMANDS)
 def test_commands_and_options_exist(line):
-    words = shlex.split(line, comments=True)
+    words = shlex.split(line.removesuffix("\\"), comments=True)
     for option in (word for word in words[2:] if word.startswith("--")):
         assert re.search(rf"{option}\b", _help(words[1])), option
+
+
+@pytest.mark.parametrize(("page", "name"), NAMES)
+def test_a_function_of_the_wings_that_a_page_names_is_there(page, name):
+    wing, module, *rest = name.split(".")
+    path = ROOT / wing / f"{module}.py"
+    if module != "py":  # a file's own name
+        assert path.is_file(), page
+        defined = {
+            node.name
+            for node in ast.parse(path.read_text()).body
+            if isinstance(node, (ast.FunctionDef, ast.ClassDef))
+        }
+        assert not rest or rest[0] in defined or rest[0] == "py", page
 
 
 def test_every_command_is_in_the_readme():

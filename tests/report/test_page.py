@@ -82,8 +82,8 @@ def test_the_table_shows_the_figures(tmp_path):
     assert "0.432 → 0.654 75.0 → 62.5 %" in text
     assert "+0.222 −12.5 +0.211 −12.5" in text
     assert (
-        "gap +0.22 in loss (accuracy 12 points lower), more than all of it (+0.29) from moving statistics that lag behind"
-        " (decay 0.9)" in text
+        "gap +0.22 in loss (accuracy 12 points lower), more than all of it (+0.29) from moving statistics that lag"
+        " behind (decay 0.9)" in text
     )
 
 
