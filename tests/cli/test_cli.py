@@ -89,6 +89,18 @@ def test_a_run_ends_with_the_table_and_says_where_the_report_lies(photos):
     assert lines[-1].startswith("[4/4] ")
 
 
+@pytest.mark.skipif(sys.platform == "darwin", reason="names of files are text there")
+def test_names_whose_bytes_are_no_text_are_written_and_said_with_them_spelled_out(photos):
+    (photos / "photos/dogs").rename(photos / "photos" / os.fsdecode(b"h\xfcnde"))
+    (photos / "photos/cats/000.jpg").rename(photos / "photos/cats" / os.fsdecode(b"k\xe4tzchen.jpg"))
+    out = os.fsdecode(b"l\xe4ufe")
+    code, stdout, stderr = finish(start(*options(out)))
+    assert code == 0, stderr
+    assert stdout.splitlines()[-1] == "report: l\\udce4ufe/report.html"
+    assert "h\\udcfcnde" in (photos / out / "report.html").read_text(encoding="utf-8")
+    assert json.loads((photos / out / "config.json").read_text())["data"]["classes"][1] == "h\udcfcnde"
+
+
 def test_the_configuration_says_what_was_run_on_what(photos):
     assert finish(start(*options("a")))[0] == 0
     config = json.loads((photos / "a" / "config.json").read_text())

@@ -80,6 +80,17 @@ def test_the_environment_shows_a_worker_its_own_card_and_no_other(name):
     assert "CUDA_VISIBLE_DEVICES" not in framework.environment(1, "cuda")  # a cluster has set it
 
 
+def test_on_a_card_each_framework_is_told_to_give_the_same_bytes_and_whole_products(monkeypatch):
+    monkeypatch.setenv("XLA_FLAGS", "--xla_dump_to=here")
+    on_card = {name: framework.environment(1, "cuda:0") for name, framework in FRAMEWORKS.items()}
+    for name in ("torch", "keras-torch"):
+        assert on_card[name]["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+    jax = on_card["keras-jax"]
+    assert jax["XLA_FLAGS"] == "--xla_dump_to=here --xla_gpu_deterministic_ops=true"
+    assert (jax["JAX_PLATFORMS"], jax["JAX_DEFAULT_MATMUL_PRECISION"]) == ("cuda", "highest")
+    assert FRAMEWORKS["keras-jax"].environment(1)["JAX_PLATFORMS"] == "cpu"
+
+
 def test_local_workers_get_the_cards_in_turn(monkeypatch):
     started = []
 

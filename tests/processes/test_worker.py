@@ -162,3 +162,16 @@ def test_a_framework_gets_its_threads_determinism_and_dtype(name, imported, othe
         modules = worker.call(far.modules)
     assert imported in modules
     assert other not in modules
+
+
+def test_what_is_not_deterministic_is_refused_on_the_cpu_and_said_on_a_card():
+    """In the worker's words, which become the cell's ``log.txt``."""
+    pytest.importorskip("torch")
+    with (
+        Worker(FRAMEWORKS["torch"], 1) as here,
+        pytest.raises(RuntimeError, match="put_ does not have a determ"),
+    ):
+        here.call(far.undetermined)
+    with Worker(FRAMEWORKS["torch"], 1, device="mps") as card:  # it only believes to be on one
+        assert card.call(far.undetermined) == [0, 2, 0, 0]
+        assert b"put_ does not have a deterministic implementation" in card.printed()

@@ -92,6 +92,13 @@ def change_dtype(framework, dtype):
     return state(framework)
 
 
+def undetermined():
+    """Compute what PyTorch has no deterministic kernel for, on any device."""
+    import torch
+
+    return torch.zeros(4).put_(torch.tensor([1]), torch.tensor([2.0])).tolist()
+
+
 def normalise():
     """A batch, and what Keras's batch normalisation makes of it in training."""
     import keras
