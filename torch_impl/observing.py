@@ -140,18 +140,20 @@ class Watch(TorchFunctionMode):
     def _dropped(self, module, output):
         """Write down a module of a person's own that drops: while it is off it hands on what it is given."""
         incoming = [self.names[id(output)]]
-        keys = ("p", "drop_prob", "drop_path_rate", "rate")
+        keys = ("p", "drop_prob", "drop_path_rate", "rate", "std", "stddev", "sigma")
         rate = next(
             (float(getattr(module, key)) for key in keys if getattr(module, key, None) is not None), 0.0
         )
-        drops = "values" if "dropout" in type(module).__name__.lower() else "samples"
+        name = type(module).__name__.lower()
+        noise = "noise" in name
+        drops = "values" if "dropout" in name or noise else "samples"
         facts = {"p": rate, "drops": drops, "function": type(module).__name__, "shape": list(output.shape)}
         number, place, kind = self.count, self.stack[-1], type(module).__name__
         self.count += 1
         self.calls.append(
             {
-                "index": number, "kind": "dropout", "place": place, "type": kind, "inputs": incoming,
-                "outputs": [self.live(output)], "arrays": [], "facts": facts,
+                "index": number, "kind": "noise" if noise else "dropout", "place": place, "type": kind,
+                "inputs": incoming, "outputs": [self.live(output)], "arrays": [], "facts": facts,
             }
         )  # fmt: skip
 

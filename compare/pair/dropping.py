@@ -20,8 +20,16 @@ def rates(keras: Seen, torch: Seen, evaluated: Seen, pairs: list[Partner]) -> li
     Args:
         torch, evaluated: PyTorch's pass in training mode, and in inference mode, as Keras's is.
     """
-    ours = [(call, rate) for call in keras.calls if (rate := _rate(call)) > 0]
-    theirs = [(call, rate) for call in torch.calls if (rate := _rate(call)) > 0]
+    found = [_alike(keras, torch, evaluated, pairs, noise) for noise in (False, True)]
+    return sorted((fact for facts in found for fact in facts), key=lambda fact: fact.order)
+
+
+def _alike(keras: Seen, torch: Seen, evaluated: Seen, pairs: list[Partner], noise: bool) -> list[Fact]:
+    """The rates of dropout, or the sizes of noise."""
+    ours, theirs = (
+        [(c, rate) for c in run.calls if (rate := _rate(c)) > 0 and (c.kind == "noise") == noise]
+        for run in (keras, torch)
+    )
     if [round(rate, 9) for _, rate in ours] == [round(rate, 9) for _, rate in theirs]:
         both = [(a, b) for (a, _), (b, _) in zip(ours, theirs, strict=True)]
         return _dropped(both) or _placed(keras, torch, pairs, both)
@@ -29,7 +37,7 @@ def rates(keras: Seen, torch: Seen, evaluated: Seen, pairs: list[Partner]) -> li
         other, own = theirs[n] if n < len(theirs) else (None, 0.0)
         if not close(rate, own):
             place = other.place if other is not None else ""
-            text = f"the rate is {rate:g} in Keras and {own:g} in PyTorch"
+            text = f"the {'noise' if noise else 'rate'} is {rate:g} in Keras and {own:g} in PyTorch"
             code = f"{path(place)}.p = {rate:g}" if place else f"x = F.dropout(x, {rate:g}, self.training)"
             return [Fact("dropout-rate", call.owner, place, text, code, call.index)]
     call, rate = theirs[len(ours)]

@@ -13,6 +13,7 @@ from compare.pair.partners import Partner
 from compare.pair.records import Call, Seen
 
 NORMS = ("batch norm", "norm")
+RECURRENT = ("lstm", "gru", "rnn")
 # what leaves every number of a flattened map in its place
 SAME_PLACES = ("dropout", "identity", "relu", "leaky_relu", "gelu", "silu", "tanh", "sigmoid", "elu", "other",
                "batch_norm", "layer_norm", "selu", "relu6", "softplus", "mish", "hard_silu")  # fmt: skip
@@ -53,10 +54,14 @@ def flattened(pairs: list[Partner], keras: Seen, torch: Seen, values: Values | N
 def _into(pair: Partner, keras: Seen) -> Segments | None:
     """The parts of the vector that a layer reads, if one of them is a flattened map."""
     op = pair.keras
-    fits = pair.torch.family == op.family if op.family in NORMS else pair.torch.kind in ("dense", "conv")
-    if not fits or (op.kind != "dense" and op.family not in NORMS):
+    fits = pair.torch.kind in ("dense", "conv") if op.kind == "dense" else pair.torch.family == op.family
+    if not fits or not (op.kind == "dense" or op.family in (*NORMS, *RECURRENT)) or not op.calls[0].inputs:
         return None
     parts = _parts(keras, op.calls[0].inputs[0])
+    if op.family in RECURRENT:
+        kernel = op.slots.get("kernel") or op.slots.get("forward_kernel")
+        count = kernel.shape[0] if kernel is not None and pair.gate is None else 0
+        return parts if any(shape for _, shape in parts) and sum(n for n, _ in parts) == count else None
     if op.family in NORMS:
         count = max(prod(slot.shape) for slot in op.slots.values())
     else:
@@ -67,20 +72,22 @@ def _into(pair: Partner, keras: Seen) -> Segments | None:
 def _parts(run: Seen, value: str) -> Segments:
     """What a vector consists of: for each part how many numbers, and (H, W, C) of the map that it was."""
     shape = run.values[value].shape[1:] if value in run.values else ()
-    plain = ((prod(shape), None),)
+    plain = ((shape[-1] if shape else 0, None),)
     call = run.maker.get(value)
     while call is not None and call.inputs and _keeps(call):
         call = run.maker.get(call.inputs[0])
-    if call is None or not call.inputs or len(shape) != 1:
+    if call is None or not call.inputs or not shape:
         return plain
-    if call.kind == "concat":
+    if call.kind == "concat" and len(shape) == 1:
         return tuple(part for one in call.inputs for part in _parts(run, one))
     if call.kind not in RESHAPES or call.inputs[0] not in run.values:
         return plain
-    before = run.values[call.inputs[0]].shape[1:]
-    if len(before) < 2 or prod(before[:-1]) == 1 or before[-1] == 1 or prod(before) != prod(shape):
+    # of a sequence of maps, the map of each step
+    steps, before = len(shape) - 1, run.values[call.inputs[0]].shape[1:]
+    own = before[steps:]
+    if before[:steps] != shape[:-1] or len(own) < 2 or prod(own[:-1]) == 1 or own[-1] == 1:
         return plain
-    return ((prod(shape), tuple(before)),)
+    return ((shape[-1], tuple(own)),) if prod(own) == shape[-1] else plain
 
 
 def _keeps(call: Call) -> bool:
@@ -102,12 +109,16 @@ def as_there(run: Seen, pairs: list[Partner], rows: Rows) -> Seen:
                     _before(run, call.inputs[0], parts, found)
                 if end == "out" or pair.keras.family in NORMS:
                     _behind(run, call.outputs[0], parts, found)
-    turned = {n: turn(run.values[n], 1, parts) for n, parts in found.items() if _is_vector(run, n, parts)}
+    turned = {
+        n: turn(run.values[n], run.values[n].ndim - 1, parts)
+        for n, parts in found.items()
+        if _fits(run, n, parts)
+    }
     return replace(run, values={**run.values, **turned}) if turned else run
 
 
-def _is_vector(run: Seen, value: str, parts: Segments) -> bool:
-    return value in run.values and run.values[value].shape[1:] == (sum(n for n, _ in parts),)
+def _fits(run: Seen, value: str, parts: Segments) -> bool:
+    return value in run.values and run.values[value].shape[-1] == sum(n for n, _ in parts)
 
 
 def _before(run: Seen, value: str, parts: Segments, found: dict[str, Segments]) -> None:
@@ -141,13 +152,18 @@ def _told(pair: Partner, keras: Seen, values: Values, parts: Segments) -> Segmen
     theirs = values.run.values.get(name)
     if theirs is None or theirs.size != ours.size:
         return None
-    ours, theirs = ours.reshape(len(ours), -1), theirs.reshape(len(theirs), -1)
+    if ours.ndim == 2:
+        theirs = theirs.reshape(ours.shape)
+    elif theirs.shape != ours.shape:  # the steps first
+        theirs = theirs.swapaxes(0, 1)
+    if theirs.shape != ours.shape:
+        return None
     maps = sum(shape is not None for _, shape in parts)
     every = product((False, True), repeat=maps) if maps <= MOST else ((False,) * maps, (True,) * maps)
     for answer in every:
         left = iter(answer)
         found = tuple((n, shape if shape and next(left) else None) for n, shape in parts)
-        if distance(theirs, turn(ours, 1, found)) <= values.floor:
+        if distance(theirs, turn(ours, ours.ndim - 1, found)) <= values.floor:
             return found
     return None
 
@@ -164,8 +180,9 @@ def _channels_first(run: Seen, op: Op, shape: tuple[int, ...] | None) -> bool:
         seen.add(call.index)
         if call.kind in RESHAPES and call.inputs:
             before = run.values[call.inputs[0]].shape[1:]
-            if len(before) == len(shape) and prod(before) == prod(shape):
-                return tuple(before) == (shape[-1], *shape[:-1])
+            own = before[max(len(before) - len(shape), 0) :]
+            if len(own) == len(shape) and prod(own) == prod(shape):
+                return tuple(own) == (shape[-1], *shape[:-1])
         if call.kind not in PRODUCTS:
             waiting += call.inputs
     return False

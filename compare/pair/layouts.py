@@ -116,6 +116,13 @@ def moved(layout: Layout | None, parts: Segments | None) -> Layout | None:
     return Layout(f"{layout.name}, from {_order(parts)}", steps)
 
 
+def turned(layout: Layout | None, rows: Segments | None) -> Layout | None:
+    """A layout of a matrix whose rows are a vector with maps in it, which in PyTorch are in the order C, H, W."""
+    if layout is None or rows is None:
+        return layout
+    return Layout(f"{layout.name}, rows from {_order(rows)}", (("turn", 0, rows), *layout.steps))
+
+
 def _order(parts: Segments) -> str:
     """From which order to which, in words."""
     shape = next(shape for _, shape in parts if shape)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import prod
 
 import numpy as np
@@ -24,8 +25,9 @@ def pair_up(keras: list[Op], torch: list[Op]) -> list[Partner]:
     pairs += parts.cells(keras, torch, pairs)
     pairs += parts.joined(keras, torch, pairs)
     pairs += parts.gates(keras, torch, pairs)
-    pairs += _by_size(_layers(keras, pairs), torch, pairs)
-    pairs += _by_size(keras, torch, pairs)
+    for sizes in (_sizes, _largest):
+        pairs += _by_size(_layers(keras, pairs), torch, pairs, sizes)
+    pairs += _by_size(keras, torch, pairs, _sizes)
     pairs += _shared(keras, torch, pairs)
     for pair in pairs:
         if _either_way(pair):
@@ -104,27 +106,23 @@ def _shared(keras: list[Op], torch: list[Op], pairs: list[Partner]) -> list[Part
     return found
 
 
-def _by_size(keras: list[Op], torch: list[Op], pairs: list[Partner]) -> list[Partner]:
+def _by_size(
+    keras: list[Op], torch: list[Op], pairs: list[Partner], sizes: Callable[[Op], list[int]]
+) -> list[Partner]:
     """Pair what is written another way in the other framework, where only one has the size."""
     read = {slot.name for pair in pairs for slot in pair.keras.slots.values()}
     ours = [op for op in keras if not read & {slot.name for slot in op.slots.values()}]
     theirs = [op for op in torch if all(op is not pair.torch for pair in pairs)]
     found = []
     for op in ours:
-        fits = [
-            other for other in theirs if _sizes(other) == _sizes(op) and "custom" in (op.kind, other.kind)
-        ]
-        alike = [other for other in ours if _sizes(other) == _sizes(op)]
-        if fits and len(fits) >= len(alike):
-            found.append(
-                Partner(
-                    op,
-                    fits[0],
-                    "the only one of its size" if len(fits) == 1 else "the order of calls",
-                    fits[1:],
-                )
-            )
-            theirs.remove(fits[0])
+        fits = [other for other in theirs if sizes(other) == sizes(op) and "custom" in (op.kind, other.kind)]
+        alike = [other for other in ours if sizes(other) == sizes(op)]
+        # one that is called several times may be several in Keras
+        if fits and sum(len(other.calls) for other in fits) >= len(alike):
+            why = "the only one of its size" if len(fits) == 1 else "the order of calls"
+            found.append(Partner(op, fits[0], why, fits[1:]))
+            if len(fits) > 1 or len(alike) == 1:
+                theirs.remove(fits[0])
             ours = [other for other in ours if other is not op]
     return found
 
@@ -138,8 +136,12 @@ def _layers(keras: list[Op], pairs: list[Partner]) -> list[Op]:
             layers.setdefault(op.calls[0].index, []).append(op)
     made = []
     for members in layers.values():
-        slots = {NAMED.get(role, role): slot for op in members for role, slot in op.slots.items()}
+        slots = {role: slot for op in members for role, slot in op.slots.items()}
         shapes = [slot.shape for slot in slots.values()]
+        if len(set(shapes)) == 1:
+            slots = {NAMED.get(role, role): slot for role, slot in slots.items()}
+        elif sorted(map(len, shapes))[:2] == [1, 2] and len(shapes) == 2:
+            slots = {("bias" if len(slot.shape) == 1 else role): slot for role, slot in slots.items()}
         first = members[0]
         # of two arrays of one shape nothing but a name that both frameworks have says which is which
         if len(members) == len(slots) > 1 and (
@@ -147,6 +149,12 @@ def _layers(keras: list[Op], pairs: list[Partner]) -> list[Op]:
         ):
             made.append(Op(first.number, "custom", first.place, slots, first.calls, first.facts, first.label))
     return made
+
+
+def _largest(op: Op) -> list[int]:
+    """The size of what makes a layer, where one of the two has a bias more."""
+    matrices = [prod(slot.shape) for slot in op.slots.values() if len(slot.shape) > 1]
+    return matrices if len(matrices) == 1 else [-1, id(op)]  # like no other
 
 
 def _sizes(op: Op) -> list[int]:
@@ -192,7 +200,7 @@ def _layouts(pair: Partner, role: str, slot: Slot, rows: Rows) -> list[tuple[str
     """Where an array goes: PyTorch's roles and the layouts there."""
     keras, torch = pair.keras, pair.torch
     if keras.family in ("lstm", "gru", "rnn"):
-        return _recurrent(pair, role, slot, torch.slots)
+        return _recurrent(pair, role, slot, rows)
     if keras.family == "array" or torch.kind == "custom":
         return _by_shape(pair, role, slot)
     if role not in torch.slots:
@@ -226,7 +234,8 @@ def _kernel(pair: Partner, slot: Slot, target: tuple[int, ...], rows: Rows) -> L
     return layouts.conv(keras.kind, slot.shape, target)
 
 
-def _recurrent(pair: Partner, role: str, slot: Slot, targets: dict[str, Slot]) -> list[tuple[str, Layout]]:
+def _recurrent(pair: Partner, role: str, slot: Slot, rows: Rows) -> list[tuple[str, Layout]]:
+    targets = pair.torch.slots
     kind = "lstm" if pair.keras_gates else pair.keras.kind  # an LSTM's lie alike in both
     units = slot.shape[-1] // parts.GATES[pair.keras.kind]
     gate = None if pair.gate is None else (pair.gate * units, (pair.gate + 1) * units)
@@ -234,6 +243,8 @@ def _recurrent(pair: Partner, role: str, slot: Slot, targets: dict[str, Slot]) -
         if role not in targets:
             return []
         found = layouts.gates(role, kind, slot.shape, targets[role].shape, None, gate)
+        if role in ("kernel", "forward_kernel", "backward_kernel"):
+            found = layouts.turned(found, rows.get((pair.keras.number, "in")))
         return [] if found is None else [(role, found)]
     second = role.replace("bias", "second_bias")
     made = []

@@ -210,7 +210,57 @@ ADDITIVE_FORWARD = (
 FACTOR = """i = keras.Input((8, 8, 3))
 o = L.Conv2D(4, 3, name="c")(L.Rescaling(1 / 255, name="re")(i))"""
 
+READING = """i = keras.Input((8, 12, 1))
+x = L.MaxPooling2D((2, 2), name="p1")(L.Conv2D(4, 3, padding="same", activation="relu", name="c1")(i))
+x = L.Reshape((6, 16), name="re")(L.Permute((2, 1, 3), name="perm")(x))
+o = L.Dense(7, activation="softmax", name="fc")(L.Bidirectional(L.LSTM(5, return_sequences=True), name="bi")(x))"""
+READING_INIT = """self.c1 = nn.Conv2d(1, 4, 3, padding=1); self.bi = nn.LSTM(16, 5, batch_first=True, bidirectional=True); self.fc = nn.Linear(10, 7)
+for n, p in self.bi.named_parameters():
+    if "bias_hh" in n: p.requires_grad_(False)"""
+READING_FORWARD = "x = F.max_pool2d(F.relu(self.c1(x)), 2)\nreturn self.fc(self.bi(x.permute(0, 3, 1, 2).reshape(len(x), 6, 16))[0])"
+ROWS = """i = keras.Input((6, 6, 2))
+x = L.Reshape((4, 12), name="rows")(L.Conv2D(3, 3, activation="relu", name="c")(i))
+o = L.Dense(2, name="o")(L.GlobalAveragePooling1D(name="g")(L.Dense(5, activation="relu", name="d")(x)))"""
+ROWS_INIT = "self.c = nn.Conv2d(2, 3, 3); self.d = nn.Linear(12, 5); self.o = nn.Linear(5, 2)"
+ROWS_FORWARD = "x = F.relu(self.c(x)).permute(0, 2, 1, 3).reshape(len(x), 4, 12)\nreturn self.o(F.relu(self.d(x)).mean(1))"
+MAPS = """i = keras.Input((8, 8, 3))
+a = L.Conv2D(4, 3, strides=2, name="a")(i); b = L.Conv2D(5, 5, strides=2, name="b")(i)
+x = L.Concatenate(name="j")([L.Flatten(name="fa")(a), L.Flatten(name="fb")(b)])
+o = L.Dense(3, name="o")(L.Activation("relu", name="r")(x))"""
+MAPS_INIT = "self.a = nn.Conv2d(3, 4, 3, 2); self.b = nn.Conv2d(3, 5, 5, 2); self.o = nn.Linear(56, 3)"
+MAPS_FORWARD = (
+    "return self.o(F.relu(torch.cat([self.a(x).flatten(1), self.b(x).permute(0, 2, 3, 1).flatten(1)], 1)))"
+)
+NOISE = """i = keras.Input((6,))
+x = L.Dense(8, activation="selu", name="d")(L.GaussianNoise(0.1, name="gn")(i))
+o = L.Dense(2, name="o")(L.Dropout(0.2, name="dr")(x))"""
+NOISE_MODULE = """class GaussianNoise(nn.Module):
+    def __init__(self, std):
+        super().__init__(); self.std = std
+    def forward(self, x):
+        return x + self.std * torch.randn_like(x) if self.training else x
+
+
+class Net"""
+
+
+def noisy(std, finds=()):
+    """Noise in a module of a person's own, as PyTorch has none."""
+    case = pair(
+        NOISE,
+        f"self.gn = GaussianNoise({std}); self.d = nn.Linear(6, 8); self.dr = nn.Dropout(0.2); self.o = nn.Linear(8, 2)",
+        "return self.o(self.dr(F.selu(self.d(self.gn(x)))))",
+        finds=finds,
+    )
+    return replace(case, torch=case.torch.replace("class Net", NOISE_MODULE, 1))
+
+
 DOMAINS_RIGHT = {
+    "columns of a map read one after another, channels first": pair(READING, READING_INIT, READING_FORWARD),
+    "columns of a map read one after another, channels last": pair(READING, READING_INIT, READING_FORWARD.replace("permute(0, 3, 1, 2)", "permute(0, 3, 2, 1)")),
+    "rows of a map, channels first": pair(ROWS, ROWS_INIT, ROWS_FORWARD),
+    "two flattened maps, one of them channels last": pair(MAPS, MAPS_INIT, MAPS_FORWARD),
+    "noise in a module of a person's own": noisy(0.1),
     "a vector made into a map, channels first": pair(GENERATOR, GENERATOR_INIT, GENERATOR_FORWARD),
     "a vector made into a map, channels last": pair(GENERATOR, GENERATOR_INIT, GENERATOR_FORWARD.replace("view(-1, 8, 4, 4)", "view(-1, 4, 4, 8).permute(0, 3, 1, 2)")),
     "a map that becomes a vector and a map again": pair(AUTOENCODER, *AUTOENCODER_TORCH),
@@ -232,6 +282,13 @@ DOMAINS_RIGHT = {
     "a quotient for a factor": pair(FACTOR, "self.c = nn.Conv2d(3, 4, 3)", "return self.c(x / 255)"),
 }  # fmt: skip
 DOMAINS_WRONG = {
+    "rows of a map read for its columns": pair(READING, READING_INIT, READING_FORWARD.replace("permute(0, 3, 1, 2)", "permute(0, 2, 3, 1)"), finds=("flatten-order", "re")),
+    "channels of a map read for its rows": pair(ROWS.replace("(4, 12)", "(3, 16)").replace("Conv2D(3,", "Conv2D(3,"), ROWS_INIT.replace("nn.Linear(12, 5)", "nn.Linear(16, 5)"), "x = F.relu(self.c(x)).reshape(len(x), 3, 16)\nreturn self.o(F.relu(self.d(x)).mean(1))", finds=("flatten-order", "rows")),
+    "two flattened maps in the other order": pair(MAPS, MAPS_INIT, MAPS_FORWARD.replace("[self.a(x).flatten(1), self.b(x).permute(0, 2, 3, 1).flatten(1)]", "[self.b(x).flatten(1), self.a(x).flatten(1)]"), finds=("unknown", "j")),
+    "noise of another size": noisy(0.3, ("dropout-rate", "gn")),
+    "one of a person's own dense layers twice": pair(OWN, OWN_INIT, "return self.d3(self.d1(self.d1(x).tanh()).tanh())", finds=("sharing", "d2")),
+    "a person's own dense layer without its bias": pair(OWN, OWN_INIT.replace("self.d2 = nn.Linear(6, 6)", "self.d2 = nn.Linear(6, 6, bias=False)"), "return self.d3(self.d2(self.d1(x).tanh()).tanh())", finds=("bias", "d2")),
+    "a factor whose offset is left out": pair(FACTOR.replace("1 / 255", "1 / 127.5, offset=-1"), "self.c = nn.Conv2d(3, 4, 3)", "return self.c(x / 127.5)", finds=("input-scale", "re")),
     "a vector made into a map with height and width exchanged": pair(GENERATOR, GENERATOR_INIT, GENERATOR_FORWARD.replace("view(-1, 8, 4, 4)", "view(-1, 4, 4, 8).permute(0, 3, 2, 1)"), finds=("flatten-order", "re")),
     "a flattened map behind a table, not before it": pair(BESIDE, BESIDE_INIT, BESIDE_FORWARD.replace("[x.flatten(1), y]", "[y, x.flatten(1)]"), **TWO, finds=("unknown", "join")),
     "another slope behind a flattened map's normalisation": pair(NORMED, NORMED_INIT.replace("nn.LeakyReLU()", "nn.LeakyReLU(0.02)"), NORMED_FORWARD, finds=("activation", "l")),

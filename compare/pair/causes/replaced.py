@@ -20,7 +20,7 @@ LONG = ("Dot", "CosineSimilarity")  # layers of Keras's that may divide by lengt
 
 def activations(scene: Scene) -> Iterator[Trial]:
     """Put the result of Keras's function of one value where PyTorch has another of it."""
-    return (trial for trial in functions(scene) if trial.cause == "activation")
+    return (trial for trial in functions(scene) if trial.cause in ("activation", "input-scale"))
 
 
 def functions(scene: Scene) -> Iterator[Trial]:
@@ -79,6 +79,8 @@ def _laid_out(result: np.ndarray, own: np.ndarray) -> np.ndarray | None:
 def _cause(scene: Scene, other: Call) -> str:
     """What the two functions are to each other."""
     call = scene.call
+    if scene.at_input:
+        return "input-scale"
     if call.type in LONG:
         return "scale"
     if call.kind in FUNCTIONS:
