@@ -144,7 +144,7 @@ class Objective:
         outputs = call(self.module, batch.raw if isinstance(batch.raw, dict) else batch.inputs)
         loss = outputs.get("loss") if isinstance(outputs, dict) else getattr(outputs, "loss", None)
         if loss is None:
-            raise ValueError("no loss: a PyTorch module doesn't know its own; give loss= or step=")
+            raise ValueError("no loss: a PyTorch module doesn't know its own; give loss or step")
         return {"loss": loss, "outputs": self._logits(outputs), "targets": batch.targets}
 
     def _logits(self, outputs):

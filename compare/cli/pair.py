@@ -68,7 +68,7 @@ def is_pair(a: object, b: object) -> bool:
     """Whether two arguments name models of which at least one is code."""
     from compare.pair.references import is_model
 
-    return any(value is not None and is_model(str(value)) for value in (a, b))
+    return any(value is not None and (is_model(str(value)) or str(value).endswith(".py")) for value in (a, b))
 
 
 def parity(a: Path | None, b: Path | None, options: dict[str, Any], out: Path | None, as_json: bool) -> int:

@@ -29,6 +29,8 @@ def thing(reference: str, what: str) -> Any:
     Raises:
         InputError: there is no such file, module or name.
     """
+    if reference.endswith(".py"):
+        raise InputError(f"{what} {reference}: say which of its names is meant, {reference}:NAME")
     place, _, name = reference.rpartition(":")
     if not place or not name:
         raise InputError(f"{what} {reference!r} is neither a file nor FILE.py:NAME nor package.module:NAME")
@@ -88,7 +90,7 @@ def model(reference: str, weights: Path | None, trust: bool) -> Any:
         found = _keras_model(path, trust)
     elif path.suffix in _PICKLES and trust and path.is_file():
         found = _pickled(path)
-    elif path.exists() or path.suffix in (*_KERAS, *_PICKLES):
+    elif (path.exists() and path.suffix != ".py") or path.suffix in (*_KERAS, *_PICKLES):
         found = _made(path)
     else:
         found = called(thing(reference, "MODEL"))
@@ -178,7 +180,7 @@ def loss(reference: str | None, model: Any = None) -> Any:
     if reference is None:
         read = made(model)
         return read.loss if read else None
-    if ":" in reference:
+    if ":" in reference or reference.endswith(".py"):
         return thing(reference, "--loss")
     import torch.nn.functional as F
 

@@ -67,6 +67,8 @@ def reference(text: str) -> Reference:
         if not Path(text).is_file():
             raise InputError(f"{text}: no such file")
         return Reference(text, "keras")
+    if text.endswith(".py"):
+        raise InputError(f"{text}: say which of its names is the model, {text}:NAME")
     if not is_model(text):
         alone = "weights alone don't say what computes with them; " if Path(text).is_file() else ""
         raise InputError(
