@@ -117,7 +117,7 @@ def _unwatched(switches, path, moved):
         for i, modes in enumerate((switches.fit_modes, switches.evaluate_modes)):
             how[i] = "batch" if x is not None and trying.depends(module, x, modes[path]) else "moving"
     return Layer(
-        name=path,
+        name=path or "forward",
         kind=type(module).__name__,
         role="normalisation",
         switch=switches.groups.get(path) == "normalisation" and how[0] != how[1],

@@ -246,7 +246,7 @@ class Switches:
             path = stored.removesuffix(".running_mean")
         elif call.mean is not None:
             self._buffers[id(call.mean)] = path
-        return numbered(path or "forward", self.place.count(("norm", path)))
+        return numbered(path, self.place.count(("norm", path)))
 
     def noise_key(self, call):
         """Which call of a function with noise this is: path of the module, function, number."""

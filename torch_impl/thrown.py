@@ -82,6 +82,8 @@ class Thrown:
 
     def _take(self, x, result):
         place = self.switches.place
+        if not place.stack:  # a loss takes means, too, outside of the model
+            return result
         path = self.switches.here()
         own, key = self.switches.owned.get(path), numbered(path, place.counts.get(("norm", path), 1))
         if not isinstance(own, within.Within) or key not in self.differing:
@@ -129,5 +131,6 @@ def _by_sample(x, dtype):
 
 
 def numbered(name, number):
-    """A call's name: the layer's, with the number of the call from the second on."""
+    """A call's name: the layer's, with the number of the call from the second on; the model's own is ``forward``."""
+    name = name or "forward"
     return name if number == 1 else f"{name}#{number}"

@@ -8,6 +8,8 @@ from dataclasses import replace
 from numbers import Integral
 from typing import Any
 
+import numpy as np
+
 from compare.diagnosis import judging
 from compare.diagnosis.asked import asked
 from compare.diagnosis.case import Case
@@ -71,7 +73,8 @@ def diagnose(
         raise InputError("data is missing: give what fit sees (compare.audit needs none)")
     figures = read(reported)
     known = batch_size or figures.batch_size
-    with _one_line():
+    # infinite inputs are measured like any others; NumPy needn't warn of them
+    with _one_line(), np.errstate(invalid="ignore", over="ignore"):
         subject = side.Subject(model, loss=loss, step=step, metrics=metrics, batch_size=known, limit=limit)
         subject.modes, subject.trained = dict(figures.modes), figures.trained
         known = known or subject.facts().batch_size or batch_size_of(data, figures.steps)

@@ -92,8 +92,8 @@ def _costs(case: Case, value: float) -> bool:
 def _causes(case: Case, rows: list[Layer], value: float) -> dict[str, list[Layer]]:
     groups: dict[str, list[Layer]] = defaultdict(list)
     copied = _is_copy(case, rows)
-    corrupt = _corrupt(case, rows) if case.costs(value) else ""
-    changed = not corrupt and case.costs(value) and not case.fit.prepared and changed_inputs(case)
+    corrupt = _corrupt(case, rows) if case.costs(value) else None
+    changed = corrupt is None and case.costs(value) and not case.fit.prepared and changed_inputs(case)
     for row in rows:
         cause = "numerics" if row.name == corrupt else _cause(row, copied)
         groups["input-scale" if changed and not row.faults else cause].append(row)
@@ -107,13 +107,13 @@ def _is_copy(case: Case, rows: list[Layer]) -> bool:
     return len(virgin) == len(rows) and len(facts.initial) < 0.5 * facts.parameters
 
 
-def _corrupt(case: Case, rows: list[Layer]) -> str:
+def _corrupt(case: Case, rows: list[Layer]) -> str | None:
     """The one layer, and not the first, whose variances no batch can have given while its neighbours' are right."""
     far = {row.name: _drift(case, row).variance for row in rows if not row.faults and not row.virgin}
     odd = [name for name, value in far.items() if value > IMPOSSIBLE]
     others = [value for name, value in far.items() if name not in odd]
     alone = len(odd) == 1 and len(others) >= 1 and max(others) < USUAL and odd[0] != rows[0].name
-    return odd[0] if alone else ""
+    return odd[0] if alone else None
 
 
 def _cause(row: Layer, copied: bool) -> str:

@@ -169,6 +169,25 @@ def test_the_population_is_that_of_what_the_module_makes():
     )
 
 
+def test_the_model_may_be_the_module_itself_and_the_loss_take_means_of_its_own():
+    class Whole(Child):
+        def __init__(self):
+            super().__init__(8, 24, 0.004)
+            self.out = Last()
+
+        def forward(self, x):
+            return self.out(super().forward(x))
+
+    def loss(outputs, targets):
+        return nn.functional.cross_entropy(outputs, targets, reduction="none").mean(0)
+
+    torch.manual_seed(0)
+    net, data = Whole(), loader(toy(shift=4.0, scale=2.0), 64)
+    fit(net, data, 8)
+    found = compare.diagnose(net, data, loss=loss)
+    assert [(f.cause, f.layers) for f in found.findings if f.harmful] == [("stale-statistics", ("forward",))]
+
+
 def test_a_module_that_normalises_nothing_keeps_its_buffers_to_itself():
     class Scaled(nn.Module):
         def __init__(self):
