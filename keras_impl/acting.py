@@ -160,8 +160,7 @@ def _try(switches, objective, batch, sites, fit):
 def _there(args):
     """Whether a call has values, and isn't traced."""
     try:
-        for leaf in keras.tree.flatten(args):
-            keras.ops.convert_to_numpy(leaf)
+        keras.tree.map_structure(keras.ops.convert_to_numpy, args)
     except Exception:
         return False
     return True
@@ -169,8 +168,12 @@ def _there(args):
 
 def _compare(site, as_in, x):
     layer = site.layer
-    before = {id(v): value(v) for v in layer.variables}
+    if type(layer).call is keras.layers.BatchNormalization.call:  # Keras's own is known without being tried
+        site.owned = owned.find(layer, x, {}, {})
+        site.uses = [_uses(site, as_in, training, None) for training in (True, False)]
+        return as_in(True)
     variables = {id(v): v for v in layer.variables}
+    before = {key: value(v) for key, v in variables.items()}
     drawn = random_state()
 
     def put_back(seeds=True):
@@ -190,17 +193,16 @@ def _compare(site, as_in, x):
     put_back()
     site.differs, site.draws = not _same(first, evaluated), not _same(first, again)
     site.adds = not site.draws and abs(added - added_then) > _ROUNDING * abs(added + added_then)
-    moved = {
-        key: v for key, v in after.items() if "float" in variables[key].dtype and not _equal(v, before[key])
-    }
+    floats = {key: v for key, v in after.items() if "float" in variables[key].dtype}
+    moved = {key: v for key, v in floats.items() if not _equal(v, before[key])}
 
     def evaluate():
         outputs = as_in(False)
         put_back()
         return outputs
 
-    fixed = site.differs and not site.draws
-    site.owned = owned.find(layer, x, before, moved, first, evaluate if fixed else None)
+    asked = evaluate if site.differs and not site.draws else None
+    site.owned = owned.find(layer, x, before, moved, first, asked)
     if site.owned:
         site.uses = [_uses(site, as_in, training, put_back) for training in (True, False)]
     return first
@@ -255,8 +257,7 @@ def _settle(site):
 
 
 def _share(layer, name):
-    held = getattr(layer, name, 0)
-    return isinstance(held, int | float) and held > 0
+    return isinstance(held := getattr(layer, name, 0), int | float) and held > 0
 
 
 def _by_sample(layer):
@@ -295,9 +296,8 @@ class _OutputsAlone:
         return {id(v) for v in self.model.trainable_variables}
 
     def watched(self, batch, training):
-        if self.model._call_has_training_arg:
-            return self.model(batch, training=training)
-        return self.model(batch)
+        options = {"training": training} if self.model._call_has_training_arg else {}
+        return self.model(batch, **options)
 
 
 def _rows(switches, trainable):
