@@ -17,7 +17,7 @@ from compare.cells.work import Task, Trained
 from compare.data import Batches, Stream, kept, split
 from compare.data.ahead import Ahead
 from compare.frameworks import FRAMEWORKS, device
-from compare.gap.evaluations import BodyAndHead, Parts
+from compare.gap.evaluations import BodyAndHead, BodyPasses, Parts
 from compare.gap.events import EpochDone, Event, StepDone
 from compare.gap.explaining import explain
 from compare.gap.features import Features, FeatureStream
@@ -106,6 +106,7 @@ class _Training:
         self._features: FeatureStream | None = None
         if policy.fixed_in_fit or policy.fixed_in_evaluate:  # each image's features once, not once an epoch
             self._features = FeatureStream(stream, self._extract)
+        self._evaluated = self._best_evaluated = self._features_now()
 
     def run(self, numerics: str, report: Report) -> tuple[Passed, ...]:
         """Train to the end, or until the loss isn't finite; return what a cell of the same course goes by."""
@@ -135,8 +136,14 @@ class _Training:
         """The features of batches of images, in the mode of `evaluate`."""
         return self.side.replay.features(self.parts.body, _ahead(batches))
 
+    def _features_now(self) -> Features:
+        """The features in `evaluate` of the model as it is: the same ones throughout, where they can't change."""
+        fixed = self._features if self.policy.fixed_in_evaluate else None
+        return fixed if fixed is not None else Features(self._extract)
+
     def follow(self, passed: Sequence[Passed], report: Report) -> None:
         """Go by what another training of the same course did, epoch by epoch, in place of doing it again."""
+        self._passed = list(passed)
         for epoch, at_end in enumerate(passed):
             self.side.weights.from_arrays(self.parts.head, at_end.head)
             self._after_epoch(epoch, at_end.logs, at_end.random, report)
@@ -145,14 +152,13 @@ class _Training:
         """Evaluate on batches of images, several one after another.
 
         By way of their features where an image's don't depend on its batch: it then passes through the backbone once,
-        however often it is shown, and not at all where its features can't have changed.
+        however often it is shown, and not at all where its features can't have changed since it last did.
         """
         evaluate, parts = self.side.training.evaluate, self.parts
         if not self.policy.apart_in_evaluate:
             return [evaluate(parts.evaluated, _ahead(batches)) for batches in several]
-        known: Features | None = self._features if self.policy.fixed_in_evaluate else None
-        features = known or Features([self.stream.each_of(several)], self._extract)
-        return [evaluate(parts.evaluated_head, features.of(batches)) for batches in several]
+        self._evaluated.add(self.stream.each_of(several))
+        return [evaluate(parts.evaluated_head, self._evaluated.of(batches)) for batches in several]
 
     def explanations(self, at_its_end: bool) -> tuple[Explanation, ...]:
         """Explain the gaps of the best and the last epoch, those that aren't yet.
@@ -163,17 +169,17 @@ class _Training:
         best, last = self.best_epoch, len(self.history)
         if self.settings.explain != "nothing" and last:
             if at_its_end and last not in self._explained:
-                self._explain(last)
+                self._explain(last, self._evaluated)
             if self.checkpoint is not None and best not in self._explained:
                 self.side.weights.from_arrays(self.model, load(self.checkpoint))
-                self._explain(best)
+                self._explain(best, self._best_evaluated)
         reasons = {last: "last", best: "best"} if best != last else {best: "best and last"}
         return tuple(
             replace(explanation, reason=reasons.get(epoch, explanation.reason))
             for epoch, explanation in sorted(self._explained.items())
         )
 
-    def _explain(self, epoch: int) -> None:
+    def _explain(self, epoch: int, evaluated: Features) -> None:
         row, batches = self.history[epoch - 1], self.stream.epoch(epoch - 1)
         known = (
             self._features.of(batches) if self._features is not None and self.policy.fixed_in_fit else None
@@ -186,6 +192,8 @@ class _Training:
             self.limits,
             by_batch=has_bn and self.policy.fit_statistics == "batch",
             known=known,
+            evaluated=evaluated,
+            passes=self._passed[epoch - 1].passes if self._passed else BodyPasses(),
         )
         steps = epoch * self.stream.steps
         self._explained[epoch] = explain(
@@ -202,6 +210,7 @@ class _Training:
     def _after_epoch(self, epoch: int, logs: dict, random: Any, report: Report) -> float:
         fit = {name: value for name, value in logs.items() if name != "learning_rate"}
         batches = self.stream.epoch(epoch)
+        self._evaluated = self._features_now()
         if self.policy.reestimate == "before-evaluate":
             _recalibrate(self.side, self.model, batches, self.limits)
         evaluate, val = self.evaluate(batches, self.stream.validation())
@@ -214,8 +223,9 @@ class _Training:
         if val["loss"] < self._best_val_loss:
             self.best_epoch, self._best_val_loss = epoch + 1, val["loss"]
             self.checkpoint = save(self.side.weights.to_arrays(self.model))
+            self._best_evaluated = self._evaluated
         if self.settings.explain == "every-epoch":
-            self._explain(epoch + 1)
+            self._explain(epoch + 1, self._evaluated)
         self._random.append(random)
         report(EpochDone(epoch + 1, self.settings.epochs, fit["loss"], evaluate["loss"], val["loss"]))
         return val["loss"]

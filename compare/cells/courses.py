@@ -8,12 +8,13 @@ what `evaluate` normalises with; ``frozen`` and ``features`` in nothing that can
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from compare.cells.settings import Settings
+from compare.gap.evaluations import BodyPasses
 from compare.spec import POLICIES, Cell
 
 KEPT = 4  # courses a process: a head's arrays at each epoch's end, 10 MB at full width
@@ -29,11 +30,13 @@ class Passed:
         logs: its row of the history.
         head: the head's arrays.
         random: ``replay.random_state`` at its end.
+        passes: through the body, as explanations of the epoch have made them.
     """
 
     logs: dict[str, float]
     head: dict[str, np.ndarray]
     random: Any
+    passes: BodyPasses = field(default_factory=BodyPasses)
 
 
 def course(cell: Cell) -> Key | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from compare.data import Batches
-from compare.diagnosis.side import Statistics
-from compare.gap.features import FeatureBatches, Rows, places
+from compare.diagnosis.side import Seen, Statistics
+from compare.gap.features import FeatureBatches, Features, Rows, places
 from compare.gap.records import Figures
 from compare.gap.sample import BATCHES_AT_A_TIME, USUAL, Bounds, images_of, some_of
 from compare.processes.environment import large_blocks_given_back
@@ -38,7 +38,7 @@ class Whole:
     ) -> None:
         self.side, self.model, self.batches = side, model, batches
         self.random, self.bounds = random, bounds
-        self.stored: list[Moments] = []
+        self._seen: dict[str, Seen] = {}
 
     @property
     def sizes(self) -> list[int]:
@@ -47,14 +47,17 @@ class Whole:
 
     def in_fit(self, dropout: bool) -> Figures:
         """Measure loss and accuracy with BN as in `fit`; dropout, where it's on, with the epoch's own masks."""
+        stored: list[Moments] = []
         with self.side.replay.replaying(self.model, self.random):
-            return self.side.replay.measure(
-                self.model, self.batches, dropout=dropout, normalise="fit", take=self._take()
+            figures = self.side.replay.measure(
+                self.model, self.batches, dropout=dropout, normalise="fit", take=stored.append
             )
+        self._seen = seen(stored, self.sizes)
+        return figures
 
-    def each_batch(self) -> list[Moments]:
-        """What the BN layers store of each batch alone, in a pass with BN as in `fit`: after `in_fit`."""
-        return self.stored
+    def seen_in_fit(self) -> dict[str, Seen]:
+        """What reached the BN layers in the last pass with BN as in `fit`."""
+        return self._seen
 
     def under(self, statistics: Statistics, dropout: bool) -> Figures:
         """Measure with other statistics in place of the moving ones."""
@@ -77,10 +80,6 @@ class Whole:
     def _part(self) -> Sequence:
         """The samples that a stage's contribution is measured on."""
         return some_of(self.batches, self.bounds.stage)
-
-    def _take(self) -> Callable[[Moments], None]:
-        self.stored = []
-        return self.stored.append
 
     def _measure(self, model: Any, batches: Sequence, dropout: bool, normalise: str) -> Figures:
         with self.side.replay.replaying(self.model, self.random):
@@ -112,6 +111,21 @@ class Parts:
         return cls(side, model, transfer.body(model), head, transfer.twin(model), transfer.twin(head))
 
 
+@dataclass
+class BodyPasses:
+    """What an epoch's passes through a body came to in which neither the head nor moving statistics have a part.
+
+    So they are the same for every training that leaves the body's weights as they are. None where there was none yet.
+
+    Attributes:
+        in_fit: the features as in `fit`, and what reached the BN layers.
+        under_population: the population statistics, and the features under them.
+    """
+
+    in_fit: tuple[FeatureBatches, dict[str, Seen]] | None = None
+    under_population: tuple[Moments, FeatureBatches] | None = None
+
+
 class BodyAndHead(Whole):
     """A transfer model: all its BN is in the body and all its dropout in the head, which is a fraction of the work.
 
@@ -123,6 +137,8 @@ class BodyAndHead(Whole):
         batches, random, bounds: as for `Whole`.
         by_batch: whether `fit` normalises with the batch's statistics.
         known: the batches as features in `fit`, where those are known already.
+        evaluated: the features in `evaluate`, where those are known already.
+        passes: what is known of the epoch from another training with the same body.
     """
 
     batches: Batches
@@ -136,10 +152,13 @@ class BodyAndHead(Whole):
         *,
         by_batch: bool,
         known: Sequence | None = None,
+        evaluated: Features | None = None,
+        passes: BodyPasses | None = None,
     ) -> None:
         super().__init__(parts.side, parts.model, batches, random, bounds)
         self.body, self.head = parts.body, parts.head
-        self.by_batch, self.known = by_batch, known
+        self.by_batch, self.known, self.evaluated = by_batch, known, evaluated
+        self.passes = passes or BodyPasses()
 
     @property
     def sizes(self) -> list[int]:
@@ -149,6 +168,10 @@ class BodyAndHead(Whole):
     def in_fit(self, dropout: bool) -> Figures:
         """Measure loss and accuracy with BN as in `fit`; dropout, where it's on, with the epoch's own masks."""
         return self._measure(self.head, self._fit_features, dropout, "fit")
+
+    def seen_in_fit(self) -> dict[str, Seen]:
+        """What reached the BN layers in the pass with BN as in `fit`; nothing where each batch had no part in it."""
+        return self.passes.in_fit[1] if self.passes.in_fit else {}
 
     def under(self, statistics: Statistics, dropout: bool) -> Figures:
         """Measure with other statistics in place of the moving ones.
@@ -167,6 +190,8 @@ class BodyAndHead(Whole):
 
     def part_under(self, statistics: Moments) -> Figures:
         """Measure a part of the samples as `evaluate` does, with some statistics replaced."""
+        if self.evaluated is not None and not statistics:
+            return self._measure(self.head, self.evaluated.of(self._part), False, "evaluate")
         with self.side.statistics.substituted(self.model, statistics):
             features = self._features(self._part, "evaluate")
         return self._measure(self.head, features, False, "evaluate")
@@ -190,10 +215,19 @@ class BodyAndHead(Whole):
             return self.known
         if not self.by_batch:
             return self._features(self.batches, "fit")
-        return FeatureBatches(Rows(self._passes(self.batches, "fit", self._take())), None, self.batches)
+        if self.passes.in_fit is None:
+            stored: list[Moments] = []
+            rows = Rows(self._passes(self.batches, "fit", stored.append))
+            self.passes.in_fit = FeatureBatches(rows, None, self.batches), seen(stored, self.sizes)
+        return self.passes.in_fit[0]
 
-    @cached_property
+    @property
     def _under_population(self) -> tuple[Moments, FeatureBatches]:
+        if self.passes.under_population is None:
+            self.passes.under_population = self._pass_under_population()
+        return self.passes.under_population
+
+    def _pass_under_population(self) -> tuple[Moments, FeatureBatches]:
         sample, counts = images_of(self.batches, self.bounds.explanation, self.bounds.step)
         rest, _ = self.batches.among(np.setdiff1d(self.batches.all_indices, sample.all_indices)).distinct()
         outputs: dict[int, np.ndarray] = {}
@@ -217,3 +251,28 @@ class BodyAndHead(Whole):
     def _passes(self, batches: Batches, normalise: str, take: Any = None) -> Iterator[np.ndarray]:
         for part in batches.parts(BATCHES_AT_A_TIME):
             yield self.side.replay.features(self.body, part, normalise, take)
+
+
+def seen(stored: Sequence[Moments], sizes: Sequence[int]) -> dict[str, Seen]:
+    """What reached the layers in a pass as in training, from what they store of each batch.
+
+    Batches that are dealt at random lie as far apart as is expected of such.
+    """
+    found = {}
+    for name in stored[0] if stored else ():
+        means, variances = (np.stack([batch[name][part] for batch in stored]) for part in range(2))
+        between = means.var(0, ddof=1) if len(means) > 1 else np.zeros_like(means[0])
+        found[name] = Seen(
+            count=sum(sizes),
+            mean=means.mean(0),
+            variance=variances.mean(0) + means.var(0),
+            batch_mean=means.mean(0),
+            batch_variance=variances.mean(0),
+            last_mean=means[-1],
+            last_variance=variances[-1],
+            between=between,
+            expected=between,
+            batches=len(means),
+            per_channel=min(sizes),
+        )
+    return found

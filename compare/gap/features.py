@@ -17,17 +17,25 @@ class Rows:
     """Rows of float32 in a file without a name: 100,000 images' features would take 800 MB of memory.
 
     Args:
-        parts: arrays ``(n, C)``, one after another.
+        parts: as for `add`.
     """
 
-    def __init__(self, parts: Iterable[np.ndarray]) -> None:
+    def __init__(self, parts: Iterable[np.ndarray] = ()) -> None:
         self._file = TemporaryFile()  # noqa: SIM115 - open as long as there are the rows
         finalize(self, self._file.close)
-        self._width = 0
+        self._width = self._count = 0
+        self.add(parts)
+
+    def add(self, parts: Iterable[np.ndarray]) -> None:
+        """Append arrays ``(n, C)``, one after another."""
         for part in parts:
-            self._width = part.shape[1]
+            self._width, self._count = part.shape[1], self._count + len(part)
             self._file.write(np.ascontiguousarray(part, np.float32).data)
         self._file.flush()
+
+    def __len__(self) -> int:
+        """The number of rows."""
+        return self._count
 
     def __getitem__(self, places: np.ndarray) -> np.ndarray:
         """The rows at some places, counted from 0: float32 ``(len(places), C)``."""
@@ -37,16 +45,24 @@ class Rows:
 
 
 class Features:
-    """The features of images, which are computed once.
+    """The features of images in one state of a network, each image's computed once.
 
     Args:
-        images: each image once.
         extract: runs the backbone over batches of images; returns ``(N, C)`` float32 in their order.
     """
 
-    def __init__(self, images: Sequence[Batches], extract: Callable[[Batches], np.ndarray]) -> None:
-        self.rows = Rows(extract(part) for batches in images for part in batches.parts(BATCHES_AT_A_TIME))
-        self.places = places(np.concatenate([batches.all_indices for batches in images]))
+    def __init__(self, extract: Callable[[Batches], np.ndarray]) -> None:
+        self.extract, self.rows = extract, Rows()
+        self.places = np.empty(0, np.int64)
+
+    def add(self, images: Batches) -> None:
+        """Compute the features of images, each of them given once, but for those that have theirs."""
+        there = np.flatnonzero(self.places >= 0)
+        lacking = images.among(np.setdiff1d(images.all_indices, there))
+        if not len(lacking):
+            return
+        self.rows.add(self.extract(part) for part in lacking.parts(BATCHES_AT_A_TIME))
+        self.places = places(np.concatenate([there[np.argsort(self.places[there])], lacking.all_indices]))
 
     def of(self, batches: Batches) -> FeatureBatches:
         """The features of any batches of these images, however often they show one."""
@@ -62,8 +78,10 @@ class FeatureStream(Features):
     """
 
     def __init__(self, stream: Stream, extract: Callable[[Batches], np.ndarray]) -> None:
+        super().__init__(extract)
         self.stream = stream
-        super().__init__([stream.images("train"), stream.images("val")], extract)
+        self.add(stream.images("train"))
+        self.add(stream.images("val"))
 
     def epoch(self, epoch: int) -> FeatureBatches:
         """The features of a training epoch's batches."""

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from compare.diagnosis.data import Look, Passes
-from compare.diagnosis.side import Batch, Layer, Pass, Seen, Statistics
-from compare.gap.evaluations import Moments, Whole
+from compare.diagnosis.side import Batch, Layer, Pass, Statistics
+from compare.gap.evaluations import Whole
 from compare.spec import Behaviour
 
 NOBODY = np.zeros(0)
@@ -63,7 +63,7 @@ class Trained:
         if statistics is not None:
             return Pass([], dict(self.whole.under(statistics, dropout)))
         figures = dict(self.whole.in_fit(dropout))
-        return Pass([], figures, seen(self.whole.each_batch(), self.whole.sizes) if collect else {})
+        return Pass([], figures, self.whole.seen_in_fit() if collect else {})
 
     def population(self, batches: Any) -> tuple[Statistics, None]:
         """The population's statistics, of as many of the epoch's samples as the bounds allow."""
@@ -138,28 +138,3 @@ class Epoch(Passes):
     def some(self, most: int) -> list[Batch]:
         """No batch."""
         return []
-
-
-def seen(stored: Sequence[Moments], sizes: Sequence[int]) -> dict[str, Seen]:
-    """What reached the layers in a pass as in training, from what they store of each batch.
-
-    Batches that are dealt at random lie as far apart as is expected of such.
-    """
-    found = {}
-    for name in stored[0] if stored else ():
-        means, variances = (np.stack([batch[name][part] for batch in stored]) for part in range(2))
-        between = means.var(0, ddof=1) if len(means) > 1 else np.zeros_like(means[0])
-        found[name] = Seen(
-            count=sum(sizes),
-            mean=means.mean(0),
-            variance=variances.mean(0) + means.var(0),
-            batch_mean=means.mean(0),
-            batch_variance=variances.mean(0),
-            last_mean=means[-1],
-            last_variance=variances[-1],
-            between=between,
-            expected=between,
-            batches=len(means),
-            per_channel=min(sizes),
-        )
-    return found

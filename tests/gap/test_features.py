@@ -7,7 +7,7 @@ import pytest
 
 from compare.data import Stream, load, split
 from compare.gap import features
-from compare.gap.features import FeatureStream, Rows
+from compare.gap.features import Features, FeatureStream, Rows
 from tests.support.image_files import two_classes
 
 SIZE = 8
@@ -48,6 +48,23 @@ def test_each_image_has_its_own_features(stream, monkeypatch, at_a_time):
         for (rows, labels), (images, expected) in zip(in_parts.of(batches), batches, strict=True):
             np.testing.assert_array_equal(rows, images.mean((1, 2)))
             np.testing.assert_array_equal(labels, expected)
+
+
+def test_an_image_passes_once_however_often_it_is_asked_for(stream):
+    """More images may come; those that have passed don't pass again, and keep their features."""
+    passed = []
+
+    def extract(batches):
+        passed.extend(batches.all_indices.tolist())
+        return means(batches)
+
+    found, several = Features(extract), (stream.epoch(0), stream.validation(), stream.fresh(3))
+    for batches in (*several, *several):
+        found.add(stream.each_of([batches]))
+    assert sorted(passed) == stream.each_of(several).all_indices.tolist()
+    for batches in several:
+        for (rows, _), (images, _) in zip(found.of(batches), batches, strict=True):
+            np.testing.assert_array_equal(rows, images.mean((1, 2)))
 
 
 def test_parts_are_the_same_batches(stream):

@@ -33,20 +33,27 @@ def follower_is_as_if_it_had_trained(framework, monkeypatch, tmp_path, leader, f
     same_after(framework, monkeypatch, tmp_path, leader, follower, without=("training", "fit"))
 
 
-def same_after(framework, monkeypatch, tmp_path, before, policy, without):
+def follower_is_explained_by_the_leaders_passes(framework, monkeypatch, tmp_path):
+    """The population's statistics are measured once an epoch, though two policies are explained in it."""
+    settings = replace(EXPLAINED, explain="every-epoch")
+    without = ("statistics", "population")
+    same_after(framework, monkeypatch, tmp_path, *LED[0], without=without, settings=settings)
+
+
+def same_after(framework, monkeypatch, tmp_path, before, policy, without, settings=EXPLAINED):
     """Train a policy alone, then after another without a function of the wing: nothing may differ."""
     module, function = without
     forget(monkeypatch)
-    alone = train(framework, policy, tmp_path, "native", EXPLAINED)
+    alone = train(framework, policy, tmp_path, "native", settings)
     best = (Path(tmp_path) / "best.safetensors").read_bytes()
     forget(monkeypatch)
-    train(framework, before, tmp_path, "native", EXPLAINED)
+    train(framework, before, tmp_path, "native", settings)
 
     def never(*_, **__):
         raise AssertionError(f"{module}.{function} was called again")
 
     monkeypatch.setattr(FRAMEWORKS[framework].module(module), function, never)
-    assert train(framework, policy, tmp_path, "native", EXPLAINED) == alone
+    assert train(framework, policy, tmp_path, "native", settings) == alone
     assert (Path(tmp_path) / "best.safetensors").read_bytes() == best
 
 

@@ -7,6 +7,7 @@ from tests.support.course_checks import (
     LED,
     features_computed_once_train_the_same,
     follower_is_as_if_it_had_trained,
+    follower_is_explained_by_the_leaders_passes,
     trained_after_another_is_as_if_alone,
 )
 
@@ -14,6 +15,10 @@ from tests.support.course_checks import (
 @pytest.mark.parametrize(("leader", "follower"), LED)
 def test_a_follower_is_as_if_it_had_trained(monkeypatch, tmp_path, leader, follower):
     follower_is_as_if_it_had_trained("torch", monkeypatch, tmp_path, leader, follower)
+
+
+def test_a_follower_is_explained_by_the_leaders_passes(monkeypatch, tmp_path):
+    follower_is_explained_by_the_leaders_passes("torch", monkeypatch, tmp_path)
 
 
 @pytest.mark.parametrize(("before", "policy"), AFTER)
