@@ -132,7 +132,7 @@ def _train(
         left, settings, _steps(data, settings), start.width, min(place.jobs, place.cores)
     )
     _say(console, f"{opened.path}: {len(grid.cells)} cells, {done} of them finished already; {expected}")
-    with showing(console, grid.cells, left) as on_event:
+    with showing(console, grid.cells, estimate.costs(left, settings)) as on_event:
         schedule.run_cells(opened, Task(settings, start, data), place.jobs, on_event, place.transport)
     opened.write_tables()
 

@@ -47,6 +47,10 @@ class Epochs(keras.utils.PyDataset):
         """Turn to an epoch (from 0). Its sequence is asked for once: it may be one whose batches are made ahead."""
         self.epoch, self.batches = epoch, self.batches_of(epoch)
 
+    def turn_to(self, batches):
+        """Turn to other batches of the same shapes, however many: what `untuned` has made gives these then."""
+        self.batches = batches
+
     def __len__(self):
         """The number of batches."""
         return len(self.batches)
@@ -55,11 +59,14 @@ class Epochs(keras.utils.PyDataset):
         """One batch."""
         return self.batches[step]
 
-    def untuned(self):
+    def untuned(self, counted=True):
         """What a model is given of them: on TensorFlow a data set such as Keras makes of them, but without a tuner.
 
         That is a thread which nothing wakes when the data end, and whoever ends waits for it, often half a second:
         a fifth of the time that a training with its evaluations takes (TensorFlow 2.21).
+
+        Args:
+            counted: whether it says how many batches there are; not where it is to give another number of them later.
         """
         if keras.backend.backend() != "tensorflow":
             return self
@@ -73,7 +80,7 @@ class Epochs(keras.utils.PyDataset):
             lambda: map(self.__getitem__, range(len(self))), output_signature=kinds
         )
         made = made.prefetch(data.AUTOTUNE).with_options(options)
-        return made.apply(data.experimental.assert_cardinality(len(self)))
+        return made.apply(data.experimental.assert_cardinality(len(self))) if counted else made
 
 
 def made_up(model):

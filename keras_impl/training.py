@@ -5,11 +5,15 @@ of K classes ``(N, K)``, 1 in the class's column.
 """
 
 import math
+from weakref import WeakKeyDictionary
 
 import keras
 
 from .batches import Epochs
 from .metrics import crossentropy, metrics
+
+# model -> the shapes of a sample -> batches, and the data set that gives them, which takes longer to make than to pass
+_evaluated: WeakKeyDictionary = WeakKeyDictionary()
 
 
 class NonFiniteLossError(ArithmeticError):
@@ -101,4 +105,13 @@ def evaluate(model, batches):
     """
     if not model.compiled:
         compile(model)
-    return model.evaluate(Epochs(lambda epoch: batches).untuned(), verbose=0, return_dict=True)
+    kept, shapes = _evaluated.setdefault(model, {}), tuple(array.shape[1:] for array in batches[0])
+    if shapes not in kept:
+        epochs = Epochs(lambda epoch: batches)
+        kept[shapes] = epochs, epochs.untuned(counted=False)
+    epochs, data = kept[shapes]
+    epochs.turn_to(batches)
+    try:
+        return model.evaluate(data, steps=len(batches), verbose=0, return_dict=True)
+    finally:
+        epochs.turn_to(())

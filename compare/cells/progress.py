@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from compare.cells.estimate import cost, duration
+from compare.cells.estimate import Pace, duration
 from compare.gap.events import Ended, EpochDone, Event, Retried, Started, StepDone
 from compare.gap.records import CellResult
 from compare.spec import Cell
@@ -17,14 +17,14 @@ from compare.spec import Cell
 
 @contextmanager
 def showing(
-    console: Console, cells: Sequence[Cell], left: Sequence[Cell]
+    console: Console, cells: Sequence[Cell], left: Mapping[Cell, float]
 ) -> Iterator[Callable[[Cell, Event], None]]:
     """Show the events of cells that the yielded function is called with.
 
     Args:
         console: where; whether somebody looks at it as it goes decides how.
         cells: all of the run's.
-        left: those of them that aren't finished already.
+        left: those of them that aren't finished already, and what each costs: `estimate.costs`.
     """
     lines = _Lines(console, cells, left)
     if (
@@ -41,12 +41,13 @@ def showing(
 class _Lines:
     """A plain line for every epoch and for every cell that ends."""
 
-    def __init__(self, console: Console, cells: Sequence[Cell], left: Sequence[Cell]) -> None:
-        self.console, self.left, self.total = console, list(left), len(cells)
-        self.began, self.work = time.monotonic(), sum(map(cost, left))
+    def __init__(self, console: Console, cells: Sequence[Cell], left: Mapping[Cell, float]) -> None:
+        self.console, self.total = console, len(cells)
+        self.pace = Pace(left)
         self.several = [name for name in ("numerics", "seed") if len({getattr(c, name) for c in cells}) > 1]
 
     def __call__(self, cell: Cell, event: Event) -> None:
+        self.time(cell, event)
         if isinstance(event, EpochDone):
             losses = f"fit loss {event.fit_loss:.3f}, evaluate loss {event.evaluate_loss:.3f}"
             self.say(f"{self.label(cell)}: epoch {event.epoch}/{event.epochs}, {losses}")
@@ -55,26 +56,32 @@ class _Lines:
         elif isinstance(event, Ended):
             self.end(cell, event.result)
 
+    def time(self, cell: Cell, event: Event) -> None:
+        """Take the time of what has happened."""
+        now = time.monotonic()
+        if isinstance(event, Started | Retried):
+            self.pace.begin(cell, now)
+        elif isinstance(event, EpochDone):
+            self.pace.reach(cell, event.epoch / event.epochs)
+        elif isinstance(event, Ended):
+            self.pace.end(cell, now, event.result.finished)
+
     def retry(self, cell: Cell, event: Retried) -> None:
         self.say(f"{self.label(cell)}: {event.reason}; it begins again elsewhere")
 
     def end(self, cell: Cell, result: CellResult) -> None:
-        self.left.remove(cell)
         ended = result.ending
         if result.history:
             last = result.history[-1]
             ended += f", fit loss {last.fit['loss']:.3f}, evaluate loss {last.evaluate['loss']:.3f}"
         self.say(
-            f"[{self.total - len(self.left)}/{self.total}] {self.label(cell)}: {ended}{self.remaining()}"
+            f"[{self.total - len(self.pace.waiting)}/{self.total}] {self.label(cell)}: {ended}{self.remaining()}"
         )
 
     def remaining(self) -> str:
-        """Say how long the rest takes if it goes on as it went so far."""
-        rest = sum(map(cost, self.left))
-        # a cell of little work takes as long as its process takes to start: nothing follows of the others
-        if not rest or self.work - rest < self.work / 5:
-            return ""
-        return f"; about {duration((time.monotonic() - self.began) * rest / (self.work - rest))} left"
+        """Say how long the rest takes, as far as the cells that have ended tell."""
+        left = self.pace.left(time.monotonic())
+        return "" if left is None else f"; about {duration(left)} left"
 
     def label(self, cell: Cell) -> str:
         """Name a cell by what it doesn't share with all others."""
@@ -93,6 +100,7 @@ class _Live:
         self.tasks: dict[Cell, TaskID] = {}
 
     def __call__(self, cell: Cell, event: Event) -> None:
+        self.lines.time(cell, event)
         if isinstance(event, Started):
             label = self.lines.label(cell)
             self.tasks[cell] = self.live.add_task(label, total=None, place="starting", fit="-", evaluate="-")

@@ -2,6 +2,7 @@
 
 import pytest
 
+from compare.cells.estimate import cost
 from compare.cells.progress import showing
 from compare.gap.events import Ended, EpochDone, Retried, Started
 from compare.spec import Cell
@@ -24,7 +25,7 @@ def test_a_cell_that_begins_again_is_said_and_ends_once(terminal, colour, monkey
         epoch,
         Ended(make_result("frozen", "torch")),
     )
-    with showing(console, [CELL], [CELL]) as on_event:
+    with showing(console, [CELL], {CELL: 1}) as on_event:
         for event in events:
             on_event(CELL, event)
     text = printed()
@@ -39,7 +40,7 @@ def test_what_is_left_is_estimated_from_cells_that_are_a_part_of_the_work(first,
     """A frozen cell is a twentieth of the two: its time is that of starting a process."""
     cells = [Cell("torch", "resnet50", policy, "native", 0) for policy in ("fine-tune", "frozen")]
     console, printed = console_of()
-    with showing(console, cells, cells) as on_event:
+    with showing(console, cells, {cell: cost(cell) for cell in cells}) as on_event:
         cell = next(cell for cell in cells if cell.policy == first)
         on_event(cell, Started())
         on_event(cell, Ended(make_result(first, "torch")))
