@@ -92,6 +92,8 @@ class Framework:
             torch.backends.cudnn.allow_tf32 = False  # of float32 it would keep ten bits
             # filling memory that is written to anyway costs time and changes nothing
             torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+        if self.side == "keras":
+            import keras  # noqa: F401 - after what it computes with has been told how
         if dtype is not None:
             self.set_dtype(dtype)
 

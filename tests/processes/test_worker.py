@@ -160,6 +160,10 @@ def test_a_framework_gets_its_threads_determinism_and_dtype(name, imported, othe
         assert worker.call(far.state, framework) == (1, True, "float32")
         assert worker.call(far.change_dtype, framework, "float64") == (1, True, "float64")
         modules = worker.call(far.modules)
+        frozen, collects = worker.call(far.collector)
+    # most of what a framework brings, which isn't looked through again, while later garbage is
+    assert frozen > 100_000
+    assert collects
     assert imported in modules
     assert other not in modules
 

@@ -1,6 +1,7 @@
 """Functions that tests have called in a worker's process."""
 
 import errno
+import gc
 import os
 import signal
 import sys
@@ -26,6 +27,11 @@ def environment():
 
 def modules():
     return sorted({"torch", "keras", "tensorflow", "jax"} & set(sys.modules))
+
+
+def collector():
+    """How many objects Python's garbage collector leaves alone, and whether it is at work."""
+    return gc.get_freeze_count(), gc.isenabled()
 
 
 def add(a, b):
