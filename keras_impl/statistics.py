@@ -61,7 +61,7 @@ def population(model, batches, weights=None, take=None):
 
     Args:
         model: any built model that runs eagerly.
-        batches: a sequence of float32 images ``(N, H, W, C)``, or of tuples (images, labels).
+        batches: a sequence of float32 images ``(N, H, W, C)``, or of tuples (images, labels); or a data set.
         weights: for each batch how often each of its samples counts, ``(N,)``; None counts each once.
         take: called with a batch's number and what the model makes of it under the population's statistics.
 
@@ -71,6 +71,7 @@ def population(model, batches, weights=None, take=None):
 
     Source: Wu and Johnson 2021, https://arxiv.org/abs/2105.07576, section 3
     """
+    batches = _by_number(batches)
     if not len(batches):
         raise ValueError("batches is empty; population statistics need at least one batch")
     layers = batch_norms(model)
@@ -97,7 +98,14 @@ def population(model, batches, weights=None, take=None):
 
 
 def recalibrate(model, batches, weights=None):
-    """Replace the moving statistics by the `population`'s: the cure where they are stale or foreign."""
+    """Replace the moving statistics by the `population`'s: the cure where they are stale or foreign.
+
+    Args:
+        model, batches, weights: as `population` takes them; of the model nothing else changes.
+
+    Raises:
+        ValueError: as in `population`; then no layer has changed.
+    """
     _put(batch_norms(model), population(model, batches, weights))
 
 
@@ -171,9 +179,14 @@ def _stopping(layer, name):
         yield
 
 
+def _by_number(batches):
+    """Return batches that can be asked for by their number; what a loader gives is read once and held."""
+    return batches if hasattr(batches, "__getitem__") else list(batches)
+
+
 def _inputs(batch):
     """Make tensors of a batch's inputs, so that its arrays aren't in memory as long as the pass takes."""
-    return tensors((batch[0] if isinstance(batch, tuple) else batch,))[0]
+    return tensors((batch[0] if isinstance(batch, (tuple, list)) else batch,))[0]
 
 
 def _moments(x, axis, mask):

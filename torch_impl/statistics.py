@@ -73,7 +73,8 @@ def population(model, batches, weights=None, take=None):
 
     Args:
         model: any module; images reach it as ``(N, C, H, W)``, arrays of another rank as they are.
-        batches: a sequence of float32 images ``(N, H, W, C)``, or of tuples (images, labels).
+        batches: a sequence of float32 images ``(N, H, W, C)``, or of tuples (images, labels); or a loader. Tensors
+            are taken as they are: images ``(N, C, H, W)``.
         weights: for each batch how often each of its samples counts, ``(N,)``; None counts each once.
         take: called with a batch's number and what the model makes of it under the population's statistics.
 
@@ -83,6 +84,7 @@ def population(model, batches, weights=None, take=None):
 
     Source: Wu and Johnson 2021, https://arxiv.org/abs/2105.07576, section 3
     """
+    batches = _by_number(batches)
     if not len(batches):
         raise ValueError("batches is empty; population statistics need at least one batch")
     layers = batch_norms(model)
@@ -108,7 +110,14 @@ def population(model, batches, weights=None, take=None):
 
 
 def recalibrate(model, batches, weights=None):
-    """Replace the moving statistics by the `population`'s: the cure where they are stale or foreign."""
+    """Replace the moving statistics by the `population`'s: the cure where they are stale or foreign.
+
+    Args:
+        model, batches, weights: as `population` takes them; of the model nothing else changes.
+
+    Raises:
+        ValueError: as in `population`; then no layer has changed.
+    """
     _put(batch_norms(model), population(model, batches, weights))
 
 
@@ -162,11 +171,21 @@ def _stopping(layer, name):
         handle.remove()
 
 
+def _by_number(batches):
+    """Return batches that can be asked for by their number; what a loader gives is read once and held."""
+    return batches if hasattr(batches, "__getitem__") else list(batches)
+
+
 @torch.no_grad()  # the grad mode belongs to the thread
 def _forward(model, batches, i):
     """Run a batch through the model, and hold nothing of it that the model itself doesn't."""
     x = batches[i]
-    (x,) = tensors((x[0] if isinstance(x, tuple) else x,), model)
+    x = x[0] if isinstance(x, (tuple, list)) else x
+    if isinstance(x, torch.Tensor):  # a person's own, laid out as the model wants it
+        like = next(model.parameters(), x)
+        x = x.to(like.device, like.dtype if x.is_floating_point() else None)
+    else:
+        (x,) = tensors((x,), model)
     for module in _in_sequence(model):
         x = module(x)
     return x

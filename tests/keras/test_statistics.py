@@ -262,3 +262,18 @@ def test_recalibrate_leaves_dtypes():
 
 def test_layers_of_one_name_are_called_by_their_paths():
     assert sorted(statistics.batch_norms(nested())) == ["joined", "left/bn", "right/bn"]
+
+
+def test_a_persons_own_data_set_recalibrates_as_arrays_do():
+    """A report's code is pasted with the data set at hand, which is read and not asked for a batch by number."""
+    model = keras.Sequential(
+        [keras.Input((6, 3, 3)), keras.layers.Conv2D(4, 3), keras.layers.BatchNormalization(name="norm")]
+    )
+    x = np.random.default_rng(0).normal(1, 2, (12, 6, 3, 3)).astype("float32")
+    arrays = np.split(x, 3)
+    wanted = statistics.population(model, arrays)
+    read_once = ([keras.ops.convert_to_tensor(batch), None] for batch in arrays)
+    statistics.recalibrate(model, read_once)
+    mean, variance = wanted["norm"]
+    np.testing.assert_allclose(numpy(model.get_layer("norm").moving_mean), mean, rtol=1e-6)
+    np.testing.assert_allclose(numpy(model.get_layer("norm").moving_variance), variance, rtol=1e-6)

@@ -183,3 +183,16 @@ def test_names_of_other_models_are_their_paths():
     model = nn.Module()
     model.backbone, model.bn = nn.Sequential(nn.BatchNorm2d(3)), nn.BatchNorm2d(3)
     assert list(statistics.batch_norms(model)) == ["backbone.0", "bn"]
+
+
+def test_a_persons_own_loader_recalibrates_as_arrays_do():
+    """A report's code is pasted with the loader at hand: its tensors are (N, C, H, W) already."""
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
+    x = torch.randn(12, 3, 6, 3, generator=torch.Generator().manual_seed(0)) * 2 + 1
+    arrays = [batch.permute(0, 2, 3, 1).numpy() for batch in x.split(4)]
+    wanted = statistics.population(model, arrays)
+    loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(x, torch.zeros(12)), batch_size=4)
+    for batches in (loader, list(x.split(4)), [(batch.double(), None) for batch in x.split(4)]):
+        assert_same(statistics.population(model, batches), wanted, 1e-6)
+    statistics.recalibrate(model, loader)
+    np.testing.assert_allclose(model[1].running_mean.numpy(), wanted["1"][0], rtol=1e-6)
