@@ -39,6 +39,8 @@ def _alike(keras: Seen, torch: Seen, evaluated: Seen, pairs: list[Partner], nois
             place = other.place if other is not None else ""
             text = f"the {'noise' if noise else 'rate'} is {rate:g} in Keras and {own:g} in PyTorch"
             code = f"{path(place)}.p = {rate:g}" if place else f"x = F.dropout(x, {rate:g}, self.training)"
+            if noise:
+                code = f"x = x + {rate:g} * torch.randn_like(x)  # in training, at {place or call.owner}"
             return [Fact("dropout-rate", call.owner, place, text, code, call.index)]
     call, rate = theirs[len(ours)]
     before = _before(keras, torch, evaluated, call)
