@@ -198,7 +198,7 @@ def test_what_a_cell_prints_and_its_traceback_are_in_its_log(tmp_path, log, misb
     misbehave(cells={"torch-frozen-native-seed0": "raise", "torch-fine-tune-native-seed0": "kill"})
     run(open_run(tmp_path / "run"))
     killed = tmp_path / "run/cells/torch-fine-tune-native-seed0/log.txt"
-    assert killed.read_text() == "printed by torch-fine-tune-native-seed0\n"
+    assert killed.read_text() == "printed by torch-fine-tune-native-seed0 on card -1\n"
     text = (tmp_path / "run/cells/torch-frozen-native-seed0/log.txt").read_text()
     assert "printed by torch-frozen-native-seed0" in text
     assert "Traceback" in text

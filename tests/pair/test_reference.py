@@ -30,7 +30,7 @@ def test_both_sides_of_a_reference_network_are_the_same(judge, network):
     ("mistake", "cause", "layer"),
     [
         ("model.backbone.conv3_block2.bn1.eps = 1e-3", "epsilon", "conv3_block2_1_bn"),
-        ("model.backbone.conv4_block1.bn0.decay = 0.9", "unknown", "conv4_block1_0_bn"),
+        ("model.backbone.conv4_block1.bn0.decay = 0.9", "decay", "conv4_block1_0_bn"),
     ],
 )
 def test_a_mistake_in_one_is_found_where_it_is(judge, mistake, cause, layer):

@@ -80,7 +80,7 @@ def test_dumps_say_what_is_missing_unexpected_and_misshapen(tmp_path, capsys):
         (("--backbone", "resnet50", "--weight-decay", "0.9"), "only sgd and adamw have one"),
         (("--backbone", "resnet50", "--learning-rate", "nan"), "above zero"),
         (("--check", "nothing.json"), "nothing.json can't be read"),
-        (("--backbone", "vgg16", "--frameworks", "torch", "torch"), "--frameworks torch torch: must be two"),
+        (("--backbone", "vgg16", "--frameworks", "torch", "torch"), "framework 'torch' is named twice"),
         (("--backbone", "vgg16", "--frameworks", "keras", "mxnet"), "unknown framework 'mxnet'"),
         (
             ("--backbone", "vgg16", "--frameworks", "keras", "keras-jax", "--numerics", "native"),
