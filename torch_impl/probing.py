@@ -271,8 +271,7 @@ class Subject:
         with self._unmoved(), self.switches.side_by_side(pool) as one:
             forwards = [partial(forward, one, batch, i) for i, batch in enumerate(batches)]
             pooled = lockstep.run(forwards, put)
-        # what Lightning's passes log runs together while they wait for one another
-        return pooled, None if self.objective.lightning else Pass(steps, _figures(steps))
+        return pooled, Pass(steps, _figures(steps))
 
     def scaled(self, batch, change):
         """The same batch with its float inputs changed, images as ``(N, H, W, C)``, others as they are."""

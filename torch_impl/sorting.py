@@ -60,8 +60,11 @@ def objective(subject, batches):
     if root == "inert":
         groups[""] = "objective"
     for batch in batches:
+        losses = [subject.run([batch], frozenset(fit)).steps[0].loss for fit in ((), ("objective",))]
+        if len(set(map(str, losses))) == 1:  # text, for a loss that is no number equals itself
+            continue
         plain, now = (_sample(subject, batch, frozenset(fit)) for fit in ((), ("objective",)))
-        if now[0] != plain[0] and now[1] == plain[1]:
+        if now[1] == plain[1]:
             subject.objectives_differ = True
             return
     if root == "inert":

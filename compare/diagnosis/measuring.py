@@ -143,7 +143,9 @@ def _layers(subject: Subject, batches: list[Batch], more: list[Batch]) -> list[L
     try:
         with subject.kept():
             some = [subject.join([batch], np.arange(min(WATCHED, batch.size))) for batch in batches]
-            return subject.layers(some, more)
+            samples = sum(batch.size for batch in more)
+            spread_out = np.linspace(0, samples - 1, min(PROBED, samples)).round().astype(int)
+            return subject.layers(some, [subject.join(more, spread_out)])
     except Exception:  # whatever the model says to so few samples; what it says to a batch of its own counts
         return subject.layers(batches, more)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import tempfile
+import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -22,7 +23,7 @@ from compare.processes.serve import Answer, Kept
 from compare.processes.worker import Worker
 
 RETRIES = 2  # times that a task whose worker died begins again
-SILENCE = 1.0  # seconds after which a place says that there is nothing new: it can then be told to end
+SILENCE = 1.0  # seconds after which a place passes on what there is, if anything: it can then be told to end
 FAREWELL = 5.0  # seconds that places have to take away what they have unpacked
 
 
@@ -70,9 +71,13 @@ class Place:
         return self.next()
 
     def next(self) -> Heard:
-        """Wait for what the worker says next, or for `SILENCE`."""
+        """Wait for what ends the worker's task, or take what it says within `SILENCE`.
+
+        A call a step would cost more than the step's progress is worth.
+        """
         answers: list[Answer] = []
-        while wait([self.worker.connection], 0 if answers else SILENCE):
+        until = time.monotonic() + SILENCE
+        while wait([self.worker.connection], max(0.0, until - time.monotonic())):
             answers.append(self.worker.next())
             if answers[-1].kind != "said":
                 break
