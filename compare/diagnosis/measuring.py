@@ -139,7 +139,10 @@ def _compile(subject: Subject, fit: Passes, few: list[Batch], done: Measured) ->
 
 
 def _layers(subject: Subject, batches: list[Batch], more: list[Batch]) -> list[Layer]:
-    """Observe the layers on some samples of each batch, or on whole ones where the model takes nothing else."""
+    """Observe the layers on some samples of each batch, or on whole ones where the model takes nothing else.
+
+    Of ``more`` batches, on which objectives are compared, the samples are spread evenly over all of them.
+    """
     try:
         with subject.kept():
             some = [subject.join([batch], np.arange(min(WATCHED, batch.size))) for batch in batches]
