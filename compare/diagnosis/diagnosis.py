@@ -15,7 +15,8 @@ from compare.diagnosis.asked import asked
 from compare.diagnosis.case import Case
 from compare.diagnosis.data import Data, Passes, batch_size_of
 from compare.diagnosis.frameworks import own_data, side_of
-from compare.diagnosis.measuring import Measured, measure
+from compare.diagnosis.measured import Measured
+from compare.diagnosis.measuring import measure
 from compare.diagnosis.records import Audit, Diagnosis
 from compare.diagnosis.reported import read
 from compare.spec import InputError

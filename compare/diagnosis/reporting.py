@@ -10,7 +10,7 @@ import numpy as np
 from compare.diagnosis.case import Case, figure, names
 from compare.diagnosis.finding import find
 from compare.diagnosis.inputs import evaluated_as
-from compare.diagnosis.measuring import deal_again, unmixed
+from compare.diagnosis.mixing import deal_again, unmixed
 from compare.diagnosis.objectives import other_objective
 from compare.diagnosis.side import Pass
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from compare.diagnosis.averages import of_layer
 from compare.diagnosis.case import Case, figure, loss, names
 from compare.diagnosis.finding import find
 from compare.diagnosis.inputs import changed_inputs
-from compare.diagnosis.measuring import of_layer
 from compare.diagnosis.side import Layer
 
 # share of the initial or pretrained values that may be left of a moving average that has arrived

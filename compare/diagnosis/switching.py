@@ -7,7 +7,8 @@ from math import isfinite, log, nan
 
 from compare.diagnosis.case import Case, figure, names
 from compare.diagnosis.finding import find
-from compare.diagnosis.measuring import shifting, unmixed
+from compare.diagnosis.measuring import shifting
+from compare.diagnosis.mixing import unmixed
 from compare.diagnosis.records import Term
 
 # samples a batch that people train normalisation on without harm

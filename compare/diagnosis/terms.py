@@ -7,7 +7,8 @@ from math import nan
 
 import numpy as np
 
-from compare.diagnosis.measuring import Measured, unmixed
+from compare.diagnosis.measured import Measured
+from compare.diagnosis.mixing import unmixed
 from compare.diagnosis.records import Term
 
 # the last step of normalisation, before its cause is known

@@ -6,7 +6,8 @@ from typing import cast
 
 from compare.diagnosis import judging, terms
 from compare.diagnosis.case import Case
-from compare.diagnosis.measuring import Measured, as_in_fit
+from compare.diagnosis.measured import Measured
+from compare.diagnosis.measuring import as_in_fit
 from compare.diagnosis.probes import Probed
 from compare.diagnosis.records import STORED, Term
 from compare.diagnosis.reported import Reported

@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compare.diagnosis.measuring import Measured, by_layer, unmixed
+from compare.diagnosis.averages import by_layer
+from compare.diagnosis.measured import Measured
+from compare.diagnosis.mixing import unmixed
 from compare.diagnosis.probes import Probed
 from compare.diagnosis.side import Facts, Pass, Seen, Step
 from compare.diagnosis.terms import shapley

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import compare
+from compare.diagnosis.averages import by_layer
 from compare.diagnosis.data import Data, Passes
-from compare.diagnosis.measuring import by_layer
 from tests.torch.diagnosis import figures, reports, stories
 from tests.torch.diagnosis.stories import CE
 from tests.torch.diagnosis.test_causes import ask
