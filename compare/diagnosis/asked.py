@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from compare.diagnosis.data import Passes
+from compare.diagnosis.passes import Passes
 from compare.diagnosis.reported import Reported
 
 

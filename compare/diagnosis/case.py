@@ -7,8 +7,8 @@ from math import isfinite, isnan, nan
 
 import numpy as np
 
-from compare.diagnosis.data import Passes
 from compare.diagnosis.measured import Measured
+from compare.diagnosis.passes import Passes
 from compare.diagnosis.records import Finding, Term
 from compare.diagnosis.reported import Reported
 from compare.diagnosis.side import Layer, Pass, Step, Subject

@@ -14,8 +14,6 @@ from compare.diagnosis.side import Batch, Subject
 CHUNK = 32
 # samples, and batches, that are dealt anew
 DEALT, DEALT_BATCHES = 160, 4
-# batches before a pass is looked at for whether it ends, and how often it must have begun anew
-CYCLED, CYCLES = 64, 8
 Take = Callable[[Sequence[int]], Any]
 
 
@@ -74,23 +72,6 @@ def order_of(seen: Sequence[Sequence[str]], known: Sequence[str], size: int) -> 
     if sum(map(len, seen)) != size or not all(name in places for batch in seen for name in batch):
         return None
     return [[p.pop(0) if len(p := places[name]) > 1 else p[0] for name in batch] for batch in seen]
-
-
-def period_of(samples: Sequence[bytes], sizes: Sequence[int]) -> int | None:
-    """After how many batches a pass that is under way begins anew, as a generator's does that never ends.
-
-    Asked at every batch it looks at some numbers of batches only, so that a long pass isn't held up.
-
-    Args:
-        samples: the hash of each sample so far.
-        sizes: of the batches.
-    """
-    count = len(sizes)
-    if count < CYCLED or count.bit_count() != 1:
-        return None
-    each = [b"".join(samples[end - size : end]) for end, size in zip(np.cumsum(sizes), sizes, strict=True)]
-    again = next((i for i in range(1, count // CYCLES + 1) if each[i] == each[0]), None)
-    return again if again is not None and each[again:] == each[:-again] else None
 
 
 def spread(batches: list[Batch]) -> tuple[list[int], list[Batch]]:

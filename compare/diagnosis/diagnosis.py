@@ -13,10 +13,11 @@ import numpy as np
 from compare.diagnosis import judging
 from compare.diagnosis.asked import asked
 from compare.diagnosis.case import Case
-from compare.diagnosis.data import Data, Passes, batch_size_of
+from compare.diagnosis.data import Data, batch_size_of
 from compare.diagnosis.frameworks import own_data, side_of
 from compare.diagnosis.measured import Measured
 from compare.diagnosis.measuring import measure
+from compare.diagnosis.passes import Passes
 from compare.diagnosis.records import Audit, Diagnosis
 from compare.diagnosis.reported import read
 from compare.spec import InputError

@@ -6,9 +6,9 @@ import numpy as np
 
 from compare.diagnosis import noise
 from compare.diagnosis.case import Case, figure, names
-from compare.diagnosis.data import Look
 from compare.diagnosis.finding import find
 from compare.diagnosis.inputs import CHANGES
+from compare.diagnosis.looking import Look
 
 # moments that are one preprocessing's of another, relative; by channel, how far inputs of one kind may lie apart
 SAME, LIKE = 0.03, 0.25

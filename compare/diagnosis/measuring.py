@@ -8,11 +8,11 @@ import numpy as np
 
 from compare.diagnosis import ordering
 from compare.diagnosis.averages import by_call, by_layer
-from compare.diagnosis.data import Passes
 from compare.diagnosis.dealing import dealt_anew, spread
 from compare.diagnosis.measured import Measured
 from compare.diagnosis.mixing import HARDLY, mix
 from compare.diagnosis.ordering import MILDLY, unlike
+from compare.diagnosis.passes import Passes
 from compare.diagnosis.probes import alike, probe
 from compare.diagnosis.side import Batch, Layer, Subject
 

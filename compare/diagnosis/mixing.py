@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from compare.diagnosis.data import Passes
 from compare.diagnosis.dealing import dealt_anew, spread
 from compare.diagnosis.measured import Measured
 from compare.diagnosis.ordering import MILDLY, UNMIXED, unlike
+from compare.diagnosis.passes import Passes
 from compare.diagnosis.side import Batch, Pass, Subject
 
 # of the loss: what dealing the samples anew changes where no second dealing is asked for

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from compare.diagnosis.case import Case
-from compare.diagnosis.data import Look, Passes, batches, is_function
+from compare.diagnosis.data import is_function
 from compare.diagnosis.dealing import by_number
+from compare.diagnosis.looking import Look, batches
+from compare.diagnosis.passes import Passes
 from compare.diagnosis.side import Batch
 
 # by how much variances may be larger or smaller: brightness and contrast that change at random do that

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from compare.diagnosis.data import Passes
 from compare.diagnosis.dealing import spread
+from compare.diagnosis.passes import Passes
 from compare.diagnosis.side import Batch, Pass, Seen, Subject
 
 # how far apart batches of a kind must lie, beside batches dealt at random, to be called unmixed; the second

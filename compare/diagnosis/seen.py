@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from compare.diagnosis.data import fingerprints
+from compare.diagnosis.looking import fingerprints
 from compare.diagnosis.reported import Reported, read
 
 # bytes of an epoch's inputs that are looked at; of more nobody could deal the batches again

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from compare.diagnosis.data import Look, Passes
+from compare.diagnosis.looking import Look
+from compare.diagnosis.passes import Passes
 from compare.diagnosis.side import Batch, Layer, Pass, Statistics
 from compare.gap.evaluations import Whole
 from compare.spec import Behaviour

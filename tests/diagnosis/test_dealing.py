@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from compare.diagnosis.data import batch_size_of, fingerprints
-from compare.diagnosis.dealing import by_number, order_of, period_of
+from compare.diagnosis.data import batch_size_of
+from compare.diagnosis.dealing import by_number, order_of
+from compare.diagnosis.looking import fingerprints
 from compare.diagnosis.reported import read
 from compare.diagnosis.seen import Seen
 
@@ -87,13 +88,3 @@ def test_a_history_of_keras_3_says_its_steps():
         history = {"loss": [1.0, 0.5]}  # noqa: RUF012
 
     assert read(History()).steps == 8
-
-
-def test_a_pass_that_begins_anew_again_and_again_is_told_from_one_that_only_holds_the_same():
-    one, other = fingerprints([X[:2]]), fingerprints([X[2:5]])
-    samples, sizes = [bytes.fromhex(name) for name in (*one, *other) * 32], [2, 3] * 32
-    assert period_of(samples, sizes) == 2
-    assert period_of(samples[:-5], sizes[:-2]) is None  # looked at now and then
-    assert period_of(samples[:40], sizes[:16]) is None  # a pass may hold its samples a few times
-    samples[-1] = samples[0]
-    assert period_of(samples, sizes) is None

@@ -95,6 +95,18 @@ def endless():
             yield x[start : start + 8], y[start : start + 8]
 
 
+def shuffled():
+    while True:
+        order = np.random.permutation(40)
+        for start in range(0, 40, 8):
+            yield x[order[start : start + 8]], y[order[start : start + 8]]
+
+
+def streamed():
+    kinds = tf.TensorSpec((None, 4), tf.float32), tf.TensorSpec((None,), tf.int64)
+    return tf.data.Dataset.from_generator(shuffled, output_signature=kinds)
+
+
 def damaged():
     return Damaged()
 
@@ -126,6 +138,8 @@ DATA = {
     "person.py:nan": "sample 13 has NaN",
     "person.py:repeated": "steps=",
     "person.py:endless": "begins anew every 5 batches: say how many batches a pass has with steps=",
+    "person.py:shuffled": "gives the same 40 samples again and again, and doesn't say whether it ends: say how many",
+    "person.py:streamed": "gives the same 40 samples again and again, and doesn't say whether it ends: say how many",
     "person.py:used": "used up",
     "person.py:damaged": "OSError: image 17 is damaged",
     "person.py:raising": "no camera is connected",
@@ -136,6 +150,10 @@ OTHERS = {
     ("--reported", "nowhere.csv"): "nowhere.csv",
     ("--weights", "nowhere.weights.h5"): "nowhere.weights.h5",
     ("--steps", "0"): "1 or more",
+    (
+        "--evaluate-data",
+        "person.py:repeated",
+    ): "evaluate_data never ends (repeat()): give one pass over it alone",
 }
 ALL = [((name, "--data", "person.py:data"), words) for name, words in MODELS.items()]
 ALL += [(("person.py:network", "--data", name), words) for name, words in DATA.items()]

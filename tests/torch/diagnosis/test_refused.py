@@ -1,10 +1,14 @@
 """What a person got wrong is one line that names it, and nothing is changed; lazy layers get their shapes on a copy."""
 
+import itertools
+
 import pytest
 import torch
 from torch import nn
+from torch.utils.data import DataLoader, IterableDataset
 
 import compare
+from compare.diagnosis import looking
 from compare.spec import InputError
 from tests.torch.diagnosis.stories import CE
 from tests.torch.diagnosis.toys import loader, mlp, toy
@@ -52,6 +56,69 @@ def test_it_is_one_line(what):
     with pytest.raises(InputError, match=message) as caught:
         compare.diagnose(net, given.pop("data"), **given)
     assert "\n" not in str(caught.value)
+
+
+X, Y = toy(64)
+
+
+def shuffled():
+    while True:
+        for part in torch.randperm(64).split(16):
+            yield X[part], Y[part]
+
+
+def drawn():
+    while True:
+        part = torch.randint(0, 64, (16,))
+        yield X[part], Y[part]
+
+
+class Augmented(IterableDataset):
+    """Never the same sample twice, and no end; each iteration is a new one."""
+
+    def __iter__(self):
+        while True:
+            yield X[0] + torch.randn(8), Y[0]
+
+
+class Batches:
+    """No generator, but its iteration is one."""
+
+    def __iter__(self):
+        return ((x[None].repeat(4, 1), y[None].repeat(4)) for x, y in Augmented())
+
+
+ENDLESS = {
+    "shuffled": (shuffled, "gives the same 64 samples again and again"),
+    "drawn": (drawn, "gives the same 64 samples again and again"),
+    "augmented": (Batches(), "gives more than 4,096 batches"),
+    "a loader": (DataLoader(Augmented(), 4), "gives more than 4,096 batches"),
+}
+
+
+@pytest.mark.parametrize("what", ENDLESS)
+def test_data_without_an_end_are_refused_unless_their_steps_are_said(what):
+    data, words = ENDLESS[what]
+    with pytest.raises(InputError, match=f"^data {words}.*: say how many batches a pass has with steps=$"):
+        compare.diagnose(mlp(), data, loss=CE)
+    assert compare.diagnose(mlp(), data, loss=CE, steps=4).samples in (16, 64)
+
+
+def test_evaluations_data_without_an_end_must_be_cut_since_steps_are_fits():
+    with pytest.raises(InputError, match=r"^evaluate_data gives the same .*: give one pass over it alone"):
+        compare.diagnose(mlp(), loader(toy(64)), loss=CE, evaluate_data=shuffled, steps=4)
+    cut = compare.diagnose(
+        mlp(), loader(toy(64)), loss=CE, evaluate_data=lambda: itertools.islice(shuffled(), 4)
+    )
+    assert cut.probes.restored == "same"
+
+
+def test_who_waits_for_data_that_may_never_end_is_told_so_once(monkeypatch, capsys):
+    monkeypatch.setattr(looking, "PATIENCE", 0)
+    with pytest.raises(InputError, match="data gives the same"):
+        compare.diagnose(mlp(), shuffled, loss=CE)
+    said = "data: 1 batches so far; if it never ends, say how many batches a pass has with steps=\n"
+    assert capsys.readouterr().err == said
 
 
 def lazy():

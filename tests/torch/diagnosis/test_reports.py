@@ -10,7 +10,8 @@ import pytest
 
 import compare
 from compare.diagnosis.averages import by_layer
-from compare.diagnosis.data import Data, Passes
+from compare.diagnosis.data import Data
+from compare.diagnosis.passes import Passes
 from tests.torch.diagnosis import figures, reports, stories
 from tests.torch.diagnosis.stories import CE
 from tests.torch.diagnosis.test_causes import ask
