@@ -44,7 +44,7 @@ def print_results(tables: list[Table], console: Console) -> None:
         for frameworks in _beside(table, console):
             console.print(_grid(table, frameworks, console))
         if not _has_room(table, console):
-            console.print(_sentences(table))
+            console.print(_sentences(table, _is_narrow(table, console)))
         console.print()
         for sentence in answer(table):
             console.print(Text(sentence))
@@ -107,8 +107,15 @@ def _width(table: Table, framework: str, arrow: str) -> int:
 
 
 def _left(table: Table, console: Console) -> int:
-    """How many columns are left beside the policies' names."""
-    return console.width - 1 - max(map(len, table.rows)) - FRAME
+    """How many columns are left beside the policies' names, or under them."""
+    names = 0 if _is_narrow(table, console) else max(map(len, table.rows)) + FRAME
+    return console.width - 1 - names
+
+
+def _is_narrow(table: Table, console: Console) -> bool:
+    """Whether a policy's name has no room beside a framework's figures, so that it stands above them."""
+    figures = max(_width(table, framework, _arrow(console)) for framework in table.frameworks)
+    return console.width < 1 + max(map(len, table.rows)) + FRAME + figures + FRAME
 
 
 def _beside(table: Table, console: Console) -> list[list[str]]:
@@ -140,7 +147,9 @@ def _grid(table: Table, frameworks: list[str], console: Console) -> Grid:
         title_justify="left",
         caption_justify="left",
     )
-    grid.add_column("policy", no_wrap=True)
+    narrow = _is_narrow(table, console)
+    if not narrow:
+        grid.add_column("policy", no_wrap=True)
     for framework in frameworks:
         width = _width(table, framework, arrow)
         grid.add_column(Text(f"{table.labels[framework]}\n").append_text(_head(arrow)), width=width)
@@ -148,7 +157,8 @@ def _grid(table: Table, frameworks: list[str], console: Console) -> Grid:
     if wide:
         grid.add_column("in words", ratio=1)
     for name, row in table.rows.items():
-        line = [Text(name), *(_figures(row.get(framework), arrow) for framework in frameworks)]
+        figures = [_figures(row.get(framework), arrow) for framework in frameworks]
+        line = [Lines(Text(name), cell) for cell in figures] if narrow else [Text(name), *figures]
         if wide:
             line.append(_words(table, name))
         grid.add_row(*line, end_section=True)
@@ -195,10 +205,13 @@ def _words(table: Table, policy: str) -> Text:
     return Text("\n").join(coloured(sentence) for sentence in sentences(table.rows[policy], table.labels))
 
 
-def _sentences(table: Table) -> Grid:
+def _sentences(table: Table, narrow: bool) -> Grid:
+    """What each policy comes to in words: beside its name, or under it where there is no room beside it."""
     grid = Grid.grid(padding=(0, 1))
-    grid.add_column(no_wrap=True)
+    if not narrow:
+        grid.add_column(no_wrap=True)
     grid.add_column(ratio=1)
     for policy in table.rows:
-        grid.add_row(Text(f"{policy}:"), _words(table, policy))
+        name, words = Text(f"{policy}:"), _words(table, policy)
+        grid.add_row(*([Lines(name, words)] if narrow else [name, words]))
     return grid

@@ -17,7 +17,7 @@ def printed(cells, width=120, encoding="utf-8", colour=False, config=CONFIG):
     return text()
 
 
-@pytest.mark.parametrize("width", [80, 100, 120])
+@pytest.mark.parametrize("width", [40, 50, 80, 100, 120])
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
 def test_the_table_fits_and_cuts_nothing_off(width, encoding):
     text = printed(make_cells(tuple(POLICIES)), width, encoding)
