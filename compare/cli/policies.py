@@ -28,10 +28,10 @@ def policies(
     if as_json:
         say(json.dumps([asdict(policy) for policy in POLICIES.values()], indent=1))
         return
-    from compare.pages.console import Output
+    from compare.pages.console import Output, fitting
 
     console = Output()
-    console.print(deeds(), spellings())
+    console.print(*(fitting(table, console) for table in (deeds(), spellings())))
 
 
 def deeds() -> Table:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 from rich.tree import Tree
 
+from compare.pages.console import fitting
 from compare.pair.arrays import Left, Map
 from compare.pair.asked import STAGES, Outcome
 from compare.parity.terminal import add
@@ -15,11 +16,12 @@ from compare.spec import SIDES
 
 def print_map(found: Map, console: Console) -> None:
     """Print a table of arrays, and what is left."""
-    table = Table("Keras", "PyTorch", "layout", "why")
+    table = Table(*(Column(name, overflow="fold") for name in ("Keras", "PyTorch", "layout", "why")))
     for binding in found.bindings:
         part = "" if binding.part is None else f" (part of {binding.part.size})"
-        table.add_row(binding.keras, binding.torch + part, binding.layout.name, binding.why)
-    console.print(table)
+        cells = (binding.keras, binding.torch + part, binding.layout.name, binding.why)
+        table.add_row(*map(Text, cells))
+    console.print(fitting(table, console))
     print_left(found, console)
 
 

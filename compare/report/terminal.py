@@ -9,7 +9,7 @@ from rich.text import Text
 
 from compare.frameworks import FRAMEWORKS
 from compare.gap.records import METRICS, Metric
-from compare.pages.console import STYLES, coloured
+from compare.pages.console import STYLES, coloured, fitting
 from compare.report import comparison
 from compare.report.answer import answer, cures, headlines
 from compare.report.comparison import Comparison, Line
@@ -63,12 +63,12 @@ def print_comparison(compared: Comparison, console: Console) -> None:
     for column in ("policy", "framework"):
         table.add_column(column, no_wrap=True)
     for name in compared.names:
-        table.add_column(Text(name, overflow="fold"))
+        table.add_column(Text(name), overflow="fold")
     for line in compared.lines:
         cells = [_change(line, place) for place in range(len(compared.runs))]
         framework = compared.labels[line.framework]
         table.add_row(Text(comparison.policy_of(compared, line)), framework, *cells)
-    console.print(table)
+    console.print(fitting(table, console))
     for sentence in comparison.answer(compared):
         console.print(Text(sentence))
 
