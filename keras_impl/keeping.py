@@ -13,6 +13,9 @@ from contextlib import contextmanager
 
 import keras
 import numpy as np
+
+# there is no public way to the generator that Keras draws from where a layer has none: `keras.utils.set_random_seed`
+# throws it away, and nothing reads it
 from keras.src.backend.common import global_state
 from keras.src.random.seed_generator import GLOBAL_SEED_GENERATOR
 
@@ -114,9 +117,8 @@ def seed_all(seed, model=None):
     random.seed(mixed)
     np.random.seed(mixed)  # noqa: NPY002
     states = _seeds(model)
-    generator = global_state.get_global_attribute(GLOBAL_SEED_GENERATOR)
-    if generator is not None:
-        states.append(generator.state)
+    if held := _keras_generator():
+        states.append(held[0].state)
     for i, variable in enumerate(states):
         variable.assign(np.array([(mixed + 7919 * i) % _SEEDS, 0], variable.dtype))
     if keras.backend.backend() == "torch":
@@ -229,7 +231,7 @@ def _plain(item):
 
 
 def _keras_generator():
-    """Copy the state of the generator that Keras draws from where a layer has none; it has no public name."""
+    """Copy the state of the generator that Keras draws from where a layer has none."""
     generator = global_state.get_global_attribute(GLOBAL_SEED_GENERATOR)
     return None if generator is None else (generator, value(generator.state))
 
