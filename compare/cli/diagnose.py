@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 from typing import Annotated, Any
 
-from typer import Argument, BadParameter, Option
+from typer import Argument, BadParameter, Context, Option
 
 from compare.cli import places
+from compare.cli.unused import only
 from compare.pages.saying import say
+
+# what an audit takes: a model and its weights, and where the answer goes
+OF_AUDIT = {"model", "weights", "audit", "out", "as_json", "trust", "debug"}
 
 
 def _at_least_one(value: str | int) -> int:
@@ -23,6 +26,7 @@ def _at_least_one(value: str | int) -> int:
 
 
 def diagnose(
+    context: Context,
     model: Annotated[
         str,
         Argument(
@@ -82,11 +86,13 @@ def diagnose(
     """
     from compare.diagnosis import diagnosis
     from compare.given import names
+    from compare.processes.quiet import hush
     from compare.spec import InputError
 
+    if audit:
+        only(context, "an audit", OF_AUDIT)
     places.folder(out)
-    # TensorFlow has much to say of the processor and of cards that it looked for, before the answer
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    hush()
     try:
         with redirect_stdout(sys.stderr) if as_json else nullcontext():
             person = names.model(model, weights, trust)
@@ -99,7 +105,7 @@ def diagnose(
                     loss=names.loss(loss, person),
                     step=names.thing(step, "--step") if step is not None else None,
                     evaluate_data=names.data(evaluate_data, "--evaluate-data", person)
-                    if evaluate_data
+                    if evaluate_data is not None
                     else None,
                     reported=names.reported(reported),
                     steps=steps,

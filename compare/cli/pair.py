@@ -66,9 +66,9 @@ def map_(
 
 def is_pair(a: object, b: object) -> bool:
     """Whether two arguments name models of which at least one is code."""
-    from compare.pair.references import is_model
+    from compare.given.code import is_code
 
-    return any(value is not None and (is_model(str(value)) or str(value).endswith(".py")) for value in (a, b))
+    return any(value is not None and is_code(str(value)) for value in (a, b))
 
 
 def parity(a: Path | None, b: Path | None, options: dict[str, Any], out: Path | None, as_json: bool) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import sys
+import warnings
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 
 from compare.data import LISTS
 from compare.frameworks import own
-from compare.given import held
+from compare.given import code, held
 from compare.spec import InputError
 from compare.weights import reading
 from compare.weights.errors import PickledError
@@ -29,11 +30,7 @@ def thing(reference: str, what: str) -> Any:
     Raises:
         InputError: there is no such file, module or name.
     """
-    if reference.endswith(".py"):
-        raise InputError(f"{what} {reference}: say which of its names is meant, {reference}:NAME")
-    place, _, name = reference.rpartition(":")
-    if not place or not name:
-        raise InputError(f"{what} {reference!r} is neither a file nor FILE.py:NAME nor package.module:NAME")
+    place, name = code.split(reference, what)
     module = _from_file(Path(place), what) if place.endswith(".py") else _by_name(place, what)
     found: Any = module
     for part in name.split("."):
@@ -44,8 +41,6 @@ def thing(reference: str, what: str) -> Any:
 
 
 def _from_file(path: Path, what: str) -> ModuleType:
-    if not path.is_file():
-        raise InputError(f"{what}: there is no file {path}")
     path = path.resolve()
     if path not in _modules:
         sys.path.insert(0, str(path.parent))
@@ -123,7 +118,10 @@ def _keras_model(path: Path, trust: bool) -> Any:
     import keras
 
     try:
-        return keras.saving.load_model(path, safe_mode=not trust)
+        with warnings.catch_warnings():
+            # an optimizer that has never trained has nothing to be loaded, and no figure is of it
+            warnings.filterwarnings("ignore", "Skipping variable loading for optimizer")
+            return keras.saving.load_model(path, safe_mode=not trust)
     except Exception as error:
         # a damaged file may make Keras raise anything
         text = " ".join(str(error).split()) or type(error).__name__

@@ -9,9 +9,10 @@ import numpy as np
 
 from compare.data.folder import contents
 from compare.data.image import read_image
+from compare.given.code import is_code
 from compare.pair.ends import Pair
 from compare.pair.inputs import BATCH
-from compare.pair.references import is_model, reference
+from compare.pair.references import reference
 from compare.spec import InputError
 
 Arrays = list[np.ndarray]
@@ -49,7 +50,7 @@ def _arrays(pair: Pair, given: str, wanted: list[dict], need: int) -> tuple[Arra
         return _images(path, wanted, need)
     if path.suffix == ".npz":
         return _stored(path)
-    if not is_model(given):
+    if not is_code(given):
         raise InputError(f"--data {given}: must be a folder of images, an .npz or FILE.py:NAME")
     end = pair.torch if reference(given).framework == "torch" else pair.keras
     return end.call("data", given, need)

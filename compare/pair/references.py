@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ast
-import re
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from compare.given.code import is_code, split
 from compare.spec import InputError
 
 MODEL_FILES = (".keras", ".h5", ".hdf5")
@@ -29,11 +29,6 @@ class Reference:
     def is_file(self) -> bool:
         """Whether it is a file that Keras wrote."""
         return self.text.endswith(MODEL_FILES)
-
-
-def is_model(text: str) -> bool:
-    """Whether this names a model in code."""
-    return bool(re.fullmatch(r".+\.py:[A-Za-z_][\w.]*|[A-Za-z_][\w.]*:[A-Za-z_][\w.]*", text))
 
 
 def pair(a: str, b: str) -> tuple[Reference, Reference]:
@@ -67,23 +62,17 @@ def reference(text: str) -> Reference:
         if not Path(text).is_file():
             raise InputError(f"{text}: no such file")
         return Reference(text, "keras")
-    if text.endswith(".py"):
-        raise InputError(f"{text}: say which of its names is the model, {text}:NAME")
-    if not is_model(text):
+    if not is_code(text):
         alone = "weights alone don't say what computes with them; " if Path(text).is_file() else ""
         raise InputError(
             f"{text}: {alone}a model is a .keras or .h5 file, FILE.py:NAME or package.module:NAME"
         )
-    source = _source(text.rpartition(":")[0])
-    return Reference(text, _framework(source))
+    return Reference(text, _framework(_source(split(text)[0])))
 
 
 def _source(module: str) -> Path | None:
     if module.endswith(".py"):
-        path = Path(module)
-        if not path.is_file():
-            raise InputError(f"{module}: no such file")
-        return path
+        return Path(module)
     path = Path(*module.split(".")).with_suffix(".py")
     if path.is_file():
         return path

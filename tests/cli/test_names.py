@@ -3,6 +3,7 @@
 import pytest
 
 from compare.cli.app import main
+from compare.given.code import is_code
 
 MODEL, CODE = "code.py:model", "code.py"
 COMMANDS = (
@@ -23,6 +24,27 @@ def test_a_file_of_code_is_named_with_what_is_missing(tmp_path, monkeypatch, cap
     assert main(command) == 2
     said = capsys.readouterr().err
     assert said.startswith("error: ")
-    assert "code.py: say which of its names is" in said
-    assert "code.py:NAME" in said
+    assert said.endswith("code.py: say which of its names is meant, code.py:NAME\n")
     assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("code.py:model", True),
+        ("code.py", True),
+        ("a/b c.py:net.inner", True),
+        ("package.module:build", True),
+        ("réseau.py:modèle", True),
+        ("weights.pth", False),
+        ("model.keras", False),
+        ("C:weights", True),
+        ("code.py:", False),
+        (":model", False),
+        ("code.py:3d", False),
+        ("a-b:model", False),
+        ("", False),
+    ],
+)
+def test_what_names_something_in_code_is_told_from_what_names_a_file(text, code):
+    assert is_code(text) == code

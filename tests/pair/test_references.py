@@ -35,7 +35,7 @@ def test_a_file_that_imports_neither_is_of_the_framework_that_is_missing(files):
     ("given", "word"),
     [
         (("ours.py:build", "ours.py:build"), "both Keras"),
-        (("none.py:build", "theirs.py:build"), "no such file"),
+        (("none.py:build", "theirs.py:build"), "none.py:build: there is no file none.py"),
         (("ours.py:build", "broken.py:build"), "Python"),
         (("no_module_of_this_name:build", "theirs.py:build"), "no such module"),
         (("ours.py:build", "theirs.pth"), "FILE.py:NAME"),

@@ -1,6 +1,10 @@
 """The command `compare diagnose` on Keras models: weights of a file are loaded, or counted and refused."""
 
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -50,3 +54,39 @@ def test_of_weights_that_fit_in_part_it_is_said_how_many_do(files, capsys):
     assert (code, out) == (2, "")
     assert "6 of 8 tensors of the model are in part.weights.h5" in error
     assert error.count("\n") == 1
+
+
+def test_tensorflow_says_nothing_beside_the_answer(files):
+    """Nor Keras, of an optimizer that has never trained."""
+    environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
+    environment["PYTHONPATH"] = str(Path(__file__).parents[3])
+    command = [sys.executable, "-m", "compare", "diagnose", "model.keras", "--data", "held.npz"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "(Keras), 40 samples" in done.stdout
+
+
+AUDIT = {
+    "--data": "held.npz",
+    "--evaluate-data": "held.npz",
+    "--loss": "cross_entropy",
+    "--step": "person.py:step",
+    "--reported": "loss=1",
+    "--steps": "3",
+    "--batch-size": "4",
+    "--limit": "32",
+    "--seed": "1",
+}
+
+
+@pytest.mark.parametrize("option", AUDIT)
+def test_an_audit_refuses_what_it_would_ignore(files, capsys, option):
+    assert main(["diagnose", "model.keras", "--audit", option, AUDIT[option]]) == 2
+    assert capsys.readouterr() == ("", f"error: {option}: an audit doesn't take it; leave it out\n")
+
+
+def test_an_audit_takes_weights_and_says_where_the_answer_goes(files, capsys):
+    asked = ["--audit", "--weights", "good.weights.h5", "--trust", "--debug", "--json", "--out", "there"]
+    assert main(["diagnose", "model.keras", *asked]) == 0
+    assert [row["layer"] for row in json.loads(capsys.readouterr().out)["audit"]] == ["norm"]
+    assert (files / "there" / "diagnosis.json").is_file()
