@@ -72,6 +72,11 @@ def state(subject):
     return found | {f"random:{name}": _hash(held) for name, held in drawn.items()}
 
 
+def attributes(model):
+    """Remember what layers, metrics and what `compile` makes keep in their attributes: a `Memory`."""
+    return _remembered(_objects(model))
+
+
 def value(variable):
     """Copy the values of a variable as an array."""
     return np.array(keras.ops.convert_to_numpy(variable.value))

@@ -7,16 +7,20 @@ import threading
 
 import numpy as np
 
+from .remembering import Turns
+
 _here = threading.local()  # `current` is the pass that the thread is
 _PIECE = 2**16  # values that become float64 at a time: they stay in the processor's cache
 
 
-def run(forwards, put, weights=None):
+def run(forwards, put, memory, weights=None):
     """Run forward passes, one at a time, from layer to layer, each in a thread of its own.
 
     Args:
         forwards: functions without arguments, which call `stop` at each layer.
         put: called with a layer's name and its pooled mean and variance before the passes go on from there.
+        memory: a `remembering.Memory` of what a pass may write to, such as a feature that a model keeps for a later
+            layer: each pass finds there what it has written itself.
         weights: for each pass how often each of its samples counts; None counts each once.
 
     Returns:
@@ -29,9 +33,13 @@ def run(forwards, put, weights=None):
     weights = [None] * len(forwards) if weights is None else weights
     passes = [_Pass(forward, weight) for forward, weight in zip(forwards, weights, strict=True)]
     statistics: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+    turns = Turns(memory)
     try:
         while True:
-            stops = [one.advance() for one in passes]  # (layer, moments), or None at the end
+            stops = []  # (layer, moments), or None at the end
+            for number, one in enumerate(passes):
+                with turns.of(number):
+                    stops.append(one.advance())
             reached = {stop[0] if stop else "the end" for stop in stops}
             if len(reached) > 1:
                 raise ValueError(f"batches pass the layers in different orders: {', '.join(sorted(reached))}")

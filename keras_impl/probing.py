@@ -229,7 +229,7 @@ class Subject:
                     stack.enter_context(replaced(layer, _run_through_graph=forgetful(layer)))
             stack.enter_context(self.switches.standing(frozenset(), stop=True))
             forwards = [partial(forward, batch, i) for i, batch in enumerate(batches)]
-            pooled = lockstep.run(forwards, self.switches.put)
+            pooled = lockstep.run(forwards, self.switches.put, keeping.attributes(self.model))
             steps = [steps[i] for i in sorted(steps)]
             return pooled, Pass(steps, self.objective.figures(steps, False)) if counted else None
 

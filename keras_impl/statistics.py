@@ -10,7 +10,7 @@ from functools import partial
 import keras
 import numpy as np
 
-from . import lockstep, modes, names
+from . import keeping, lockstep, modes, names
 from .batches import tensors
 from .bn_policy import BATCH_NORM
 from .keeping import replaced
@@ -90,7 +90,9 @@ def population(model, batches, weights=None, take=None):
                 stack.enter_context(replaced(layer, _run_through_graph=forgetful(layer)))
         for name, layer in layers.items():
             stack.enter_context(_stopping(layer, name))
-        statistics = lockstep.run(forwards, lambda name, *pair: _put(layers, {name: pair}), weights)
+        statistics = lockstep.run(
+            forwards, lambda name, *pair: _put(layers, {name: pair}), keeping.attributes(model), weights
+        )
     unreached = layers.keys() - statistics.keys()
     if unreached:
         raise ValueError(f"the data never reach layer {', '.join(sorted(unreached))}")

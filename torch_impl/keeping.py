@@ -1,7 +1,10 @@
 """Keep all state of a person's model while it is measured: put it back to the last bit, and prove it by hash."""
 
+import functools
 import hashlib
 import random
+import types
+from collections import deque
 from contextlib import contextmanager
 
 import numpy as np
@@ -10,6 +13,7 @@ from torch.utils.data import DataLoader
 
 from .remembering import Memory, undisturbed
 
+_EMPTY = types.CellType()  # of a name that isn't bound yet
 _PLAIN = (bool, int, float, str, bytes, type(None))
 
 
@@ -124,6 +128,12 @@ def state(subject):
     return found
 
 
+def attributes(model):
+    """Remember what modules keep in their attributes, and what functions hooked to them write to: a `Memory`."""
+    memory, _ = _remembered(model, _hooked(model))
+    return memory
+
+
 def random_state():
     """Copy the states of all generators of the process: name -> state."""
     found = {"python": random.getstate(), "torch": torch.get_rng_state()}
@@ -159,8 +169,8 @@ def _counts(module):
     return all(callable(getattr(module, name, None)) for name in ("update", "compute", "reset"))
 
 
-def _remembered(module):
-    """What all modules keep as attributes, however deep: a `Memory`, and every tensor once."""
+def _remembered(module, more=()):
+    """What all modules keep as attributes, and more, however deep: a `Memory`, and every tensor once."""
     found = {}
 
     def known(value):
@@ -168,8 +178,24 @@ def _remembered(module):
             found.setdefault(id(value), value)
         return isinstance(value, torch.Tensor | torch.nn.Module | torch.optim.Optimizer)
 
-    memory = Memory([vars(part) for part in module.modules()], known)
+    memory = Memory([*(vars(part) for part in module.modules()), *more], known)
     return memory, list(found.values())
+
+
+def _hooked(module):
+    """What functions hooked to modules reach: what they enclose, belong to or are given, and global containers."""
+    for part in module.modules():
+        for hook in (*part._forward_pre_hooks.values(), *part._forward_hooks.values()):
+            while isinstance(hook, functools.partial):
+                yield from (*hook.args, *hook.keywords.values())
+                hook = hook.func
+            yield getattr(hook, "__self__", None)
+            function = getattr(hook, "__func__", hook)
+            enclosed = getattr(function, "__closure__", None) or ()
+            yield from (cell.cell_contents for cell in enclosed if cell != _EMPTY)
+            if hasattr(function, "__code__"):
+                named = (function.__globals__.get(name) for name in function.__code__.co_names)
+                yield from (value for value in named if isinstance(value, dict | list | deque | set))
 
 
 def _assign(tensor, values):

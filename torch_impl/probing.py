@@ -270,7 +270,7 @@ class Subject:
 
         with self._unmoved(), self.switches.side_by_side(pool) as one:
             forwards = [partial(forward, one, batch, i) for i, batch in enumerate(batches)]
-            pooled = lockstep.run(forwards, put)
+            pooled = lockstep.run(forwards, put, keeping.attributes(self.module))
         return pooled, Pass(steps, _figures(steps))
 
     def scaled(self, batch, change):

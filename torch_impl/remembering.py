@@ -4,6 +4,7 @@ The same text in both implementations; it knows no framework.
 """
 
 import hashlib
+import operator
 import random
 import signal
 import sys
@@ -40,8 +41,8 @@ class Memory:
 
     def put_back(self):
         """Make everything hold what it held."""
-        for value, copy, put in self._kept:
-            put(value, copy)
+        for value, copy, way in self._kept:
+            way.put(value, copy)
 
     def digest(self):
         """Hash of all that was remembered, as far as it has a text or bytes of its own."""
@@ -59,9 +60,32 @@ class Memory:
             self._seen.add(id(value))
             way = _way(value)
             if way is not None:
-                copy, put = way
-                self._kept.append((value, copy(value), put))
+                self._kept.append((value, way.copy(value), way))
             left += _inside(value)
+
+
+class Turns:
+    """Passes that take turns at a model, each of which finds there what it has written there itself.
+
+    Args:
+        memory: of what a pass may write to. What the first one writes is looked for; the others run the same code.
+    """
+
+    def __init__(self, memory):
+        self._looked_at = [item for item in memory._kept if item[2].same is not None]
+        self._written, self._own = {}, {}
+
+    @contextmanager
+    def of(self, number):
+        """The turn of a pass, by its number."""
+        own = self._own.get(number, {})
+        for key, (value, before, way) in self._written.items():
+            way.put(value, own.get(key, before))
+        yield
+        if number == 0:
+            changed = [item for item in self._looked_at if not item[2].same(*item[:2])]
+            self._written |= {id(item[0]): item for item in changed}
+        self._own[number] = {key: way.copy(value) for key, (value, _, way) in self._written.items()}
 
 
 @contextmanager
@@ -77,15 +101,27 @@ def undisturbed():
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+class _Way:
+    """How values of a kind are copied, compared with a copy, and made what it is again.
+
+    Without a comparison they are always written, and never looked at for a change.
+    """
+
+    def __init__(self, copy, write, same=None):
+        self.copy, self.write, self.same = copy, write, same
+
+    def put(self, value, copy):
+        if self.same is None or not self.same(value, copy):
+            self.write(value, copy)
+
+
 def _way(value):
-    """How a value is copied and put back; None where there is nothing to keep."""
-    for kinds, copy, put in _WAYS:
+    """The way of a value; None where there is nothing to keep."""
+    for kinds, way in _WAYS:
         if isinstance(value, kinds):
-            return copy, put
+            return way
     if all(hasattr(type(value), name) for name in ("get_state", "set_state", "manual_seed")):
-        return lambda generator: generator.get_state().clone(), lambda generator, state: generator.set_state(
-            state
-        )
+        return _FRAMEWORK_GENERATOR
     return None
 
 
@@ -102,60 +138,62 @@ def _inside(value):
     return found if len(found) <= _LONG else []
 
 
-def _put_dict(value, copy):
-    if not _same([*value.items()], copy):
-        # past whatever watches for changes; some dictionaries only pass for one
-        kind = next((kind for kind in (OrderedDict, dict) if issubclass(type(value), kind)), type(value))
-        kind.clear(value)
-        kind.update(value, copy)
+def _same_items(value, copy):
+    """Whether a dictionary has the very items of a list, in its order."""
+    keys, values = copy
+    return _alike(list(value), keys) and _alike(list(value.values()), values)
 
 
-def _put_list(value, copy):
-    if not _alike(list(value), copy):
-        list.__setitem__(value, slice(None), copy)
+def _write_items(value, copy):
+    # past whatever watches for changes; some dictionaries only pass for one
+    kind = next((kind for kind in (OrderedDict, dict) if issubclass(type(value), kind)), type(value))
+    kind.clear(value)
+    kind.update(value, zip(*copy, strict=True))
 
 
-def _put_set(value, copy):
-    if set(value) != copy:
-        set.clear(value)
-        set.update(value, copy)
+def _write_set(value, copy):
+    set.clear(value)
+    set.update(value, copy)
 
 
-def _put_deque(value, copy):
-    if not _alike(list(value), copy):
-        deque.clear(value)
-        deque.extend(value, copy)
+def _write_deque(value, copy):
+    deque.clear(value)
+    deque.extend(value, copy)
 
 
-def _put_array(value, copy):
+def _write_array(value, copy):
     if value.flags.writeable:
         value[...] = copy
 
 
-def _put_bits(value, copy):
+def _write_bits(value, copy):
     value.bit_generator.state = copy
 
 
-def _same(these, those):
-    return len(these) == len(those) and all(
-        a[0] is b[0] and a[1] is b[1] for a, b in zip(these, those, strict=True)
-    )
-
-
 def _alike(these, those):
-    return len(these) == len(those) and all(a is b for a, b in zip(these, those, strict=True))
+    return len(these) == len(those) and all(map(operator.is_, these, those))
+
+
+def _items(value):
+    return list(value), list(value.values())
 
 
 _WAYS = (
-    (dict, lambda value: [*value.items()], _put_dict),
-    (list, list, _put_list),
-    (deque, list, _put_deque),
-    (set, set, _put_set),
-    (np.ndarray, np.copy, _put_array),
-    (np.random.Generator, lambda value: value.bit_generator.state, _put_bits),
-    (np.random.RandomState, lambda value: value.get_state(), lambda value, state: value.set_state(state)),
-    (random.SystemRandom, lambda value: None, lambda value, copy: None),
-    (random.Random, lambda value: value.getstate(), lambda value, state: value.setstate(state)),
+    (dict, _Way(_items, _write_items, _same_items)),
+    (list, _Way(list, lambda value, copy: list.__setitem__(value, slice(None), copy), _alike)),
+    (deque, _Way(list, _write_deque, _alike)),
+    (set, _Way(set, _write_set, lambda value, copy: set(value) == copy)),
+    (np.ndarray, _Way(np.copy, _write_array)),
+    (np.random.Generator, _Way(lambda value: value.bit_generator.state, _write_bits)),
+    (
+        np.random.RandomState,
+        _Way(lambda value: value.get_state(), lambda value, state: value.set_state(state)),
+    ),
+    (random.SystemRandom, _Way(lambda value: None, lambda value, copy: None)),
+    (random.Random, _Way(lambda value: value.getstate(), lambda value, state: value.setstate(state))),
+)
+_FRAMEWORK_GENERATOR = _Way(
+    lambda value: value.get_state().clone(), lambda value, state: value.set_state(state)
 )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from . import lockstep, modes, names
+from . import keeping, lockstep, modes, names
 from .batches import tensors
 from .bn_policy import BATCH_NORM
 
@@ -102,7 +102,9 @@ def population(model, batches, weights=None, take=None):
     with modes.in_inference(model), ExitStack() as stack:
         for name, layer in layers.items():
             stack.enter_context(_stopping(layer, name))
-        statistics = lockstep.run(forwards, lambda name, *pair: _put(layers, {name: pair}), weights)
+        statistics = lockstep.run(
+            forwards, lambda name, *pair: _put(layers, {name: pair}), keeping.attributes(model), weights
+        )
     unreached = layers.keys() - statistics.keys()
     if unreached:
         raise ValueError(f"the data never reach layer {', '.join(sorted(unreached))}")

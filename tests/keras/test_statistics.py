@@ -44,6 +44,30 @@ class Branches(keras.Model):
         return self.top(keras.ops.mean(x, (1, 2)))
 
 
+class Keeping(keras.Model):
+    """Layers that hand features on past one another: in an attribute, and in a dictionary."""
+
+    def __init__(self):
+        super().__init__()
+        self.features = {}
+        self.conv1, self.conv2 = keras.layers.Conv2D(4, 3), keras.layers.Conv2D(4, 1)
+        self.bn1, self.bn2, self.bn3, self.bn4 = (BN(name=f"bn{i}") for i in range(1, 5))
+
+    def call(self, x):
+        self.skip = self.conv1(x)
+        x = self.conv2(keras.ops.relu(self.bn1(self.skip)))
+        self.features["deep"] = x
+        x = self.bn3(keras.ops.relu(self.bn2(x)) + self.skip)
+        x = self.bn4(keras.ops.concatenate([x, self.features["deep"]], -1))
+        return keras.ops.mean(x, (1, 2))
+
+
+def keeping():
+    model = Keeping()
+    model(images(2))
+    return randomise(model)
+
+
 def branches():
     model = Branches()
     model(np.zeros((1, 12, 12, 3), "float32"))
@@ -171,7 +195,7 @@ def wayward(way):
 def wing():
     return Wing(
         SIDE,
-        {"branches": branches, "nested": nested, "sequential": sequential},
+        {"branches": branches, "nested": nested, "sequential": sequential, "keeping": keeping},
         branches,
         wayward,
         resnet,

@@ -33,6 +33,28 @@ class Branches(nn.Module):
         return self.top(x.mean((2, 3)))
 
 
+class Keeping(nn.Module):
+    """Layers that hand features on past one another: in an attribute, in a dictionary, and by a hook."""
+
+    def __init__(self):
+        super().__init__()
+        self.features = {}
+        self.conv1, self.bn1 = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)
+        self.conv2, self.bn2 = nn.Conv2d(4, 4, 1), nn.BatchNorm2d(4)
+        self.bn3, self.bn4, self.bn5 = nn.BatchNorm2d(4), nn.BatchNorm2d(8), nn.BatchNorm2d(8)
+        hooked = {}
+        self.conv2.register_forward_hook(lambda module, inputs, outputs: hooked.update(one=outputs))
+        self.seen = lambda: hooked["one"]
+
+    def forward(self, x):
+        self.skip = self.conv1(x)
+        x = self.conv2(self.bn1(self.skip).relu())
+        self.features["deep"] = x
+        x = self.bn3(self.bn2(x).relu() + self.skip)
+        x = self.bn4(torch.cat([x, self.features["deep"]], 1))
+        return self.bn5(x + torch.cat([x[:, :4], self.seen()], 1)).mean((2, 3))
+
+
 def branches():
     model = randomise(Branches())
     model.bn2.eval()
@@ -127,7 +149,12 @@ class Wayward(nn.Module):
 def wing():
     return Wing(
         FRAMEWORKS["torch"].implementation,
-        {"branches": branches, "volumes": volumes, "matched": lambda: resnet("v1", "matched")},
+        {
+            "branches": branches,
+            "volumes": volumes,
+            "matched": lambda: resnet("v1", "matched"),
+            "keeping": lambda: randomise(Keeping()),
+        },
         branches,
         lambda way: randomise(Wayward(way)),
         resnet,
