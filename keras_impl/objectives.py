@@ -5,7 +5,7 @@ before all of them.
 """
 
 import inspect
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 
 import keras
@@ -17,6 +17,7 @@ from .evidence import Batch, Step
 from .keeping import metrics_kept, value
 
 _LESSER = ("float16", "bfloat16")
+_TARGETS = ("labels", "label", "targets", "target", "y")
 # steps of a person's own that are made to see which variables they update: a second network's turn may come late
 _STEPS = 6
 
@@ -29,7 +30,8 @@ class Objective:
     Args:
         model: a compiled model, or any with a ``loss`` or a ``step``.
         loss: ``loss(outputs, targets)``, instead of what the model is compiled with.
-        step: ``step(model, batch)``, returns a loss or a dictionary of ``loss``, ``n``, ``outputs``, ``targets``.
+        step: ``step(model, batch)``, returns a loss or a dictionary of ``loss``, ``n``, ``outputs``, ``targets``;
+            layers that it calls without saying ``training=`` are called as in `fit` or as in `evaluate`.
         metrics: name -> callable(outputs, targets), beside those that the model is compiled with.
 
     Attributes:
@@ -55,7 +57,7 @@ class Objective:
     def batch(self, raw):
         """Unpack what the data gave, as `fit` does."""
         if self.step is not None:
-            return Batch(raw, size=_size(raw))
+            return Batch(raw, *_parts(raw), _size(raw))
         raw = tuple(raw) if isinstance(raw, list) and 1 <= len(raw) <= 3 else raw
         inputs, targets, weights = map(_standard, keras.utils.unpack_x_y_sample_weight(raw))
         return Batch(raw, inputs, targets, weights, _size(inputs))
@@ -71,7 +73,8 @@ class Objective:
             whole: whether metrics and other losses are wanted, too; the loss alone is quicker.
         """
         if self.step is not None:
-            return self._stepped(batch, keep)
+            with own_steps.in_training(self.model) if training else nullcontext():
+                return self._stepped(batch, keep)
         tensors = [_tensors(part) for part in (batch.inputs, batch.targets, batch.weights)]
         if self.trains_itself if training else self.tests_itself:
             return self._by_itself(batch, tensors, training, keep)
@@ -253,6 +256,16 @@ class Objective:
         kept = (_arrays(outputs), _arrays(tensors[1])) if keep and outputs is not None else (None, None)
         metrics = said | self._own_metrics(outputs, tensors[1])
         return Step(loss, batch.size, batch.size, self.penalty(), metrics, outputs=kept[0], targets=kept[1])
+
+
+def _parts(raw):
+    """Inputs, targets and weights of a batch that a person's step unpacks, as far as its form says which they are."""
+    if isinstance(raw, list | tuple) and 1 <= len(raw) <= 3:
+        return (*raw, None, None)[:3]
+    if isinstance(raw, dict):
+        named = next((name for name in _TARGETS if name in raw), None)
+        return {name: part for name, part in raw.items() if name != named}, raw.get(named), None
+    return raw, None, None
 
 
 def _states(model):

@@ -1,6 +1,7 @@
 """A person's own `train_step` and `test_step`: called as `fit` and `evaluate` call them, and nothing is updated."""
 
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
+from functools import partial
 
 import keras
 import numpy as np
@@ -11,6 +12,25 @@ from .keeping import replaced
 def overridden(model, name):
     """Whether a model has a step of its own, ``train_step`` or ``test_step``."""
     return getattr(type(model), name) is not getattr(keras.Model, name)
+
+
+@contextmanager
+def in_training(model):
+    """Have a model and its layers act as in training where the code that calls them doesn't say ``training=``.
+
+    DIFFERS: in PyTorch the mode is the module's own, which the measurements set.
+    """
+
+    def resolve(layer, plain, name, call_spec, context, options):
+        if name == "training" and context.entry_layer is layer and context.get_value(name) is None:
+            context.set_value(name, True)
+        return plain(name, call_spec, context, options)
+
+    with ExitStack() as stack:
+        for layer in model._flatten_layers():
+            told = partial(resolve, layer, layer._resolve_and_populate_arg)
+            stack.enter_context(replaced(layer, _resolve_and_populate_arg=told))
+        yield
 
 
 def taken(model, data, training, updated):

@@ -113,7 +113,8 @@ class Subject:
                 return acting.alone(self.model)
             self.switches = Switches(self.model)
             rows = acting.observe(self.switches, self.objective, batches)
-            self.graphs = Graphs(self.model, self.switches)
+            # a step of the person's calls the model by itself
+            self.graphs = None if self.objective.step else Graphs(self.model, self.switches)
         self.objectives_differ = self.objective.two and any(map(self._parts, (*batches[:1], *more)))
         return rows
 
@@ -212,7 +213,7 @@ class Subject:
         Source: Wu and Johnson 2021, https://arxiv.org/abs/2105.07576, section 3
         """
         with self._unmoved(), self.objective.tallying():
-            at_once = self.graphs.at_once(self, batches)
+            at_once = self.graphs.at_once(self, batches) if self.graphs else None
         if at_once is not None:
             return at_once
         # a step of the model's own counts its metrics while the other passes wait inside theirs
@@ -246,13 +247,15 @@ class Subject:
 
         inputs = keras.tree.map_structure(changed, batch.inputs)
         raw = keras.utils.pack_x_y_sample_weight(inputs, batch.targets, batch.weights)
+        if self.objective.step is not None:
+            of_parts = isinstance(batch.raw, list | tuple) and len(batch.raw) <= 3
+            raw = {**batch.raw, **inputs} if isinstance(batch.raw, dict) else inputs
+            raw = type(batch.raw)([inputs, *batch.raw[1:]]) if of_parts else raw
         return Batch(raw, inputs, batch.targets, batch.weights, batch.size)
 
     def arrays(self, batch):
         """Inputs and targets as arrays with samples first, images channels last."""
         parts = {"x": batch.inputs, "y": batch.targets, "weights": batch.weights}
-        if self.objective.step is not None:
-            parts = {"raw": batch.raw}
         found = {}
         for name, part in parts.items():
             for path, leaf in keras.tree.flatten_with_path(part):

@@ -20,6 +20,8 @@ def observe(switches, moved_in_fit, moved_in_evaluation, others=()):
         others: paths of modules that read the mode, as it turned out.
     """
     rows, order = [], {path: i for i, path in enumerate(switches.fit.reached)}
+    # modules that call a normalising function, whose rows stand under what that normalises with
+    calling = {at for one in (switches.fit, switches.evaluate) for _, _, at in one.norms.values()}
     calls = Counter(key.split("#")[0] for key in switches.fit.norms)
     seen = {}
     for key in (*switches.fit.norms, *switches.evaluate.norms):
@@ -29,10 +31,10 @@ def observe(switches, moved_in_fit, moved_in_evaluation, others=()):
     for path, module in switches.modules.items():
         if path in seen:
             continue
-        if _is_normalisation(module):
+        if _is_normalisation(module) and (isinstance(module, RUNNING) or path not in calling):
             rows.append(_unwatched(switches, path, (moved_in_fit, moved_in_evaluation)))
         elif (role := _role(switches, path, others)) is not None:
-            rows.append(_acting(switches, path, role))
+            rows.append(_acting(switches, path, role, (moved_in_fit, moved_in_evaluation)))
     rows += _functions(switches)
     rows.sort(key=lambda row: order.get(row.name, len(order)))
     return [_ordered(row, i) for i, row in enumerate(rows)]
@@ -192,8 +194,9 @@ def _role(switches, path, others):
     return "dropout" if stuck and isinstance(switches.modules[path], nn.modules.dropout._DropoutNd) else None
 
 
-def _acting(switches, path, role):
+def _acting(switches, path, role, moved):
     module = switches.modules[path]
+    own = {_join(path, name) for name in module._buffers}
     called = [key for key in switches.fit.noises if key[0] == path]
     fit, evaluate = (
         ("on" if path in trace.drew or any(trace.noises.get(key) for key in called) else "off")
@@ -215,6 +218,8 @@ def _acting(switches, path, role):
         flag_evaluate="on" if switches.evaluate_modes[path] else "off",
         calls=switches.fit.reached.get(path, 1),
         override=why(switches.model, path, switches.evaluate_modes),
+        moves=bool(own & moved[0]),
+        moves_in_evaluation=bool(own & moved[1]),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import islice
+from itertools import count, islice
 from typing import Any
 
 from compare.spec import InputError
@@ -63,7 +63,8 @@ class Data:
         if self.arrays:
             given = _sliced(given, self.batch_size)
         elif not hasattr(given, "__iter__") or _is_sequence_only(given):
-            given = map(given.__getitem__, range(len(given)))
+            numbers = count() if _never_ends(given) else range(len(given))
+            given = map(given.__getitem__, numbers)
         return given if self.steps is None else islice(given, self.steps)
 
 
@@ -71,8 +72,8 @@ def batch_size_of(given: Any, steps: int | None) -> int | None:
     """The batch size that makes so many batches of arrays: a power of two, since any other would be a guess."""
     if steps is None or is_function(given) or not _are_arrays(given):
         return None
-    count = len(_leaves(given)[0])
-    return next((size for size in (2**k for k in range(16)) if -(-count // size) == steps > 1), None)
+    length = len(_leaves(given)[0])
+    return next((size for size in (2**k for k in range(16)) if -(-length // size) == steps > 1), None)
 
 
 def is_function(given: Any) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from math import isfinite, isnan
 
 from compare.diagnosis import elsewhere, modes, reporting, resolving, stored, switching, terms
-from compare.diagnosis.case import Case, loss
+from compare.diagnosis.case import Case, loss, names
 from compare.diagnosis.cures import cure
 from compare.diagnosis.records import Answer, Audit, AuditRow, Diagnosis, Finding, Probes
 from compare.diagnosis.side import Layer
@@ -64,11 +64,20 @@ def _ranked(case: Case) -> tuple[Finding, ...]:
 
     found = sorted(case.findings, key=rank)
     if not found:
-        text = "Evaluation is no worse than training, or by no more than chance."
-        if not any(row.switch for row in case.measured.layers) and not case.measured.switches:
-            text = "Nothing in this model acts differently in training and in evaluation. " + text
-        found = [Finding("none", False, 0.0, (), text, cure(case.framework, "none"))]
+        found = [Finding("none", False, 0.0, (), _nothing(case), cure(case.framework, "none"))]
     return tuple(found)
+
+
+def _nothing(case: Case) -> str:
+    """One sentence where nothing was found: what the model does with its modes, and that it costs nothing."""
+    text = "evaluation is no worse than training, or by no more than chance."
+    rows = case.measured.layers
+    alike = tuple(row.name for row in rows if row.role == "normalisation" and row.evaluate == "batch")
+    if alike:
+        return f"{names(alike)} normalises with the batch's own statistics in evaluation, too, and {text}"
+    if not any(row.switch for row in rows) and not case.measured.switches:
+        return f"Nothing in this model acts differently in training and in evaluation, and {text}"
+    return f"E{text[1:]}"
 
 
 def concluded(case: Case, audited: Audit, restored: Answer, assumed: bool = False) -> Diagnosis:

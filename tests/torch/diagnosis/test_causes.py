@@ -6,6 +6,8 @@ from functools import cache
 import pytest
 
 import compare
+from compare.diagnosis.show import words
+from compare.words import plain
 from tests.torch.diagnosis import figures, stories
 
 NO_HARM = {"stale-statistics", "foreign-statistics", "decay", "batch-noise", "unmixed-batches", "not-frozen"}
@@ -101,5 +103,14 @@ def test_a_cause_that_costs_most_explains_most():
         assert found.findings[0].value > 0.8 * found.gap
 
 
-def test_a_model_in_which_nothing_acts_is_told_so():
-    assert "Nothing in this model acts differently" in ask(stories.nothing_acts).findings[0].evidence
+def test_a_model_in_which_nothing_acts_is_told_so_in_one_sentence():
+    found = ask(stories.nothing_acts)
+    assert found.findings[0].evidence.startswith("Nothing in this model acts differently")
+    assert found.findings[0].evidence.count(". ") == 0
+    assert plain(words.answer(found, figures=False)).count(".") == 1
+
+
+def test_batch_statistics_on_purpose_are_said_and_no_harm():
+    found = ask(stories.batch_statistics_on_purpose)
+    assert "1, 4 normalises with the batch's own statistics in evaluation, too" in found.findings[0].evidence
+    assert found.probes.alone_and_in_batch == "differs"

@@ -89,14 +89,94 @@ def small(norm):
 PICTURES = (torch.randn(64, 3, 8, 8) + 1, torch.arange(64) % 3)
 
 
-@pytest.mark.parametrize(
-    "norm",
-    [FrozenBatchNorm2d(8), nn.GroupNorm(2, 8), nn.InstanceNorm2d(8), nn.LocalResponseNorm(2)],
-    ids=lambda norm: type(norm).__name__,
-)
-def test_normalisations_without_modes_have_nothing_to_say(norm):
+def frozen(norm):
+    """Statistics of another data set, which stay."""
+    norm.running_mean.copy_(torch.arange(8) / 4 - 1)
+    norm.running_var.copy_(torch.arange(8) / 4 + 0.5)
+    return norm
+
+
+ALIKE = (
+    frozen(FrozenBatchNorm2d(8)), frozen(timm.layers.FrozenBatchNormAct2d(8)), nn.GroupNorm(2, 8),
+    nn.LayerNorm([8, 6, 6]), nn.RMSNorm([8, 6, 6]), timm.layers.LayerNorm2d(8), nn.InstanceNorm2d(8),
+    nn.LocalResponseNorm(2),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("norm", ALIKE, ids=lambda norm: type(norm).__name__)
+def test_normalisations_without_modes_have_nothing_to_say_and_that_is_said(norm):
     net, data, options = told(small(norm), loader(PICTURES), epochs=2)
-    assert compare.diagnose(net, data, **options).findings[0].cause == "none"
+    found = compare.diagnose(net, data, **options)
+    assert [finding.cause for finding in found.findings] == ["none"]
+    assert found.findings[0].evidence.startswith("Nothing in this model acts differently in training and in")
+    assert {row.fit for row in found.audit.rows} == {row.evaluate for row in found.audit.rows}
+
+
+SLOW = 0.01
+# layers of images and volumes that keep an average, by what they are told of its decay
+AVERAGED = {
+    "BatchNorm2d": (nn.BatchNorm2d(8, momentum=SLOW), 2),
+    "BatchNorm3d": (nn.BatchNorm3d(8, momentum=SLOW), 3),
+    "a lazy one": (nn.LazyBatchNorm2d(momentum=SLOW), 2),
+    "without scale and centre": (nn.BatchNorm2d(8, affine=False, momentum=SLOW), 2),
+    "InstanceNorm": (nn.InstanceNorm1d(8, momentum=SLOW, affine=True, track_running_stats=True), 1),
+    "timm's": (timm.layers.BatchNormAct2d(8, momentum=SLOW), 2),
+    "timm's for several devices": (timm.layers.SyncBatchNormAct(8, momentum=SLOW), 2),
+}
+
+
+def shapes(rank):
+    """Signals, images or volumes ``(96, 3, 6, ...)`` whose class is the channel with the largest mean."""
+    z = torch.randn(96, 3, *[16 if rank == 1 else 6] * rank, generator=torch.Generator().manual_seed(0))
+    return z + 3, z.flatten(2).mean(2).argmax(1)
+
+
+@pytest.mark.parametrize("kind", AVERAGED)
+def test_an_average_that_has_not_arrived_is_seen_in_any_shape(kind):
+    norm, rank = AVERAGED[kind]
+    plain = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}[rank]
+    torch.manual_seed(0)
+    net = nn.Sequential(plain(3, 8, 3, bias=False), norm, nn.ReLU(), nn.Flatten(2), Mean(), nn.Linear(8, 3))
+    net, data, options = told(net, loader(shapes(rank)), epochs=8)
+    found = compare.diagnose(net, data, **options)
+    assert found.findings[0].cause == "stale-statistics"
+    assert [(row.fit, row.evaluate, row.decay, row.calls) for row in found.audit.rows] == [
+        ("sample" if "Instance" in kind else "batch", "moving", 1 - SLOW, 1)
+    ]
+    # by itself, on arrays made up for it, it acts as it does with data
+    alone = [(row.fit, row.evaluate, row.moves) for row in compare.audit(net).rows]
+    assert alone == [(row.fit, row.evaluate, row.moves) for row in found.audit.rows]
+
+
+class Mean(nn.Module):
+    def forward(self, x):
+        return x.mean(2)
+
+
+class Counts(nn.Module):
+    """Called by a function of PyTorch's on statistics of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(24))
+        self.register_buffer("var", torch.ones(24))
+
+    def forward(self, x):
+        return nn.functional.batch_norm(x, self.mean, self.var, training=self.training)
+
+
+def test_a_layer_around_a_function_has_one_row():
+    net, data, options = told(mlp(norm=lambda size, momentum: Counts()), loader(toy()), epochs=12)
+    rows = compare.diagnose(net, data, **options).audit.rows
+    assert [(row.fit, row.evaluate, row.moves) for row in rows] == [("batch", "moving", True)] * 2
+
+
+def test_of_a_layer_that_keeps_a_spread_alone_it_is_said_that_it_moves():
+    net, data, options = told(small(timm.layers.EvoNorm2dB0(8)), loader(PICTURES), epochs=2)
+    rows = compare.diagnose(net, data, **options).audit.rows
+    assert [(row.kind, row.fit, row.evaluate, row.moves) for row in rows] == [
+        ("EvoNorm2dB0", "on", "off", True)
+    ]
 
 
 def test_layers_of_timm_are_watched():
