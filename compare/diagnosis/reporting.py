@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import isfinite
 
 import numpy as np
 
+from compare.diagnosis.aggregating import Average, averaged
 from compare.diagnosis.case import Case, figure, names
 from compare.diagnosis.finding import find
 from compare.diagnosis.inputs import evaluated_as
@@ -14,22 +14,10 @@ from compare.diagnosis.mixing import deal_again, unmixed
 from compare.diagnosis.objectives import other_objective
 from compare.diagnosis.side import Pass
 
-# relative: a figure recomputed from the same numbers; one that weights moved a little under
-EXACT, NEAR = 1e-3, 0.03
+# relative: a figure that masks and weights moved a little under
+NEAR = 0.03
 # of training's figure: what weights that are partly as an initialiser makes them are worse by if they weren't trained
 FAR = 2.0
-# batches of an epoch of which every end is tried; of more some end would fit by chance
-FEW = 40
-# micro-batches an update that people use
-FACTORS = range(2, 9)
-
-
-@dataclass(frozen=True)
-class Average:
-    """Another way to average batches, and what it comes to."""
-
-    value: float
-    words: str
 
 
 def judge_fit(case: Case) -> None:
@@ -48,13 +36,13 @@ def judge_fit(case: Case) -> None:
         return
     if case.matters(rest) and _other_weights(case, rest):
         return
-    average = _averaged(case, case.measured.fit, case.said_in_fit) if case.differs(rest) else None
-    if average is not None:
+    average = averaged(case, case.measured.fit, case.said_in_fit) if case.differs(rest) else None
+    by_order = 0.0 if average is not None and average.exact else _by_order(case, rest)
+    beyond = abs(rest) - by_order - _by_mask(case)
+    if average is not None and (average.exact or beyond > 0):
         case.add("aggregation", rest)
         _find_aggregation(case, rest, average, "training's")
         return
-    by_order = _by_order(case, rest)
-    beyond = abs(rest) - by_order - _by_mask(case)
     other = None
     if case.matters(rest) and case.matters(max(beyond, 0.0)):
         other = other_objective(case, case.said_in_fit, evaluation=False)
@@ -99,7 +87,7 @@ def _find_no_figure(case: Case, who: str, said: float, measured: float) -> None:
 def _of_evaluation(case: Case, rest: float) -> str:
     measured, said = case.measured, case.said_in_evaluation
     evaluated = measured.elsewhere or measured.evaluate
-    if (average := _averaged(case, evaluated, said)) is not None:
+    if (average := averaged(case, evaluated, said)) is not None:
         _find_aggregation(case, rest, average, "evaluation's")
         return "aggregation"
     for cause in ("random-evaluation", "evaluation-changes-state"):
@@ -180,73 +168,6 @@ def _in_training(case: Case, seed: int) -> float:
     least = min(2, max(data.look.batches))
     batches = (batch for batch in data if batch.size >= least)
     return case.subject.run(batches, case.measured.switches, seed=seed).figures["loss"]
-
-
-def _averaged(case: Case, one: Pass | None, said: float) -> Average | None:
-    """The way of averaging that gives the figure that was said."""
-    if one is None:
-        return None
-    losses = np.array([step.loss for step in one.steps])
-    sizes = np.array([step.size for step in one.steps], float)
-    true = one.figures["loss"]
-    count, known = len(losses), case.measured.facts.accumulation
-    ways = [Average(float(losses.mean()), "the mean of the batches' means, whatever their sizes"),
-            Average(float(losses.sum()), "the sum over the batches"),
-            Average(float(losses.sum() / sizes.sum()), "the sum of the batches' means over the number of samples"),
-            Average(float((losses * sizes).sum()), "the sum over the samples")]  # fmt: skip
-    # which batch was the last is known only where they always come in the same order, with nothing random in them
-    known_last = (
-        case.framework == "torch"
-        and case.fit.dealt
-        and not case.measured.switches & {"dropout", "augmentation"}
-    )
-    if count > 1 and known_last and len({round(float(x), 12) for x in losses}) > 1:
-        ways.append(Average(float(losses[-1]), "the last batch's alone"))
-    for way in ways:
-        if abs(way.value - said) <= EXACT * abs(said) and abs(way.value - true) > 3 * EXACT * abs(true):
-            return way
-    if one is case.measured.fit and (reset := _reset(case, losses, sizes, said)) is not None:
-        return reset
-    if case.framework == "keras" and known is None:
-        return None  # its figures are the framework's own averages, which know no micro-batches
-    return _factor(true, said, known)
-
-
-def _reset(case: Case, losses: np.ndarray, sizes: np.ndarray, said: float) -> Average | None:
-    """A mean over the last batches alone, or over them and an evaluation: it was reset in mid-epoch."""
-    if not case.fit.dealt or not 2 < len(losses) <= FEW:
-        return None
-    count = (case.elsewhere or case.fit).look.size
-    for first in range(1, len(losses)):
-        total, size = float((losses * sizes)[first:].sum()), float(sizes[first:].sum())
-        evaluated = total + count * case.evaluated_elsewhere
-        for value, also in (
-            (total / size, ""),
-            (evaluated / (size + count), " and an evaluation in mid-epoch"),
-        ):
-            if abs(value - said) <= EXACT / 4 * abs(said):
-                words = f"that of the last {len(losses) - first} of {len(losses)} batches{also}"
-                return Average(value, words)
-    return None
-
-
-def _factor(true: float, said: float, known: int | None) -> Average | None:
-    """A whole number between the two: micro-batches an update."""
-    if not (true > 0 and said > 0):
-        return None
-    for up, ratio in ((False, true / said), (True, said / true)):
-        nearest = round(ratio)
-        # weights that moved make training's figure larger, so that only a division is told apart by being near
-        tolerance = NEAR if known == nearest or (not up and nearest in FACTORS) else EXACT
-        if (
-            nearest > 1
-            and abs(ratio / nearest - 1) < min(tolerance, NEAR)
-            and (nearest in FACTORS or known == nearest)
-        ):
-            how = "times" if up else "divided by"
-            words = f"the true figure {how} {nearest}, as by {nearest} micro-batches an update"
-            return Average(true * nearest if up else true / nearest, words)
-    return None
 
 
 def _find_aggregation(case: Case, value: float, average: Average, whose: str) -> None:

@@ -1,0 +1,119 @@
+"""The ways in which people average the losses of batches: does one of them give the figure that was reported?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+import numpy as np
+
+from compare.diagnosis.case import Case
+from compare.diagnosis.side import Pass
+
+# relative: a figure recomputed from the same numbers; from the same by float32; one that weights moved a little under
+EXACT, SINGLE, NEAR = 1e-3, 1e-5, 0.03
+# batches of an epoch of which every end is tried; of more some end would fit by chance
+FEW = 40
+# of how exactly an end must fit: how far from it another one may lie that fits by chance as well
+APART = 20
+# micro-batches an update that people use, and those that most use
+FACTORS, USUAL = range(2, 9), (2, 4, 8)
+
+
+@dataclass(frozen=True)
+class Average:
+    """Another way to average batches, and what it comes to.
+
+    Attributes:
+        exact: whether it gives the figure itself, and not only one that weights could have moved to it.
+    """
+
+    value: float
+    words: str
+    exact: bool = True
+
+
+def averaged(case: Case, one: Pass | None, said: float) -> Average | None:
+    """The way of averaging that gives the figure that was said."""
+    if one is None:
+        return None
+    losses = np.array([step.loss for step in one.steps])
+    sizes = np.array([step.size for step in one.steps], float)
+    true = one.figures["loss"]
+    count, known = len(losses), case.measured.facts.accumulation
+    ways = [Average(float(losses.mean()), "the mean of the batches' means, whatever their sizes"),
+            Average(float(losses.sum()), "the sum over the batches"),
+            Average(float(losses.sum() / sizes.sum()), "the sum of the batches' means over the number of samples"),
+            Average(float((losses * sizes).sum()), "the sum over the samples")]  # fmt: skip
+    # which batch was the last is known only where they always come in the same order, with nothing random in them
+    known_last = (
+        case.framework == "torch"
+        and case.fit.dealt
+        and not case.measured.switches & {"dropout", "augmentation"}
+    )
+    if count > 1 and known_last and len({round(float(x), 12) for x in losses}) > 1:
+        ways.append(Average(float(losses[-1]), "the last batch's alone"))
+    for way in ways:
+        if abs(way.value - said) <= EXACT * abs(said) and abs(way.value - true) > 3 * EXACT * abs(true):
+            return way
+    in_fit = one is case.measured.fit
+    if in_fit and (reset := _reset(case, losses, sizes, said)) is not None:
+        return reset
+    if case.framework == "keras" and known is None:
+        return None  # its figures are the framework's own averages, which know no micro-batches
+    # evaluation's weights don't move; and where its figure isn't that of these weights, training's isn't either
+    of_these = not case.matters(case.said_in_evaluation - case.evaluated_elsewhere)
+    return _factor(true, said, known, moving=in_fit and of_these)
+
+
+def _reset(case: Case, losses: np.ndarray, sizes: np.ndarray, said: float) -> Average | None:
+    """A mean over the last batches alone, or over them and an evaluation: it was reset in mid-epoch.
+
+    There are so many such means that one must fit as exactly as the figure is written, with no other near it.
+    """
+    if not case.fit.dealt or not 2 < len(losses) <= FEW:
+        return None
+    exactly = max(SINGLE * abs(said), _rounding(said))
+    if exactly > EXACT / 4 * abs(said):
+        return None
+    count = (case.elsewhere or case.fit).look.size
+    ways = []
+    for first in range(1, len(losses)):
+        total, size = float((losses * sizes)[first:].sum()), float(sizes[first:].sum())
+        words = f"that of the last {len(losses) - first} of {len(losses)} batches"
+        evaluated = (total + count * case.evaluated_elsewhere) / (size + count)
+        ways += [Average(total / size, words), Average(evaluated, f"{words} and an evaluation in mid-epoch")]
+    best = min(ways, key=lambda way: abs(way.value - said))
+    near = [way for way in ways if abs(way.value - said) <= APART * exactly]
+    return best if len(near) <= 2 and abs(best.value - said) <= exactly else None
+
+
+def _rounding(said: float) -> float:
+    """Half a unit of the last digit that a figure was written with."""
+    exponent = Decimal(repr(float(said))).as_tuple().exponent
+    return 0.5 * 10.0**exponent if isinstance(exponent, int) else float("inf")
+
+
+def _factor(true: float, said: float, known: int | None, moving: bool) -> Average | None:
+    """A whole number between the two: micro-batches an update.
+
+    Args:
+        true, said: the mean over the samples, and the figure that was said.
+        known: how many there are, where the trainer says so.
+        moving: whether weights may have moved under the figure.
+    """
+    if not (true > 0 and said > 0):
+        return None
+    for up, ratio in ((False, true / said), (True, said / true)):
+        nearest = round(ratio)
+        if nearest < 2 or (nearest not in FACTORS and nearest != known):
+            continue
+        off = abs(ratio / nearest - 1)
+        # weights that moved make training's figure larger, so that only a division is told apart by being near, and
+        # numbers that few people use lie too close to one another for that
+        near = moving and (nearest == known or (not up and nearest in USUAL and ratio < nearest))
+        if off <= (NEAR if near else EXACT):
+            how = "times" if up else "divided by"
+            words = f"the true figure {how} {nearest}, as by {nearest} micro-batches an update"
+            return Average(true * nearest if up else true / nearest, words, exact=off <= EXACT)
+    return None
