@@ -47,18 +47,18 @@ def measure(
     facts = subject.facts()
     probed = probe(subject, _few(elsewhere.some(limit)) if elsewhere else few, facts.precision)
     with subject.kept():
-        evaluate = subject.evaluate(fit, seed=0, keep=fit.look.size <= limit)
+        evaluate = subject.evaluate(fit, seed=0, keep=fit.few)
     done = Measured(layers, facts, probed, switches, evaluate, fit=ran)
     if elsewhere is not None:
         with subject.kept():
-            done.elsewhere = subject.evaluate(elsewhere, seed=0, keep=elsewhere.look.size <= limit)
-    if fit.look.size > limit:
+            done.elsewhere = subject.evaluate(elsewhere, seed=0, keep=elsewhere.few)
+    if not fit.few:
         with subject.kept():
             done.sample = subject.evaluate(some, keep=True, seed=0)
     if not np.isfinite([step.loss for step in evaluate.steps]).all():
         with subject.kept():
             done.nonfinite = subject.nonfinite(few)
-    as_in_fit(subject, fit, some, done, said is not None and not fit.dealt, seed)
+    as_in_fit(subject, fit, some, done, said is not None, seed)
     if any(row.evaluate == "batch" and row.role == "normalisation" for row in layers):
         with subject.kept():
             done.restacked = done.attempt(
@@ -95,7 +95,7 @@ def _layers(subject: Subject, batches: list[Batch], more: list[Batch]) -> list[L
 
 
 def as_in_fit(
-    subject: Subject, data: Passes, some: list[Batch], done: Measured, orders: bool, seed: int
+    subject: Subject, data: Passes, some: list[Batch], done: Measured, said: bool, seed: int
 ) -> None:
     """Add the passes of the terms: each set of switches, normalisation with the population's where it is off.
 
@@ -103,20 +103,21 @@ def as_in_fit(
         subject, data: the model and `fit`'s data.
         some: batches that pass side by side for the population.
         done: what is measured so far; the passes go into it.
-        orders: whether other orders of the samples are of interest.
+        said: whether training's loss was reported: other objectives are of interest then, and other orders of the
+            samples where that of `fit` isn't known.
         seed: of the masks.
     """
-    every = done.switches
+    every, keep, orders = done.switches, said and data.few, said and not data.dealt
     with subject.kept():
         try:
-            done.fit = done.fit or subject.run(data, every, collect=True, seed=seed)
+            done.fit = done.fit or subject.run(data, every, collect=True, seed=seed, keep=keep)
         except ValueError as error:
             # a batch of one sample has no variance: training refuses it, so that it can't have been in it
             if 1 not in data.look.batches or "value" not in str(error):
                 raise
             data.single, done.dropped = False, data.look.batches.count(1)
             some = [batch for batch in some if batch.size > 1]
-            done.fit = subject.run(data, every, collect=True, seed=seed)
+            done.fit = subject.run(data, every, collect=True, seed=seed, keep=keep)
         done.standing[every] = done.fit
         if "normalisation" in every and done.fit.seen:
             pooled = done.attempt(lambda: subject.population(some))

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from compare.diagnosis.case import Case, figure
-from compare.diagnosis.side import Batch, Step
+from compare.diagnosis.side import Pass, Step
 
 # of the difference: how near an objective must come to a figure of weights that moved a little, and of evaluation's
 NEAR, EXACT = 0.1, 0.01
@@ -111,7 +111,7 @@ def _objectives(case: Case, measured: float, evaluation: bool) -> Iterator[Objec
         values = [step.loss if step.unweighted is None else step.unweighted for step in steps]
         free = float(np.average(values, weights=[step.size for step in steps]))
         yield Objective(free, "that without weights of the samples", near)
-    sums = _summed(case, evaluation)
+    sums = _summed(case, passed, evaluation)
     if sums is None or not sums.count:
         return
     plain = float(np.sum(sums.losses) / sums.count)
@@ -160,12 +160,10 @@ def _by_accuracy(sums: _Sums, said: float | None) -> str | None:
     return "samples" if abs(said - equal) <= APART else None
 
 
-def _summed(case: Case, evaluation: bool) -> _Sums | None:
-    """Pass over the data batch by batch, and add up by class; None where the loss isn't one of classes."""
-    data = (case.elsewhere or case.fit) if evaluation else case.fit
+def _summed(case: Case, passed: Pass, evaluation: bool) -> _Sums | None:
+    """Add up by class what the pass's batches gave; None where the loss isn't one of classes."""
     sums = _Sums()
-    for batch in data:
-        step = _kept(case, batch, evaluation)
+    for step in _kept(case, passed, evaluation):
         rows = _by_class(step.outputs, step.targets)
         if rows is None:
             return None
@@ -192,9 +190,15 @@ def _mean(logs: np.ndarray, labels: np.ndarray) -> float:
     return -float(np.take_along_axis(logs, labels[:, None], 1).mean())
 
 
-def _kept(case: Case, batch: Batch, evaluation: bool) -> Step:
+def _kept(case: Case, passed: Pass, evaluation: bool) -> Iterator[Step]:
+    """The pass's steps with their outputs: those that it kept, or of another pass, of which one at a time is held."""
+    if all(step.outputs is not None for step in passed.steps):
+        yield from passed.steps
+        return
+    data = (case.elsewhere or case.fit) if evaluation else case.fit
     on = frozenset() if evaluation else case.measured.switches
-    return case.subject.run([batch], on, keep=True).steps[0]
+    for batch in data:
+        yield case.subject.run([batch], on, keep=True).steps[0]
 
 
 def _by_class(outputs: Any, targets: Any) -> tuple[np.ndarray, dict[str, np.ndarray]] | None:

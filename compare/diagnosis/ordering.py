@@ -71,7 +71,8 @@ def settle(
         return None
     ran = None  # a batch of one sample can't be passed as in training
     if min(fit.look.batches) > 1:
-        ran = subject.run(fit, switches, collect=True, seed=seed)
+        keep = said is not None and fit.few
+        ran = subject.run(fit, switches, collect=True, seed=seed, keep=keep)
     seen = ran.seen if ran else subject.run(spread(several)[1], switches, collect=True, seed=seed).seen
     dealt = fit.anew() if unlike(seen, MILDLY) else None
     if dealt is None:

@@ -106,9 +106,14 @@ class Passes:
         return len(self.look.batches)
 
     @property
+    def few(self) -> bool:
+        """Whether there are so few samples that what the model makes of all of them may be held."""
+        return self.look.size <= self.limit
+
+    @property
     def whole(self) -> bool:
         """Whether a pass's batches are all held, so that `some` can be all of them."""
-        return self.look.held is not None and self.held is self.look.held and self.look.size <= self.limit
+        return self.look.held is not None and self.held is self.look.held and self.few
 
     def some(self, most: int) -> list[Batch]:
         """Batches spread evenly over a pass, so many samples at most; at least one batch."""

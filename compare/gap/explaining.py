@@ -62,7 +62,7 @@ def _case(trained: Trained, fit: Figures, evaluate: Figures, steps: int) -> Case
     measured = Measured(
         trained.layers(steps), Facts(batch_size=size), Probed(), trained.switches, Pass([], dict(evaluate))
     )
-    as_in_fit(subject, data, [], measured, orders=False, seed=0)
+    as_in_fit(subject, data, [], measured, said=False, seed=0)
     given = {**fit, **{f"evaluate_{metric}": value for metric, value in evaluate.items()}}
     reported = Reported(dict(fit), dict(evaluate), given, batch_size=size, plain=True)
     limit = trained.whole.bounds.explanation
