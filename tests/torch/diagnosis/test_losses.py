@@ -123,3 +123,15 @@ def test_weights_of_samples_are_in_the_loss():
     assert plain.measured["evaluate_loss"] == pytest.approx(each.mean().item(), rel=1e-6)
     assert found.measured["evaluate_loss"] != pytest.approx(plain.measured["evaluate_loss"], rel=1e-3)
     assert_adds_up(found)
+
+
+def test_another_objective_is_looked_for_in_the_outputs_that_were_measured():
+    net = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Dropout(0.3), nn.Linear(16, 3))
+    called = []
+    net[2].register_forward_hook(lambda module, inputs, outputs: called.append(module.training))
+    counts = []
+    for reported in (None, {"loss": 0.4, "evaluate_loss": 0.9}):
+        called.clear()
+        compare.diagnose(net, loader((X, Y), 16), loss=F.cross_entropy, reported=reported)
+        counts.append(sum(called))
+    assert counts[0] == counts[1] > 0
