@@ -6,9 +6,10 @@ import pytest
 
 from compare.spec import POLICIES
 from tests.support.arrays import random_arrays
-from tests.support.backends import SIDE, numpy
+from tests.support.backends import FRAMEWORK, SIDE, numpy
 from tests.support.observed_audit import audit
 from tests.support.policy_checks import BN, batches, changed_kinds, expected_kinds, normalised, train
+from tests.support.shallow import BATCH_NORMS, shallow
 
 FIRST_LOSSES = {}
 # those that between them set every flag, for the backends that take long to compile a training step
@@ -21,6 +22,12 @@ class Trained(dict):
 
     def __missing__(self, name):
         return self.setdefault(name, train(SIDE, name, first_losses=FIRST_LOSSES))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_blocks():
+    with shallow(FRAMEWORK.name):
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +85,7 @@ def test_a_policys_facts_are_what_the_layers_do(trained, name):
     policy = POLICIES[name]
     rows = audit(SIDE, trained[name][0], batches()[0])
     assert list(rows) == list(SIDE.statistics.batch_norms(trained[name][0]))
-    assert len(rows) == 53
+    assert len(rows) == BATCH_NORMS
     for row in rows.values():
         assert row.affine_trains == (policy.trains in ("bn", "all"))
         assert row.fit_statistics == policy.fit_statistics

@@ -10,6 +10,13 @@ from tests.support.course_checks import (
     follower_is_explained_by_the_leaders_passes,
     trained_after_another_is_as_if_alone,
 )
+from tests.support.shallow import shallow
+
+
+@pytest.fixture(autouse=True)
+def few_blocks():
+    with shallow():
+        yield
 
 
 @pytest.mark.parametrize(("leader", "follower"), LED)

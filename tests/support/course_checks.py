@@ -6,10 +6,9 @@ from pathlib import Path
 import pytest
 
 from compare.cells import cell as cells
-from compare.cells.courses import Courses
-from compare.cells.models import Models
 from compare.frameworks import FRAMEWORKS
 from compare.spec import POLICIES
+from tests.support.shallow import forget
 from tests.support.small_run import SMALL, train
 
 EXPLAINED = replace(SMALL, epochs=2, patience=2, explain="best-and-last")
@@ -17,12 +16,6 @@ EXPLAINED = replace(SMALL, epochs=2, patience=2, explain="best-and-last")
 LED = [("frozen-drifting", "frozen-batch-stats"), ("frozen", "features")]
 # one policy after another that leaves the most behind: flags, statistics, a graph of its evaluation
 AFTER = [("batch-stats", "adapted"), ("frozen-drifting", "fine-tune")]
-
-
-def forget(monkeypatch):
-    """Keep nothing of the cells before, as a new process does."""
-    monkeypatch.setattr(cells, "COURSES", Courses())
-    monkeypatch.setattr(cells, "MODELS", Models())
 
 
 def trained_after_another_is_as_if_alone(framework, monkeypatch, tmp_path, before, policy):

@@ -10,8 +10,10 @@ from compare.cells.cell import run_cell
 from compare.cells.settings import Settings
 from compare.cells.work import Start, Task
 from compare.data import load
+from compare.frameworks import FRAMEWORKS
 from compare.spec import Cell
 from compare.weights.sources import resolve
+from tests.support.shallow import cut
 
 SMALL = Settings(images=64, image_size=48, batch_size=16, epochs=5, explain="nothing")
 
@@ -26,6 +28,7 @@ def train(framework, policy, run_dir, numerics="matched", settings=SMALL, weight
     file = Path(run_dir) / "weights.safetensors"
     if not file.exists():
         resolve(weights, "resnet50", file)
+        cut(file, FRAMEWORKS[framework].module("resnet50").BLOCKS)
     cell = Cell(framework, "resnet50", policy, numerics, 0)
     trained = run_cell(cell, Task(settings, Start.read(file), _elpv()), lambda event: None)
     if trained.checkpoint is not None:
