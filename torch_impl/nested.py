@@ -9,19 +9,23 @@ import torch
 LESSER = (torch.float16, torch.bfloat16)
 
 
-def moved(value, device):
-    """The same structure with its tensors on a device, arrays made into tensors."""
+def moved(value, device, dtype):
+    """The same structure with its tensors on a device, arrays made into tensors, and their fractions into a type."""
     if isinstance(value, torch.Tensor):
         return value.to(device)
     if isinstance(value, np.ndarray) and value.dtype != object:
-        return torch.as_tensor(value, device=device)
+        return torch.as_tensor(value, device=device, dtype=dtype if value.dtype.kind == "f" else None)
     if isinstance(value, dict):
-        return type(value)({key: moved(item, device) for key, item in value.items()})
+        return type(value)({key: moved(item, device, dtype) for key, item in value.items()})
     if hasattr(value, "keys") and hasattr(value, "to"):
         return value.to(device)
     if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return type(value)(*(moved(item, device) for item in value))
-    return type(value)(moved(item, device) for item in value) if isinstance(value, list | tuple) else value
+        return type(value)(*(moved(item, device, dtype) for item in value))
+    return (
+        type(value)(moved(item, device, dtype) for item in value)
+        if isinstance(value, list | tuple)
+        else value
+    )
 
 
 def size(value):

@@ -41,11 +41,15 @@ class Objective:
         self.two = self.lightning or step is not None
         self.weighted = loss is not None and _takes_weights(loss)
         self.device = _device(self.module)
+        self.dtype = next(
+            (p.dtype for p in self.module.parameters() if p.is_floating_point()), torch.get_default_dtype()
+        )
         self._logging = logged.Logging(self.module)
 
     def batch(self, raw):
         """Unpack what the data gave, and bring it to the model's device."""
-        raw = nested.moved(raw, self.device)
+        # NumPy's fractions have double precision unless somebody says otherwise
+        raw = nested.moved(raw, self.device, self.dtype)
         if isinstance(raw, dict) or hasattr(raw, "keys"):
             names = [name for name in _TARGETS if name in raw]
             targets = raw[names[0]] if names else None

@@ -58,6 +58,10 @@ SPECIAL = {
         "evaluate overrides what a graph's call says."
     ),
     ("mode-override", "never-training"): "Put the model into training mode before every epoch.",
+    ("mode-in-evaluation", "by-batch"): (
+        "Evaluate batches that are dealt as training's are, or use a normalisation that keeps statistics or takes"
+        " each sample's own."
+    ),
     ("numerics", "compiled"): (
         "Evaluate without XLA, and take the mean off the inputs before float32 has to hold both."
     ),

@@ -59,6 +59,10 @@ class Always(keras.layers.Dropout):  # in place of the layer; another kind of la
     def call(self, inputs, training=None):
         return super().call(inputs, training=True)""",
     ("mode-in-evaluation", ""): _PASS_ON,
+    (
+        "mode-in-evaluation",
+        "by-batch",
+    ): "train_ds = train_ds.unbatch().shuffle(10_000).batch(32)  # evaluation's data, in batches like training's",
     ("random-evaluation", ""): _PASS_ON,
     ("evaluation-changes-state", ""): _PASS_ON,
     ("aggregation", ""): """\

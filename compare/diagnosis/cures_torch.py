@@ -56,6 +56,10 @@ model.eval()
 for module in model.modules():
     module.training = False""",
     (
+        "mode-in-evaluation",
+        "by-batch",
+    ): "loader = DataLoader(loader.dataset, batch_size=32, shuffle=True)  # evaluation's, in batches like training's",
+    (
         "random-evaluation",
         "",
     ): "x = F.dropout(x, 0.5, training=model.training)  # nn.Dropout does that by itself",

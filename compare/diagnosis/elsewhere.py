@@ -38,16 +38,19 @@ def judge(case: Case) -> None:
 
 
 def _weights(case: Case, ours: Look, theirs: Look, value: float) -> None:
-    by_batch = [
-        row.name for row in case.measured.layers if row.role == "normalisation" and row.evaluate == "batch"
-    ]
-    if ours.weighted == theirs.weighted and by_batch and case.matters(value):
+    rows = [row for row in case.measured.layers if row.role == "normalisation" and row.evaluate == "batch"]
+    by_batch = [row.name for row in rows]
+    # an arithmetic of a person's own that keeps nothing has no row, but a sample's outputs show what it does
+    together = bool(by_batch) or case.measured.probed.alone == "differs"
+    if ours.weighted == theirs.weighted and together and case.matters(value):
+        what = f"{names(by_batch)} normalises" if by_batch else "the model computes"
         evidence = (
-            f"Both data sets hold the same samples, in other batches; {names(by_batch)} normalises with the batch in"
-            f" evaluation, too: the loss is {figure(case.evaluated_elsewhere)} and not {figure(case.evaluated)}."
+            f"Both data sets hold the same samples, in other batches; {what} with the batch in evaluation, too: the"
+            f" loss is {figure(case.evaluated_elsewhere)} and not {figure(case.evaluated)}."
         )
         case.add("mode-in-evaluation", value)
-        find(case, "mode-in-evaluation", case.costs(abs(value)), value, tuple(by_batch), evidence)
+        harmful, detail = case.costs(abs(value)), "" if any(row.override for row in rows) else "by-batch"
+        find(case, "mode-in-evaluation", harmful, value, tuple(by_batch), evidence, detail)
     elif not (ours.weighted or theirs.weighted) and case.matters(value):
         unsteady = [c for c in ("random-evaluation", "evaluation-changes-state") if case.has(c)]
         case.add(unsteady[0] if unsteady else "aggregation", value)

@@ -142,7 +142,9 @@ def _by_batch(case: Case) -> None:
         f"{names([row.name for row in rows])} normalises with the batch in evaluation: what a sample's outputs are"
         f" depends on its neighbours. In other batches the loss is {figure(cost)} away."
     )
-    find(case, "mode-in-evaluation", True, 0.0, tuple(row.name for row in rows), evidence)
+    meant = all(row.override is None for row in rows)  # no mode would make it another
+    layers = tuple(row.name for row in rows)
+    find(case, "mode-in-evaluation", True, 0.0, layers, evidence, "by-batch" if meant else "")
 
 
 def _never_training(case: Case) -> None:

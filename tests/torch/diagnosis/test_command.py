@@ -78,6 +78,13 @@ def run(capsys, *arguments):
     return code, *capsys.readouterr()
 
 
+FIELDS = {
+    "terms": {"term", "value", "uncertainty"},
+    "findings": {"cause", "harmful", "value", "layers", "evidence", "cure"},
+    "probes": {"evaluate_twice", "state_after_evaluation", "alone_and_in_batch", "restored"},
+}
+
+
 def test_a_harmful_finding_is_exit_code_1_and_json_is_all_that_stdout_holds(script, capsys):
     code, out, _ = run(
         capsys, "person.py:trained", "--data", "person.py:data", "--loss", "cross_entropy", "--json"
@@ -88,6 +95,13 @@ def test_a_harmful_finding_is_exit_code_1_and_json_is_all_that_stdout_holds(scri
     assert said["findings"][0]["cause"] == "stale-statistics"
     assert said["findings"][0]["cure"]["code"]
     assert said["probes"]["restored"] == "same"
+    assert said["reported"] is None
+    assert said["samples"] == 64
+    assert sum(term["value"] for term in said["terms"]) == pytest.approx(said["gap"], rel=1e-6)
+    fit, evaluate = said["measured"]["fit_loss"], said["measured"]["evaluate_loss"]
+    assert evaluate - fit == pytest.approx(said["gap"], rel=1e-6)
+    for of, fields in FIELDS.items():
+        assert set(said[of] if of == "probes" else said[of][0]) >= fields
     assert set(said["audit"][0]) >= {
         "layer",
         "kind",

@@ -212,18 +212,45 @@ def stale():
     return net, x, y
 
 
+class Rows(torch.utils.data.IterableDataset):
+    """Rows one after the other; nobody says how many."""
+
+    def __init__(self, x, y):
+        self.rows = x, y
+
+    def __iter__(self):
+        return zip(*self.rows, strict=True)
+
+
 def in_bfloat16(batch):
     return batch[0].bfloat16(), batch[1]
 
 
 @pytest.mark.parametrize(
-    "form", ["numpy", "tensors", "list", "function", "dictionary", "bfloat16", "compiled"]
+    "form",
+    [
+        "numpy",
+        "numpy in double precision",
+        "weights",
+        "a function of arrays",
+        "a stream",
+        "tensors",
+        "list",
+        "function",
+        "dictionary",
+        "bfloat16",
+        "compiled",
+    ],
 )
 def test_the_form_of_the_data_makes_no_difference(form):
     net, x, y = stale()
     batches = [(x[i : i + 32], y[i : i + 32]) for i in range(0, 128, 32)]
     data = {
         "numpy": (x.numpy(), y.numpy()),
+        "numpy in double precision": (x.double().numpy(), y.numpy()),
+        "weights": (x, y, torch.ones(128)),
+        "a function of arrays": lambda: (x, y),
+        "a stream": torch.utils.data.DataLoader(Rows(x, y), 32),
         "tensors": (x, y),
         "list": batches,
         "function": lambda: iter(batches),
