@@ -169,17 +169,17 @@ def dropout_left_on():
     return net, data, options
 
 
-def _untracked(size, momentum):
+def untracked(size, momentum):
     return nn.BatchNorm1d(size, track_running_stats=False)
 
 
 def batch_statistics_on_purpose():
-    return told(mlp(norm=_untracked), loader(toy()))
+    return told(mlp(norm=untracked), loader(toy()))
 
 
 def batch_statistics_of_sorted_samples():
     x, y = toy()
-    net, data, options = told(mlp(norm=_untracked), loader((x, y)), epochs=20)
+    net, data, options = told(mlp(norm=untracked), loader((x, y)), epochs=20)
     order = y.argsort()
     return net, data, options | {"evaluate_data": loader((x[order], y[order])), "reported": None}
 

@@ -89,7 +89,7 @@ class OfTheBatch(nn.Module):
         return self.scale * (x - x.mean(0)) / (x.var(0, unbiased=False) + 1e-5).sqrt()
 
 
-@pytest.mark.parametrize("norm", [OfTheBatch, stories._untracked])
+@pytest.mark.parametrize("norm", [OfTheBatch, stories.untracked])
 def test_evaluation_on_batch_statistics_is_found_beside_a_figure_only_and_its_cure_closes_that(norm):
     x, y = toy()
     net, data, options = told(mlp(norm=norm), loader((x, y)), epochs=20)
