@@ -5,6 +5,7 @@ with its ``training_step`` and ``validation_step``, a Hugging Face ``Trainer`` w
 """
 
 import inspect
+from contextlib import nullcontext
 
 import numpy as np
 import torch
@@ -157,6 +158,10 @@ class Objective:
         if isinstance(outputs, dict) and "logits" in outputs:
             return outputs["logits"]
         return getattr(outputs, "logits", outputs)
+
+    def logging(self):
+        """Stand in for what a LightningModule calls while several passes are under way."""
+        return self._logging.taking() if self.lightning else nullcontext()
 
     def _lightning(self, batch, training, index):
         module = self.module

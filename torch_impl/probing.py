@@ -268,7 +268,7 @@ class Subject:
         def put(name, mean, variance):
             pool[name] = (mean, variance)
 
-        with self._unmoved(), self.switches.side_by_side(pool) as one:
+        with self._unmoved(), self.objective.logging(), self.switches.side_by_side(pool) as one:
             forwards = [partial(forward, one, batch, i) for i, batch in enumerate(batches)]
             pooled = lockstep.run(forwards, put, keeping.attributes(self.module))
         return pooled, Pass(steps, _figures(steps))
