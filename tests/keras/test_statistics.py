@@ -10,9 +10,10 @@ import pytest
 
 from keras_impl import lockstep, names, statistics, transfer, weights
 from tests.support.arrays import random_arrays
-from tests.support.backends import SIDE, double, numpy
+from tests.support.backends import FRAMEWORK, SIDE, double, numpy
 from tests.support.population_tests import *  # noqa: F403
 from tests.support.population_tests import Wing, images, split
+from tests.support.shallow import shallow
 
 pytestmark = pytest.mark.backend
 BN = keras.layers.BatchNormalization
@@ -101,7 +102,8 @@ def sequential():
 
 
 def resnet(variant="v1"):
-    model = transfer.build("resnet50", variant, 0.25)
+    with shallow(FRAMEWORK.name):
+        model = transfer.build("resnet50", variant, 0.25)
     weights.from_arrays(model, random_arrays(weights.to_arrays(model)))
     return model
 

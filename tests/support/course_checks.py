@@ -51,9 +51,11 @@ def same_after(framework, monkeypatch, tmp_path, before, policy, without, settin
 
 
 def features_computed_once_train_the_same(framework, monkeypatch, tmp_path, policy):
-    once = train(framework, policy, tmp_path, "native")
+    settings = replace(SMALL, epochs=2)
+    once = train(framework, policy, tmp_path, "native", settings)
     monkeypatch.setattr(cells, "POLICIES", {policy: _plain(POLICIES[policy])})
-    plainly = train(framework, policy, tmp_path, "native")
+    plainly = train(framework, policy, tmp_path, "native", settings)
+    assert len(once.history) == 2
     for ours, theirs in zip(once.history, plainly.history, strict=True):
         for part in ("fit", "evaluate", "val"):
             assert ours.part(part)["loss"] == pytest.approx(theirs.part(part)["loss"], abs=1e-6)

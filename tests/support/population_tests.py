@@ -100,7 +100,7 @@ def test_population_of_resnet50(wing, variant):
         assert_same(wing.side.statistics.population(model, split(x, [8, 4])), found, 1e-12)
     single = wing.resnet(variant)
     wing.side.weights.from_arrays(single, wing.side.weights.to_arrays(model))
-    # 53 layers deep, one float32 batch is itself some 1e-5 from float64: the limit is what the framework does
+    # many layers deep, one float32 batch is itself some 1e-5 from float64: the limit is what the framework does
     limit = furthest(wing.brute_force(single, x)[0], expected)
     assert_same(wing.side.statistics.population(single, split(x, [5, 5, 2])), expected, 2 * limit)
     assert limit < 1e-4

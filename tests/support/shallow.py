@@ -38,8 +38,13 @@ def forget(patch):
 def cut(file, blocks):
     """Leave out of a file of weights what is of no block that there is."""
     with safe_open(file, "numpy") as opened:
-        arrays = {name: opened.get_tensor(name) for name in opened.keys() if _is_there(name, blocks)}  # noqa: SIM118
-        save_file(arrays, file, opened.metadata())
+        arrays = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+        save_file(left(arrays, blocks), file, opened.metadata())
+
+
+def left(arrays, blocks=BLOCKS):
+    """The arrays of the blocks that there are, and of what is no block's."""
+    return {name: array for name, array in arrays.items() if _is_there(name, blocks)}
 
 
 def _is_there(name, blocks):
