@@ -4,6 +4,7 @@ A plain module with a ``loss(outputs, targets)``, a ``step(model, batch)`` of th
 with its ``training_step`` and ``validation_step``, a Hugging Face ``Trainer`` with its ``compute_loss``.
 """
 
+import copy
 import inspect
 from contextlib import nullcontext
 
@@ -35,7 +36,8 @@ class Objective:
 
     def __init__(self, model, loss=None, step=None, metrics=None):
         self.model, self.module = model, module_of(model)
-        self.loss, self.step, self.metrics = loss, step, dict(metrics or {})
+        self.loss, self.step = _own(loss), step
+        self.metrics = {name: _own(metric) for name, metric in (metrics or {}).items()}
         lightning = hasattr(self.module, "training_step") and hasattr(self.module, "configure_optimizers")
         self.trainer = model if callable(getattr(model, "compute_loss", None)) else None
         self.lightning = lightning and step is None and loss is None
@@ -249,6 +251,11 @@ def _context(trainer):
 
         return nullcontext()
     return manager()
+
+
+def _own(function):
+    """A copy of a loss or a metric that is a module, such as torchmetrics': what it counts isn't for the person's."""
+    return copy.deepcopy(function) if isinstance(function, torch.nn.Module) else function
 
 
 def _device(module):

@@ -107,3 +107,80 @@ def test_a_loader_goes_on_where_its_generator_was(workers):
     before = generator.get_state()
     assert compare.diagnose(mlp(), data, loss=F.cross_entropy).probes.restored == "same"
     assert torch.equal(before, generator.get_state())
+
+
+class Counting(nn.Module):
+    """A loss, or a metric, that counts how often it is asked."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("asked", torch.zeros(()))
+        self.calls = 0
+
+    def forward(self, outputs, targets):
+        self.asked += 1
+        self.calls += 1
+        return F.cross_entropy(outputs, targets)
+
+
+def test_a_loss_and_a_metric_that_count_are_left_alone():
+    loss, metric = Counting(), Counting()
+    found = compare.diagnose(mlp(), loader(toy(64)), loss=loss, metrics={"mine": metric})
+    assert found.measured["evaluate_mine"] == pytest.approx(found.measured["evaluate_loss"], rel=1e-6)
+    assert [int(one.asked) for one in (loss, metric)] == [loss.calls, metric.calls] == [0, 0]
+
+
+class Failing(nn.Module):
+    def __init__(self, net, error=None, at=0):
+        super().__init__()
+        self.net, self.error, self.at, self.calls = net, error, at, 0
+
+    def forward(self, x):
+        self.calls += 1
+        if self.calls == self.at:
+            raise self.error
+        return self.net(x)
+
+
+def around(net, optimizer):
+    """What stands around a module's values: what trains, gradients, hooks, attributes, the optimizer's own state."""
+    gradients = [None if p.grad is None else p.grad.tolist() for p in net.parameters()]
+    hooks = [
+        [*map(id, m._forward_hooks.values()), *map(id, m._backward_hooks.values()), *m._forward_pre_hooks]
+        for m in net.modules()
+    ]
+    state = [{k: torch.as_tensor(v).tolist() for k, v in one.items()} for one in optimizer.state.values()]
+    return [
+        [(id(p), p.requires_grad) for p in net.parameters()],
+        gradients,
+        hooks,
+        [sorted(vars(m)) for m in net.modules()],
+        [m.training for m in net.modules()],
+        state,
+        str(optimizer.param_groups),
+        (torch.is_grad_enabled(), torch.get_default_dtype(), torch.get_num_threads()),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("error", "at"), [(None, 0), (RuntimeError("mine"), 5), (KeyboardInterrupt(), 8)], ids=str
+)
+def test_what_stands_around_a_module_comes_back(error, at):
+    net = mlp(drop=0.3).train()
+    net[0].weight.requires_grad_(False)
+    net[2].eval()
+    net[3].register_forward_hook(lambda *given: None)
+    net[1].register_full_backward_hook(lambda *given: None)
+    optimizer = torch.optim.AdamW([p for p in net.parameters() if p.requires_grad], 0.01)
+    for x, y in loader(toy(64)):
+        optimizer.zero_grad()
+        CE(net(x), y).backward()
+        optimizer.step()
+    model = Failing(net, error, at)
+    before = around(model, optimizer)
+    if error is None:
+        assert compare.diagnose(model, loader(toy(96)), loss=CE).probes.restored == "same"
+    else:
+        with pytest.raises((KeyboardInterrupt, InputError)):
+            compare.diagnose(model, loader(toy(96)), loss=CE)
+    assert around(model, optimizer) == before
