@@ -206,9 +206,11 @@ def _acting(switches, path, role, moved):
     )
     if role == "other":
         fit, evaluate = "on", "off"
+    drew = path == "" and path in switches.fit.drew | switches.evaluate.drew
+    by_step = drew and not (switches.fit.inside or switches.evaluate.inside)
     return Layer(
-        name=path or "forward",
-        kind=type(module).__name__,
+        name=path or ("step" if by_step else "forward"),
+        kind="step" if by_step else type(module).__name__,
         role=role,
         switch=fit != evaluate,
         trains=any(id(p) in switches.trainable for p in module.parameters(recurse=False)),

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
+from . import nested
 from .remembering import Memory, undisturbed
 
 _EMPTY = types.CellType()  # of a name that isn't bound yet
@@ -106,19 +107,19 @@ def state(subject):
             found[f"gradients:{name}"] = _hash(parameter.grad)
         found[f"other:{name}.requires_grad"] = str(parameter.requires_grad)
     for path, module in subject.module.named_modules():
-        part = "metrics" if _counts(module) else "statistics"
+        part, memory = ("metrics", "metrics") if _counts(module) else ("statistics", "memory")
         for name, buffer in module.named_buffers(recurse=False):
             found[f"{part}:{_join(path, name)}"] = _hash(buffer)
         found[f"modes:{path}"] = str(module.training)
         for key, value in vars(module).items():
             if isinstance(value, torch.Tensor):
-                found[f"{part}:{_join(path, key)}"] = _hash(value)
+                found[f"{memory}:{_join(path, key)}"] = _hash(value)
             elif key.endswith("_hooks"):
                 found[f"other:{_join(path, key)}"] = str([id(hook) for hook in value.values()])
             elif isinstance(value, _PLAIN) and key != "training":
-                found[f"other:{_join(path, key)}"] = repr(value)
+                found[f"{memory}:{_join(path, key)}"] = repr(value)
             elif isinstance(value, list | tuple) and any(isinstance(item, torch.Tensor) for item in value):
-                found[f"metrics:{_join(path, key)}"] = " ".join(map(_item_hash, value))
+                found[f"{memory}:{_join(path, key)}"] = " ".join(map(_item_hash, value))
     found["other:attributes"] = _remembered(subject.module)[0].digest()
     for i, optimizer in enumerate(subject.optimizers()):
         for key, tensor in _optimizer_tensors(optimizer):
@@ -202,7 +203,7 @@ def _assign(tensor, values):
     """Write values to a tensor unless it has them: a forward pass may have replaced what it was made of."""
     if tensor.shape != values.shape:
         tensor.data = values
-    elif not torch.equal(tensor, values):
+    elif not nested.equal(tensor, values):
         tensor.copy_(values)
 
 
@@ -217,7 +218,7 @@ def _item_hash(value):
 def _hash(tensor):
     if torch.nn.parameter.is_lazy(tensor):
         return "waits for data"
-    flat = tensor.detach().to("cpu").contiguous().reshape(-1)
+    flat = nested.strided(tensor.detach().to("cpu")).contiguous().reshape(-1)
     digest = hashlib.sha256(f"{tensor.dtype} {tuple(tensor.shape)}".encode())
     if flat.numel():
         digest.update(flat.view(torch.uint8).numpy())

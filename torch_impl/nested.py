@@ -7,6 +7,8 @@ import numpy as np
 import torch
 
 LESSER = (torch.float16, torch.bfloat16)
+# values that a sparse tensor is written out to; of a larger one its entries stand for it
+WRITTEN_OUT = 2**22
 
 
 def moved(value, device, dtype):
@@ -34,9 +36,31 @@ def size(value):
         return len(value) if value.ndim else 1
     if hasattr(value, "keys"):
         value = [value[key] for key in value]
+    if listed(value):
+        return len(value[0])
     if isinstance(value, list | tuple):
         return next((n for item in value if (n := size(item))), 0)
     return 0
+
+
+def listed(value):
+    """Whether a batch lists its samples one by one: images and a dictionary each, as detection has them."""
+    parts = value if isinstance(value, list | tuple) else ()
+    return (
+        bool(parts)
+        and all(isinstance(part, list | tuple) for part in parts)
+        and len({len(part) for part in parts}) == 1
+        and any(part and all(hasattr(item, "keys") for item in part) for part in parts)
+    )
+
+
+def summed(value):
+    """One row for each sample of a batch that lists them: numbers that are others for another sample, ``(N, 2)``."""
+    rows = []
+    for sample in zip(*value, strict=True):
+        tensors = [tensor.detach().double().cpu() for _, tensor in leaves("", list(sample))]
+        rows.append([sum(t.sum().item() for t in tensors), sum(t.square().sum().item() for t in tensors)])
+    return np.array(rows).view(np.int64)
 
 
 def one(value, i):
@@ -49,7 +73,7 @@ def one(value, i):
 def array(value):
     """Outputs or targets as arrays: a tensor, or a flat list of what a structure holds."""
     if isinstance(value, torch.Tensor):
-        value = value.detach()
+        value = strided(value.detach())
         return (value.float() if value.dtype in LESSER else value).cpu().numpy()
     if hasattr(value, "keys"):
         value = [value[key] for key in value]
@@ -65,13 +89,43 @@ def sums(output):
 def leaves(name, value):
     """Yield the tensors of a structure with a name each."""
     if isinstance(value, torch.Tensor):
-        yield name, value
+        yield name, strided(value)
     elif hasattr(value, "keys"):
         for key in value:
             yield from leaves(f"{name}.{key}", value[key])
     elif isinstance(value, list | tuple):
         for i, item in enumerate(value):
             yield from leaves(f"{name}.{i}", item)
+
+
+def changed(tensor, change):
+    """A floating-point tensor changed as an array, images as ``(N, H, W, C)``; anything else as it is."""
+    if not isinstance(tensor, torch.Tensor) or not tensor.is_floating_point():
+        return tensor
+    array = tensor.detach().cpu().to(torch.float64).numpy()
+    image = tensor.ndim == 4
+    array = change(np.moveaxis(array, 1, -1)) if image else change(array)
+    array = np.moveaxis(array, -1, 1) if image else array
+    return torch.from_numpy(np.ascontiguousarray(array)).to(tensor.device, tensor.dtype)
+
+
+def floats(value):
+    """Whether a structure holds floating-point tensors."""
+    return any(tensor.is_floating_point() for _, tensor in leaves("", value))
+
+
+def strided(tensor):
+    """A tensor as it is, or what numpy can hold of a sparse one, such as a graph's adjacency matrix."""
+    if tensor.layout == torch.strided:
+        return tensor
+    if tensor.numel() <= WRITTEN_OUT:
+        return tensor.to_dense()
+    return (tensor.coalesce() if tensor.layout == torch.sparse_coo else tensor).values()
+
+
+def equal(one, other):
+    """Whether two tensors of one shape hold the same, sparse ones too."""
+    return torch.equal(strided(one), strided(other))
 
 
 def mapped(value, change):
@@ -82,12 +136,31 @@ def mapped(value, change):
 
 
 def taken(values, where):
-    """Samples of several batches of the same structure, at (batch, place) each."""
+    """Samples of several batches of the same structure, at (batch, place) each.
+
+    Raises:
+        ValueError: the samples don't lie along the first axis of all tensors.
+    """
+    first = values[0]
+    if listed(first):
+        return type(first)(
+            type(part)([values[batch][i][place] for batch, place in where]) for i, part in enumerate(first)
+        )
+    for value in values:
+        lengths = {tensor.shape[:1] for _, tensor in leaves("", value)}
+        if len(lengths) > 1:
+            raise ValueError("the tensors of a batch are of several lengths, so that it can't be dealt anew")
+    return _taken(values, where)
+
+
+def _taken(values, where):
     first = values[0]
     if isinstance(first, torch.Tensor):
+        if first.layout != torch.strided:
+            raise ValueError("a batch holds a sparse tensor, which can't be dealt anew")
         return torch.stack([values[batch][place] for batch, place in where])
     if hasattr(first, "keys"):
-        return {key: taken([value[key] for value in values], where) for key in first}
+        return {key: _taken([value[key] for value in values], where) for key in first}
     if isinstance(first, list | tuple):
-        return type(first)([taken(list(parts), where) for parts in zip(*values, strict=True)])
+        return type(first)([_taken(list(parts), where) for parts in zip(*values, strict=True)])
     raise ValueError(f"a batch holds {type(first).__name__}, which can't be dealt anew")

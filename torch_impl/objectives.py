@@ -60,6 +60,9 @@ class Objective:
             if set(inputs) in ({"x"}, {"inputs"}, {"input"}, {"image"}, {"images"}):
                 inputs = next(iter(inputs.values()))
             return Batch(raw, inputs, targets, None, nested.size(raw))
+        if isinstance(raw, list | tuple) and len(raw) > 2 and self.two:
+            # what a step of the person's own takes: several inputs, and targets at the end
+            return Batch(raw, tuple(raw[:-1]), raw[-1], None, nested.size(raw))
         if isinstance(raw, list | tuple) and 2 <= len(raw) <= 3:
             return Batch(raw, raw[0], raw[1], raw[2] if len(raw) == 3 else None, nested.size(raw))
         if isinstance(raw, list | tuple) and len(raw) == 1:

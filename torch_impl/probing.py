@@ -1,7 +1,7 @@
 """One person's PyTorch model, and everything that the diagnosis can ask of it."""
 
 import math
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from functools import partial
 
@@ -53,6 +53,7 @@ class Subject:
         # names of the parameters that training's optimizers hold; empty where nobody saw those
         self.trained = frozenset()
         self.switches, self.moving, self.objectives_differ = None, set(), False
+        self.beside = set()  # what else a pass changes: ``weights``, ``attributes``
 
     def optimizers(self):
         """The optimizers that a trainer holds."""
@@ -219,11 +220,13 @@ class Subject:
         """Pass over batches with some switches as in training, see `Switches.standing`; nothing is updated."""
         gathering = Gathering() if collect else None
         steps = []
-        for i, batch in enumerate(batches):
-            with self._unmoved():
-                keeping.seed_all((seed * 1_000_003 + i) % 2**32)
-                with self.switches.standing(fit, statistics, gathering, seed=(seed, i)):
-                    steps.append(self.objective.measure(batch, "objective" in fit, keep, i))
+        # what it remembers from batch to batch goes on in the pass, and is as it was before the next one
+        with keeping.kept(self, "weights" in self.beside) if self.beside else nullcontext():
+            for i, batch in enumerate(batches):
+                with self._unmoved():
+                    keeping.seed_all((seed * 1_000_003 + i) % 2**32)
+                    with self.switches.standing(fit, statistics, gathering, seed=(seed, i)):
+                        steps.append(self.objective.measure(batch, "objective" in fit, keep, i))
         return Pass(steps, _figures(steps), gathering.seen() if collect else {})
 
     @torch.no_grad()
@@ -276,17 +279,12 @@ class Subject:
     def scaled(self, batch, change):
         """The same batch with its float inputs changed, images as ``(N, H, W, C)``, others as they are."""
 
-        def changed(x):
-            if not isinstance(x, torch.Tensor) or not x.is_floating_point():
-                return x
-            array = x.detach().cpu().to(torch.float64).numpy()
-            array = change(np.moveaxis(array, 1, -1)) if x.ndim == 4 else change(array)
-            array = np.moveaxis(array, -1, 1) if x.ndim == 4 else array
-            return torch.from_numpy(np.ascontiguousarray(array)).to(x.device, x.dtype)
-
+        changed = partial(nested.changed, change=change)
         raw = batch.raw
         if isinstance(raw, list | tuple):
-            raw = type(raw)([nested.mapped(raw[0], changed), *raw[1:]])
+            # the first part that holds such inputs: whole numbers may stand before it
+            at = next((i for i, part in enumerate(raw) if nested.floats(part)), 0)
+            raw = type(raw)([*raw[:at], nested.mapped(raw[at], changed), *raw[at + 1 :]])
         elif isinstance(raw, torch.Tensor):
             raw = changed(raw)
         else:
@@ -303,6 +301,8 @@ class Subject:
                 array = tensor.detach().cpu()
                 array = (array.float() if array.dtype == torch.bfloat16 else array).numpy()
                 found[key] = np.moveaxis(array, 1, -1) if name == "x" and array.ndim == 4 else array
+        if nested.listed(batch.raw):
+            return {"raw": nested.summed(batch.raw)}
         if not found:
             for key, tensor in nested.leaves("raw", batch.raw):
                 found[key] = tensor.detach().cpu().float().numpy()

@@ -1,25 +1,48 @@
 """Write down what passes in both modes do, and sort the modules whose mode matters from those where it doesn't."""
 
 import math
+from contextlib import contextmanager
 
 import torch
 
-from . import keeping, nested
+from . import keeping, nested, traces
 
 
 def trace(subject, batches, training):
     """Trace a pass of a subject's model in training or in evaluation; the trace, and the names of what moved."""
     before = {name: buffer.clone() for name, buffer in subject.module.named_buffers()}
+    weights, attributes = traces.beside(subject.module)
+    kept = keeping.attributes(subject.module).digest()
     first, moved = None, set()
     with keeping.buffers_kept(subject.switches.modules):
         for i, batch in enumerate(batches):
-            with torch.no_grad(), subject.switches.tracing(training) as now:
+            with torch.no_grad(), subject.switches.tracing(training) as now, _of_mode(training):
                 subject.objective.measure(batch, training, index=i)
             first = now if first is None else first
         for name, buffer in subject.module.named_buffers():
-            if name in before and not torch.equal(buffer, before[name]):
+            if name in before and not nested.equal(buffer, before[name]):
                 moved.add(name)
+    now = traces.beside(subject.module)
+    subject.beside |= {"weights"} if now[0] != weights else set()
+    after = keeping.attributes(subject.module).digest()
+    subject.beside |= {"attributes"} if after != kept or not traces.same(now[1], attributes) else set()
     return first, moved
+
+
+def _by_step(switches, plain, now):
+    """Whether the step reads the outermost module's mode: that isn't called at all, or makes the same of the data."""
+    return "" not in switches.fit.reached or now[1] == plain[1]
+
+
+@contextmanager
+def _of_mode(training):
+    """Tell of an error in evaluation that training had none: a model may return something else there."""
+    try:
+        yield
+    except Exception as error:
+        if not training:
+            error.add_note("in evaluation mode; in training mode the same batch passes")
+        raise
 
 
 def others(subject, batch):
@@ -31,7 +54,7 @@ def others(subject, batch):
     plain = _sample(subject, batch, frozenset())
     if subject.objective.two and switches.groups.get("") == "inert":
         switches.groups[""] = "other"  # a step reads this mode, whatever the module does with it
-    before = {path: switches.groups[path] for path in switches.groups if switches.may_be_other(path)}
+    before = {path: group for path, group in switches.groups.items() if switches.may_be_other(path)}
     if _sample(subject, batch, frozenset(before.values())) == plain:
         switches.groups |= dict.fromkeys(before, "inert")
         before = {}
@@ -41,7 +64,7 @@ def others(subject, batch):
         now = _sample(subject, batch, frozenset({group}))
         if now == plain:
             sorted_out[path] = "inert"
-        elif group == "other" and path == "" and subject.objective.two and now[1] == plain[1]:
+        elif group == "other" and path == "" and subject.objective.two and _by_step(switches, plain, now):
             sorted_out[path] = "objective"
         elif group == "other":
             found.append(path)

@@ -56,6 +56,7 @@ class Switches:
             now = traces.generators()
             if now != drawn[0]:
                 trace.drew.add(path)
+                trace.inside |= path == "" and bool(self.place.stack)
                 if not weighed[0]:
                     trace.early.add(path)
                 drawn[0] = now
@@ -231,8 +232,9 @@ class Switches:
 
     def may_be_other(self, path):
         """Whether a mode that differs could do anything that no other switch stands for."""
-        called = path in self.fit.reached or path in self.evaluate.reached or path == ""
-        return called and (self.groups[path] == "other" or path in self.owned)
+        called = path in self.fit.reached or path in self.evaluate.reached
+        # one that is never called by itself may have its mode read by what holds it
+        return self.groups[path] == "other" or (called and path in self.owned)
 
     def here(self):
         """Path of the module that is being called."""

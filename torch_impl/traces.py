@@ -16,7 +16,8 @@ class Trace:
         norms: call of a normalising function -> (how, `calls.Norm` without its input's values, path of the module).
         noises: (path, function, number of the call) -> whether the noise was on.
         reached: modules that were called -> how often.
-        drew: modules that drew random numbers by themselves.
+        drew: modules that drew random numbers by themselves; the outermost stands for a step, too.
+        inside: whether the outermost did so in its own ``forward``.
         early: those of them that did so before any parameter was used.
         largest: path -> the largest random tensor and the largest input, in values a call.
         inputs: path -> the last input of a normalisation with an arithmetic of its own.
@@ -29,6 +30,7 @@ class Trace:
     reached: dict = field(default_factory=dict)
     drew: set = field(default_factory=set)
     early: set = field(default_factory=set)
+    inside: bool = False
     largest: dict = field(default_factory=dict)
     inputs: dict = field(default_factory=dict)
     taken: dict = field(default_factory=dict)
@@ -85,3 +87,26 @@ def buffers(module):
         for name, t in module._buffers.items()
         if t is not None and t.ndim and t.is_floating_point()
     }
+
+
+def beside(module):
+    """What tells whether a pass changes more than buffers: two lists, of its parameters and of its attributes.
+
+    The second holds the very things, so that no new one takes the place of one that is gone.
+    """
+    weights = [
+        (torch.view_as_real(p.detach()) if p.is_complex() else p.detach()).sum(dtype=torch.float64).item()
+        for p in module.parameters()
+        if not torch.nn.parameter.is_lazy(p)
+    ]
+    values = [value for part in module.modules() for value in vars(part).values()]
+    parts = [item for value in values if isinstance(value, list | tuple) for item in value]
+    held = [item for item in (*values, *parts) if isinstance(item, torch.Tensor) and not item.is_inference()]
+    return weights, [(item, item._version) for item in held]
+
+
+def same(these, those):
+    """Whether two lists of things and their versions are of the very same things, unchanged."""
+    return len(these) == len(those) and all(
+        a is b and before == now for (a, before), (b, now) in zip(these, those, strict=True)
+    )

@@ -33,8 +33,8 @@ class Average:
     exact: bool = True
 
 
-def averaged(case: Case, one: Pass | None, said: float) -> Average | None:
-    """The way of averaging that gives the figure that was said."""
+def averaged(case: Case, one: Pass | None, said: float, near: float = EXACT) -> Average | None:
+    """The way of averaging that gives the figure that was said; as near as ``near``, relative."""
     if one is None:
         return None
     losses = np.array([step.loss for step in one.steps])
@@ -54,7 +54,7 @@ def averaged(case: Case, one: Pass | None, said: float) -> Average | None:
     if count > 1 and known_last and len({round(float(x), 12) for x in losses}) > 1:
         ways.append(Average(float(losses[-1]), "the last batch's alone"))
     for way in ways:
-        if abs(way.value - said) <= EXACT * abs(said) and abs(way.value - true) > 3 * EXACT * abs(true):
+        if _off(way.value, said) <= near and _off(way.value, true) > (1 + near) ** 3 - 1:
             return way
     in_fit = one is case.measured.fit
     if in_fit and (reset := _reset(case, losses, sizes, said)) is not None:
@@ -64,6 +64,11 @@ def averaged(case: Case, one: Pass | None, said: float) -> Average | None:
     # evaluation's weights don't move; and where its figure isn't that of these weights, training's isn't either
     of_these = not case.matters(case.said_in_evaluation - case.evaluated_elsewhere)
     return _factor(true, said, known, moving=in_fit and of_these)
+
+
+def _off(value: float, other: float) -> float:
+    """How far two figures lie apart, of the smaller one."""
+    return abs(value - other) / max(min(abs(value), abs(other)), 1e-30)
 
 
 def _reset(case: Case, losses: np.ndarray, sizes: np.ndarray, said: float) -> Average | None:

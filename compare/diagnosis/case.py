@@ -154,6 +154,11 @@ def figure(value: float) -> str:
     return f"{value:.4g}"
 
 
+def share(value: float) -> float:
+    """A share that may be written in percent: 98.4 is 0.984."""
+    return value / 100 if 1 < value <= 100 else value
+
+
 def names(layers: list[str] | tuple[str, ...], most: int = 3) -> str:
     """Some names in a sentence."""
     shown = ", ".join(layers[:most])

@@ -57,10 +57,23 @@ SPECIAL = {
         "If it is meant to act in evaluation, give it a call of its own: in Keras 3.0 to 3.15 "
         "evaluate overrides what a graph's call says."
     ),
+    ("mode-override", "own"): (
+        "Look where the code reads its mode: what it leaves out, or does, in evaluation alone wasn't trained."
+    ),
     ("mode-override", "never-training"): "Put the model into training mode before every epoch.",
     ("mode-in-evaluation", "by-batch"): (
         "Evaluate batches that are dealt as training's are, or use a normalisation that keeps statistics or takes"
         " each sample's own."
+    ),
+    ("random-evaluation", "drawn"): "Draw random numbers in training only, wherever the layer draws them.",
+    ("random-evaluation", "step"): (
+        "Seed what the loss draws before each evaluation, so that every evaluation draws the same."
+    ),
+    ("random-evaluation", "data"): (
+        "Draw evaluation's samples once, without random changes, so that every evaluation is of the same."
+    ),
+    ("evaluation-changes-state", "memory"): (
+        "Evaluate a copy, or reset what the model remembers before each evaluation and before training goes on."
     ),
     ("numerics", "compiled"): (
         "Evaluate without XLA, and take the mean off the inputs before float32 has to hold both."

@@ -58,12 +58,20 @@ norms = [keras.layers.BatchNormalization() for _ in range(2)]  # one for each in
 class Always(keras.layers.Dropout):  # in place of the layer; another kind of layer in the same way
     def call(self, inputs, training=None):
         return super().call(inputs, training=True)""",
+    ("mode-override", "own"): "# in call: what stands behind `if training:`, and behind its else",
     ("mode-in-evaluation", ""): _PASS_ON,
     (
         "mode-in-evaluation",
         "by-batch",
     ): "train_ds = train_ds.unbatch().shuffle(10_000).batch(32)  # evaluation's data, in batches like training's",
     ("random-evaluation", ""): _PASS_ON,
+    ("random-evaluation", "drawn"): """\
+def call(self, x, training=None):
+    return x + keras.random.normal(keras.ops.shape(x)) if training else x""",
+    ("random-evaluation", "step"): "keras.utils.set_random_seed(0)  # before each evaluation",
+    ("random-evaluation", "data"): """\
+batches = list(train_ds)  # evaluation's, drawn once: evaluate these every time
+x, y = (np.concatenate(part) for part in zip(*batches))""",
     ("evaluation-changes-state", ""): _PASS_ON,
     ("aggregation", ""): """\
 mean = keras.metrics.Mean()

@@ -51,6 +51,7 @@ for norm in norms:
 def train(self, mode=True):  # in the model's class; calls pass training=self.training on
     return nn.Module.train(self, mode)""",
     ("mode-override", "never-training"): "model.train()  # before every epoch",
+    ("mode-override", "own"): "# in forward: what stands behind `if self.training:`, and behind its else",
     ("mode-in-evaluation", ""): """\
 model.eval()
 for module in model.modules():
@@ -63,12 +64,23 @@ for module in model.modules():
         "random-evaluation",
         "",
     ): "x = F.dropout(x, 0.5, training=model.training)  # nn.Dropout does that by itself",
+    ("random-evaluation", "drawn"): (
+        "noise = torch.randn_like(x) if model.training else torch.zeros_like(x)  # in forward: self.training"
+    ),
+    ("random-evaluation", "step"): "torch.manual_seed(0)  # before each evaluation",
+    (
+        "random-evaluation",
+        "data",
+    ): "batches = list(loader)  # evaluation's, drawn once: evaluate these every time",
     ("evaluation-changes-state", ""): """\
 kept = copy.deepcopy(model.state_dict())
 model.eval()
 with torch.no_grad():
     values = [loss(model(x), y).item() for x, y in loader]
 model.load_state_dict(kept)  # until the update in forward stands behind `if self.training:`""",
+    ("evaluation-changes-state", "memory"): (
+        "evaluated = copy.deepcopy(model).eval()  # a new copy for each evaluation"
+    ),
     ("aggregation", ""): """\
 total = count = 0
 with torch.no_grad():

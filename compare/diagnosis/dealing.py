@@ -52,6 +52,13 @@ def by_number(given: Any) -> tuple[Take, int] | None:
     return None
 
 
+def by_sample(array: np.ndarray, size: int) -> np.ndarray:
+    """An array by sample, of targets in one row after another, too; of no sample where they don't come out even."""
+    if array.ndim == 0 or len(array) == size:
+        return array
+    return array.reshape(size, -1) if size and len(array) and len(array) % size == 0 else array[:0]
+
+
 def names(subject: Subject, take: Take, count: int, hashed: Callable[[list[np.ndarray]], Any]) -> list[str]:
     """The hash of each sample's inputs, by number."""
     found: list[str] = []

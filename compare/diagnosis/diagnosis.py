@@ -159,6 +159,7 @@ def told(error: BaseException) -> str:
     message = " ".join(text.partition("Arguments received by")[0].split()) or type(error).__name__
     if len(message) > LONGEST:
         message = f"{message[:LONGEST].rstrip()} ..."
+    message += "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
     ours, frames = Path(__file__).parent.parent.parent, traceback.extract_tb(error.__traceback__)
     own = [
         frame

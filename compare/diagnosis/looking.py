@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from compare.diagnosis.data import Data
+from compare.diagnosis.dealing import by_sample
 from compare.diagnosis.ending import endless
 from compare.diagnosis.moments import Moments
 from compare.diagnosis.side import Batch, Subject
@@ -72,7 +73,7 @@ def look(subject: Subject, data: Data, seed: int, limit: int) -> Look:
         weighted |= batch.weights is not None
         if held is not None:
             held = [*held, batch] if sum(sizes) <= limit else None
-        parts = [[a for k, a in arrays.items() if k[0] == part] for part in "xy"]
+        parts = [[by_sample(a, batch.size) for k, a in arrays.items() if k[0] == part] for part in "xy"]
         for i in range(batch.size):
             inputs, targets = [_hash([a[i] for a in part if len(a) > i]) for part in parts]
             for store, value in zip(hashes, (inputs + targets, inputs, targets), strict=True):

@@ -10,6 +10,9 @@ from compare.diagnosis.probes import Probed
 from compare.diagnosis.side import Facts, Layer, Pass, Seen, Statistics
 from compare.spec import InputError
 
+# characters of an error that a note tells
+TOLD = 120
+
 
 @dataclass
 class Measured:
@@ -73,4 +76,16 @@ class Measured:
             raise
         except ValueError as error:
             self.skipped.append(" ".join(str(error).split()))
+            return None
+
+    def dealing(self, function: Callable[[], Any]) -> Any:
+        """A measurement on batches dealt anew: None where they can't be, and a note why.
+
+        The model took the batches as they came, so that what it says to others is that they don't fit together.
+        """
+        try:
+            return function()
+        except Exception as error:
+            told = " ".join(str(error).split())[:TOLD].rstrip(".")
+            self.skipped.append(f"The samples couldn't be dealt to other batches: {told}.")
             return None

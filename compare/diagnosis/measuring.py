@@ -61,7 +61,7 @@ def measure(
     as_in_fit(subject, fit, some, done, said is not None, seed)
     if any(row.evaluate == "batch" and row.role == "normalisation" for row in layers):
         with subject.kept():
-            done.restacked = done.attempt(
+            done.restacked = done.dealing(
                 lambda: subject.evaluate(dealt_anew(subject, some), seed=0).figures["loss"]
             )
     _compile(subject, fit, few, done)

@@ -52,8 +52,11 @@ def deal_again(subject: Subject, some: list[Batch], done: Measured) -> None:
 
 def _dealt(subject: Subject, part: list[Batch], done: Measured, seed: int) -> Pass | None:
     """A pass as in training of batches whose samples are dealt anew; None where the model doesn't allow that."""
-    anew = dealt_anew(subject, part, seed)
-    return done.attempt(lambda: subject.run(anew, done.switches, collect=not done.remixed, seed=seed))
+    return done.dealing(
+        lambda: subject.run(
+            dealt_anew(subject, part, seed), done.switches, collect=not done.remixed, seed=seed
+        )
+    )
 
 
 def unmixed(measured: Measured) -> list[str]:

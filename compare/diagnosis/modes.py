@@ -40,13 +40,15 @@ def _random(case: Case) -> None:
         )
         if drawing:
             evidence += f" Random in evaluation: {names([row.name for row in drawing])}."
-        find(case, "random-evaluation", True, 0.0, tuple(row.name for row in drawing), evidence)
+        kinds = {row.kind.lower() for row in drawing} - {"step"}
+        detail = "" if any("drop" in kind for kind in kinds) else "drawn" if kinds else "step"
+        find(case, "random-evaluation", True, 0.0, tuple(row.name for row in drawing), evidence, detail)
     other = case.elsewhere
     if other is not None and not other.twice and other.data.given is not case.fit.data.given:
         evidence = (
             "Two passes over evaluate_data give other samples each: every evaluation is of something else."
         )
-        find(case, "random-evaluation", True, 0.0, (), evidence)
+        find(case, "random-evaluation", True, 0.0, (), evidence, "data")
 
 
 def _changing(case: Case) -> None:
@@ -59,7 +61,8 @@ def _changing(case: Case) -> None:
     if len(set(probed.in_a_row)) > 1:
         evidence += f" Evaluations of the same samples one after the other give losses of {losses}."
     layers = tuple(row.name for row in case.measured.layers if row.moves_in_evaluation)
-    find(case, "evaluation-changes-state", True, 0.0, layers, evidence)
+    detail = "memory" if all(name.startswith("memory:") for name in probed.changed) else ""
+    find(case, "evaluation-changes-state", True, 0.0, layers, evidence, detail)
 
 
 def _overridden(case: Case) -> None:

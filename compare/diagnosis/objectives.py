@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from compare.diagnosis.case import Case, figure
+from compare.diagnosis.case import Case, figure, share
 from compare.diagnosis.side import Pass, Step
 
 # of the difference: how near an objective must come to a figure of weights that moved a little, and of evaluation's
@@ -155,9 +155,9 @@ def _weighted(sums: _Sums, near: float, agree: bool) -> Iterator[Objective]:
 def _by_accuracy(sums: _Sums, said: float | None) -> str | None:
     """What a reported accuracy says: weights and smoothing leave it as it is, other samples change it, too."""
     plain, equal = sums.accuracies()
-    if said is None or abs(said - plain) <= APART:
+    if said is None or abs(share(said) - plain) <= APART:
         return "objective"
-    return "samples" if abs(said - equal) <= APART else None
+    return "samples" if abs(share(said) - equal) <= APART else None
 
 
 def _summed(case: Case, passed: Pass, evaluation: bool) -> _Sums | None:

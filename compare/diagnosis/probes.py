@@ -12,6 +12,8 @@ from compare.diagnosis.side import Batch, Pass, Subject
 
 # samples that are evaluated alone: so many, and where they come out otherwise so many in all
 ALONE, MOST_ALONE = 2, 4
+# what a module remembers in its attributes, such as the last state of a recurrent layer
+MEMORY = ("memory",)
 # relative to the outputs' own size: kernels differ by the number of samples, in rounding only
 ROUNDING = {"float64": 1e-9, "float32": 1e-4, "float16": 2e-2, "bfloat16": 5e-2}
 
@@ -44,12 +46,10 @@ def probe(subject: Subject, batches: list[Batch], precision: str) -> Probed:
         before = subject.state()
         passes = [subject.evaluate(batches, keep=True, seed=1)]
         after = subject.state()
-        found.changed = sorted(
-            name
-            for name in before.keys() | after.keys()
-            if name.split(":")[0] in ("weights", "statistics") and before.get(name) != after.get(name)
-        )
+        found.changed = _differing(before, after, ("weights", "statistics"))
         found.in_a_row = [loss_of(passes[0])]
+        if not found.changed:
+            found.changed = _remembering(subject, batches, passes[0], _differing(before, after, MEMORY), most)
         if found.changed:
             found.in_a_row += [loss_of(subject.evaluate(batches, seed=1)) for _ in range(3)]
     found.state = "differs" if found.changed else "same"
@@ -62,6 +62,23 @@ def probe(subject: Subject, batches: list[Batch], precision: str) -> Probed:
     found.losses = [loss_of(one) for one in passes]
     _alone(subject, batches[0], passes[0], found, most)
     return found
+
+
+def _differing(before: dict[str, str], after: dict[str, str], parts: tuple[str, ...]) -> list[str]:
+    return sorted(
+        name
+        for name in before.keys() | after.keys()
+        if name.split(":")[0] in parts and before.get(name) != after.get(name)
+    )
+
+
+def _remembering(
+    subject: Subject, batches: list[Batch], first: Pass, changed: list[str], most: float
+) -> list[str]:
+    """Of what an evaluation leaves in a model's attributes, what the next one comes out otherwise by."""
+    if not changed or alike(first, subject.evaluate(batches, keep=True, seed=1), most):
+        return []
+    return changed
 
 
 def loss_of(one: Pass) -> float:

@@ -6,7 +6,7 @@ from math import isfinite
 
 import numpy as np
 
-from compare.diagnosis.aggregating import Average, averaged
+from compare.diagnosis.aggregating import EXACT, Average, averaged
 from compare.diagnosis.case import Case, figure, names
 from compare.diagnosis.finding import find
 from compare.diagnosis.inputs import evaluated_as
@@ -18,6 +18,8 @@ from compare.diagnosis.side import Pass
 NEAR = 0.03
 # of training's figure: what weights that are partly as an initialiser makes them are worse by if they weren't trained
 FAR = 2.0
+# of the loss: what a random evaluation may be off by at the least, few as the evaluations are that were made
+RANDOM = 0.2
 
 
 def judge_fit(case: Case) -> None:
@@ -87,12 +89,13 @@ def _find_no_figure(case: Case, who: str, said: float, measured: float) -> None:
 def _of_evaluation(case: Case, rest: float) -> str:
     measured, said = case.measured, case.said_in_evaluation
     evaluated = measured.elsewhere or measured.evaluate
-    if (average := averaged(case, evaluated, said)) is not None:
+    chance = _by_chance(case, evaluated)
+    near = max(EXACT, chance / max(abs(evaluated.figures["loss"]), 1e-30))
+    if (average := averaged(case, evaluated, said, near)) is not None:
         _find_aggregation(case, rest, average, "evaluation's")
         return "aggregation"
-    for cause in ("random-evaluation", "evaluation-changes-state"):
-        if case.has(cause):
-            return cause
+    if case.has("evaluation-changes-state") or abs(rest) <= chance:
+        return "evaluation-changes-state" if case.has("evaluation-changes-state") else "random-evaluation"
     as_in_fit = _is_as_in_fit(case, said)
     if as_in_fit is not None:
         evidence = (
@@ -130,6 +133,18 @@ def _of_evaluation(case: Case, rest: float) -> str:
     )
     find(case, "other-weights", bool(case.measured.facts.notes), rest, (), evidence)
     return "other-weights"
+
+
+def _by_chance(case: Case, evaluated: Pass) -> float:
+    """How far apart two evaluations may be where evaluation is random: 0 where it isn't."""
+    if not case.has("random-evaluation"):
+        return 0.0
+    losses, steps = case.measured.probed.losses, [step.loss for step in evaluated.steps]
+    return max(
+        RANDOM * evaluated.figures["loss"],
+        3 * (max(losses) - min(losses)),
+        3 * float(np.std(steps)) / len(steps) ** 0.5,
+    )
 
 
 def _is_as_in_fit(case: Case, said: float) -> float | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from compare.diagnosis.case import Case, figure
+from compare.diagnosis.case import Case, figure, share
 from compare.diagnosis.finding import find
 from compare.diagnosis.side import Batch, Pass
 
@@ -21,11 +21,7 @@ def judge(case: Case) -> None:
     measured = (case.measured.elsewhere or case.measured.evaluate).figures
     _resolved(case)
     for name, said in case.reported.evaluate.items():
-        if (
-            name == "loss"
-            or name not in measured
-            or abs(said - measured[name]) < 0.02 * max(1e-9, abs(measured[name]))
-        ):
+        if name == "loss" or name not in measured or _agree(said, measured[name]):
             continue
         if case.has("metric") or "loss" not in case.reported.evaluate:
             continue
@@ -43,14 +39,19 @@ def judge(case: Case) -> None:
         find(case, "metric", True, 0.0, (), evidence)
 
 
+def _agree(said: float, measured: float) -> bool:
+    """Whether two figures are the same, though one may be written in percent and the other as a share."""
+    return any(abs(factor * said - measured) < 0.02 * max(1e-9, abs(measured)) for factor in (1, 100, 0.01))
+
+
 def _shared(case: Case, name: str, said: float, evaluated: float) -> str | None:
     """Whether a figure is that of training's and evaluation's samples together: one object for both phases."""
     fit = case.reported.fit.get(name)
     ours, theirs = case.fit.look.size, (case.elsewhere or case.fit).look.size
     if fit is None or case.elsewhere is None:
         return None
-    together = (fit * ours + evaluated * theirs) / (ours + theirs)
-    if abs(together - said) > 2 * EXACT * max(abs(said), 1e-9):
+    together = (share(fit) * ours + share(evaluated) * theirs) / (ours + theirs)
+    if abs(together - share(said)) > 2 * EXACT * max(share(said), 1e-9):
         return None
     return (
         f"{name} reported for evaluation, {figure(said)}, is that of training's {ours} and evaluation's {theirs}"
@@ -96,8 +97,10 @@ def _resolved(case: Case) -> None:
         if "acc" not in name.lower() or not plain or other:
             continue
         right = plain[next(iter(plain))]
-        if abs(one.figures[name] - right) > 0.02:
-            way = next((way for way, value in plain.items() if abs(value - one.figures[name]) < 0.005), None)
+        if abs(share(one.figures[name]) - right) > 0.02:
+            way = next(
+                (w for w, value in plain.items() if abs(value - share(one.figures[name])) < 0.005), None
+            )
             told = f" It is what one gets with {way}." if way else ""
             evidence = (
                 f"{name} is {figure(one.figures[name])}; the share of right classes, by {next(iter(plain))}, is"
@@ -108,7 +111,7 @@ def _resolved(case: Case) -> None:
 
 def _resolution(case: Case, said: float) -> str:
     ways = _accuracies(case.measured.elsewhere or case.measured.evaluate)
-    way = next((way for way, value in ways.items() if abs(value - said) < 0.005), None)
+    way = next((way for way, value in ways.items() if abs(value - share(said)) < 0.005), None)
     return f" It is what one gets with {way}." if way else ""
 
 

@@ -42,21 +42,18 @@ def find_switch(case: Case, term: Term) -> None:
         find(case, "aggregation", False, term.value, (), evidence)
     elif term.term == "objective" and case.matters(term.value):
         evidence = (
-            f"The same outputs have a loss that is {figure(abs(term.value))} {'less' if term.value < 0 else 'more'} by"
+            f"With all layers alike the loss is {figure(abs(term.value))} {'less' if term.value < 0 else 'more'} by"
             " evaluation's objective than by training's."
         )
         find(case, "objective", False, term.value, names, evidence)
     # a loss that is no number is told as numerics, with the layer that it comes from
     elif term.term == "other-layers" and isfinite(term.value) and case.costs(term.value):
         others = tuple(row.name for row in case.measured.layers if row.role == "other")
-        find(
-            case,
-            "mode-override",
-            True,
-            term.value,
-            others,
-            "These layers compute something else in evaluation.",
+        evidence = (
+            f"By its own code {'each of these computes' if len(others) > 1 else 'it computes'} something else in"
+            f" evaluation than in training, and the loss is {figure(term.value)} more by that."
         )
+        find(case, "mode-override", True, term.value, others, evidence, "own")
     # what it comes to in some orders of throwing the switches and not in others is no cost of its own
     elif (
         term.term in _BATCHES

@@ -19,9 +19,9 @@ IS = {
     "decay": "the decay keeps the moving statistics from being an average of many batches",
     "shared-layer": "one normalisation layer is called on unlike inputs, and its moving statistics are a mixture",
     "not-frozen": "layers that look frozen aren't, or are in one of the two modes only",
-    "mode-override": "a layer's mode isn't the one that training or evaluation asks for",
+    "mode-override": "a layer doesn't run in training, or in evaluation, as it should",
     "mode-in-evaluation": "evaluation runs something as in training",
-    "random-evaluation": "two evaluations of the same samples with the same weights differ",
+    "random-evaluation": "two evaluations of the same weights differ",
     "evaluation-changes-state": "evaluating changes the model",
     "dropout": "dropout or other noise is on in training and off in evaluation",
     "augmentation": "training sees augmented inputs and evaluation doesn't",
@@ -44,6 +44,8 @@ PROBES = {
 }
 # how much of the gap must be unexplained to be said in the answer
 UNEXPLAINED = 0.1
+# of the gap: what a cause explains of it that isn't worth a word in the answer
+SMALL = 0.03
 # of the largest term: what less than that is rounding, which nobody wants to read
 ROUNDING = 1e-5
 
@@ -105,7 +107,10 @@ def answer(diagnosis: Diagnosis, figures: bool = True) -> tuple[Span, ...]:
 
 def _why(diagnosis: Diagnosis, finding: Finding) -> str:
     said = IS.get(finding.cause, label(finding.cause))
-    if not isfinite(finding.value) or not finding.value or not isfinite(diagnosis.gap):
+    # a cause may do harm and be next to nothing of the gap: its figure would mislead here
+    if not isfinite(finding.value) or not isfinite(diagnosis.gap):
+        return said
+    if abs(finding.value) <= SMALL * abs(diagnosis.gap) or not finding.value:
         return said
     return f"{said}, which is {change(finding.value)} of the gap of {change(diagnosis.gap)} in loss"
 

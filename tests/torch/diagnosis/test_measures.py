@@ -120,10 +120,13 @@ def assert_untouched(net, before):
 
 
 class Interrupted(nn.Module):
-    """Changes everything it can reach, and raises at a certain call."""
+    """Changes everything it can reach, and raises at a certain call, whatever is put back in between."""
+
+    made = 0
 
     def __init__(self, error, at):
         super().__init__()
+        type(self).made = 0
         self.net, self.error, self.at, self.calls, self.seen = mlp(drop=0.3), error, at, 0, []
         self.register_buffer("count", torch.zeros(()))
 
@@ -131,7 +134,8 @@ class Interrupted(nn.Module):
         self.calls += 1
         self.seen.append(len(x))
         self.count += 1
-        if self.calls == self.at:
+        type(self).made += 1
+        if 0 < self.at <= self.made:
             raise self.error
         return self.net(x)
 
