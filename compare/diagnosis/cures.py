@@ -72,6 +72,10 @@ SPECIAL = {
     ("random-evaluation", "data"): (
         "Draw evaluation's samples once, without random changes, so that every evaluation is of the same."
     ),
+    (
+        "other-weights",
+        "perhaps",
+    ): "Compute the figure again with these weights and data, and see what it was made of.",
     ("evaluation-changes-state", "memory"): (
         "Evaluate a copy, or reset what the model remembers before each evaluation and before training goes on."
     ),

@@ -88,6 +88,10 @@ accuracy = keras.metrics.SparseCategoricalAccuracy(name="accuracy")  # or Catego
 model.compile(model.optimizer, model.loss, metrics=[accuracy])""",
     ("input-scale", "changed"): "x = {change}",
     ("data-differ", "changed"): "x = {change}  # in evaluation",
+    (
+        "other-weights",
+        "perhaps",
+    ): "print(model.evaluate(train_ds, return_dict=True))  # or evaluation's own data",
     ("other-weights", ""): """\
 model.load_weights("trained.weights.h5")  # the whole model's, saved by model.save_weights
 # with use_ema=True: model.fit(..., callbacks=[keras.callbacks.SwapEMAWeights(swap_on_epoch=True)])""",

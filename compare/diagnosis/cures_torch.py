@@ -97,6 +97,10 @@ mean = total / count""",
         "samples",
         "",
     ): "loader = DataLoader(loader.dataset, batch_size=32)  # inputs and targets in the same pass",
+    ("other-weights", "perhaps"): """\
+model.eval()
+with torch.no_grad():
+    values = [loss(model(x), y).item() for x, y in loader]""",
     ("other-weights", ""): "model.load_state_dict(state, strict=True)  # buffers included",
     ("input-scale", "changed"): "x = {change}",
     ("data-differ", ""): "dataset = loader.dataset  # the same transforms for both, but for augmentation",

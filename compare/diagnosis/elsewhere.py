@@ -12,6 +12,8 @@ from compare.diagnosis.looking import Look
 
 # moments that are one preprocessing's of another, relative; by channel, how far inputs of one kind may lie apart
 SAME, LIKE = 0.03, 0.25
+# the same, where augmentation moves both besides
+ROUGH = 0.1
 
 
 def judge(case: Case) -> None:
@@ -102,6 +104,7 @@ def _same_targets(case: Case, ours: Look, theirs: Look, value: float) -> None:
         return
     case.add("data-differ", value)
     if case.matters(value) or known:
+        known = known or _roughly(case, ours, theirs)
         find(
             case, "data-differ", case.matters(value), value, (), _told(ours, theirs, known), *_changed(known)
         )
@@ -127,6 +130,7 @@ def _other_samples(case: Case, ours: Look, theirs: Look, value: float) -> None:
     if apart:
         case.add("data-differ", value)
         if case.costs(value):
+            known = known or _roughly(case, ours, theirs)
             find(case, "data-differ", True, value, (), _told(ours, theirs, known), *_changed(known))
         return
     case.add("samples", value)
@@ -149,7 +153,12 @@ def _apart(ours: Look, theirs: Look) -> float:
     return float(np.median(np.maximum(means, ratio)))
 
 
-def _preprocessing(case: Case, ours: Look, theirs: Look) -> str | None:
+def _roughly(case: Case, ours: Look, theirs: Look) -> str | None:
+    """The same of inputs that are augmented besides, which moves their mean and deviation a little."""
+    return None if case.fit.twice else _preprocessing(case, ours, theirs, ROUGH)
+
+
+def _preprocessing(case: Case, ours: Look, theirs: Look, same: float = SAME) -> str | None:
     """The code of a known change that makes fit's inputs of evaluation's; None where none does."""
     if not len(ours.mean) or ours.mean.shape != theirs.mean.shape or _apart(ours, theirs) < 4 * SAME:
         return None
@@ -159,8 +168,8 @@ def _preprocessing(case: Case, ours: Look, theirs: Look) -> str | None:
         mean = change.apply(theirs.mean[None])[0]
         deviation = np.abs(change.apply((theirs.mean + theirs.deviation)[None])[0] - mean)
         scale = np.maximum(ours.deviation, 1e-12)
-        if np.all(np.abs(mean - ours.mean) < SAME * 3 * scale) and np.all(
-            np.abs(deviation - ours.deviation) < 2 * SAME * scale
+        if np.all(np.abs(mean - ours.mean) < same * 3 * scale) and np.all(
+            np.abs(deviation - ours.deviation) < 2 * same * scale
         ):
             return change.written(case.framework)
     return None
@@ -171,7 +180,7 @@ def _told(ours: Look, theirs: Look, known: str | None) -> str:
         f"{name} {figure(float(np.mean(a)))} and {figure(float(np.mean(b)))}"
         for name, a, b in (("mean", ours.mean, theirs.mean), ("deviation", ours.deviation, theirs.deviation))
     )
-    change = f" {known} makes the second of the first's kind." if known else ""
+    change = " The code below makes evaluation's like fit's." if known else ""
     return f"The inputs of fit and of evaluation are of different preprocessings: {shown}.{change}"
 
 

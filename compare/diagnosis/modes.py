@@ -57,7 +57,7 @@ def _changing(case: Case) -> None:
         return
     changed = [name.partition(":")[2] for name in probed.changed]
     losses = ", ".join(figure(value) for value in probed.in_a_row)
-    evidence = f"An evaluation changes {len(changed)} of what the model keeps: {names(changed)}."
+    evidence = f"An evaluation changes what the model keeps: {names(changed)}."
     if len(set(probed.in_a_row)) > 1:
         evidence += f" Evaluations of the same samples one after the other give losses of {losses}."
     layers = tuple(row.name for row in case.measured.layers if row.moves_in_evaluation)
@@ -161,8 +161,8 @@ def _never_training(case: Case) -> None:
     ]
     if idle:
         evidence = (
-            f"The model was in evaluation mode inside the training step: {names(idle)} trains, but on its stored"
-            " statistics, which don't move; dropout is off."
+            f"The model was in evaluation mode inside the training step: {names(idle)} normalised with stored"
+            " statistics, which don't move then; dropout was off."
         )
         find(case, "mode-override", True, 0.0, tuple(idle), evidence, "never-training")
 

@@ -19,8 +19,9 @@ from compare.diagnosis.side import Batch
 
 # by how much variances may be larger or smaller: brightness and contrast that change at random do that
 FACTOR = 2.5
-# of noise's deviation: how far it may move the mean
-MOVED = 2.0
+# of the deviation of noise in a sample's own mean, and of evaluation's inputs: how far noise, and what is cut out of
+# samples or laid around them, may move the mean
+MOVED, COVERED = 2.0, 0.75
 # of evaluation's deviation: an offset that is none; the slope of inputs that are others with something added; how many
 # standard errors of both are chance
 OFFSET, SLOPE, CHANCE = 0.1, 0.1, 3.0
@@ -58,15 +59,21 @@ def _random(case: Case, theirs: Look) -> bool:
     """Of inputs that are others in each pass: what the passes don't share is noise."""
     total, wanted = case.fit.look.deviation**2, theirs.deviation**2
     noise = _unshared(_inputs(case, 0, case.fit), _inputs(case, 1, case.fit))
-    far, within = (UNKNOWN * total, total) if noise is None else (MOVED**2 * noise, noise)
+    far, within = UNKNOWN * total, total
+    if noise is not None:
+        # noise at single places, and what is only at another place, leave a sample's mean where it is
+        within, of_means = noise
+        far = np.minimum(MOVED**2 * within, MOVED**2 * of_means + COVERED**2 * wanted)
     moved = (theirs.mean - case.fit.look.mean) ** 2
     least = np.maximum(total - within, 0) / FACTOR
     fits = (wanted >= least) & (wanted <= total * FACTOR) & (moved <= far + OFFSET**2 * wanted)
     return float(np.mean(fits)) > 0.5
 
 
-def _unshared(one: Some, other: Some) -> np.ndarray | None:
-    """The variance, by channel, that two passes don't share; None where nobody can say which samples are the same.
+def _unshared(one: Some, other: Some) -> tuple[np.ndarray, np.ndarray] | None:
+    """The variance, by channel, that two passes don't share, of the inputs and of each sample's mean.
+
+    None where nobody can say which samples are the same.
 
     Where the order is another one in each pass a sample is found again by its inputs, if those are hardly changed.
     """
@@ -80,7 +87,8 @@ def _unshared(one: Some, other: Some) -> np.ndarray | None:
         if apart.shape[1] < 2 or np.median(nearest[:, 0] / np.maximum(nearest[:, 1], 1e-30)) > ALIKE:
             return None
         partners = other.x[apart.argmin(1)]
-    return np.asarray((_rows(one.x - partners) ** 2).mean(0) / 2)
+    apart = one.x - partners
+    return (_rows(apart) ** 2).mean(0) / 2, (apart.mean(1) ** 2).mean(0) / 2
 
 
 def _added(case: Case) -> bool:

@@ -129,9 +129,10 @@ def _of_evaluation(case: Case, rest: float) -> str:
         return other[0]
     evidence = (
         f"These weights evaluate to {figure(case.evaluated_elsewhere)} on these data, {figure(said)} was reported:"
-        " it is of other weights or of other data."
+        " it is of other weights, of other data, or in other units."
     )
-    find(case, "other-weights", bool(case.measured.facts.notes), rest, (), evidence)
+    known = bool(case.measured.facts.notes)
+    find(case, "other-weights", known, rest, (), evidence, "" if known else "perhaps")
     return "other-weights"
 
 

@@ -12,6 +12,8 @@ from compare.diagnosis.side import Batch, Pass
 EXACT = 1e-3
 # of the distance of a reported figure: what batches of another size must change of one that is a mean over batches
 MOVED = 0.25
+# what people call the share of right classes, but for digits and marks
+ACCURACIES = {"acc", "accuracy", "top", "accuracytop", "topacc", "topaccuracy", "acctop"}
 # samples a batch that people evaluate with
 SIZES = (8, 16, 32, 64, 128, 256)
 
@@ -20,23 +22,31 @@ def judge(case: Case) -> None:
     """Find a metric that resolves otherwise in evaluation, or that is averaged over more than evaluation."""
     measured = (case.measured.elsewhere or case.measured.evaluate).figures
     _resolved(case)
-    for name, said in case.reported.evaluate.items():
+    for called, said in case.reported.evaluate.items():
+        name = called if called in measured else _usual(called)
         if name == "loss" or name not in measured or _agree(said, measured[name]):
             continue
         if case.has("metric") or "loss" not in case.reported.evaluate:
             continue
         if case.matters(case.said_in_evaluation - case.evaluated_elsewhere):
             continue
-        shared = _shared(case, name, said, measured[name]) or _batched(case, name, said, measured[name])
+        shared = _shared(case, called, said, measured[name]) or _batched(case, name, said, measured[name])
         if shared is not None:
             find(case, "aggregation", False, 0.0, (), shared)
             continue
         evidence = (
             f"The losses agree ({figure(case.said_in_evaluation)} reported, {figure(case.evaluated_elsewhere)}"
-            f" measured), so that mode, weights and data are the same; {name} doesn't: {figure(said)} reported,"
+            f" measured), so that mode, weights and data are the same; {called} doesn't: {figure(said)} reported,"
             f" {figure(measured[name])} recomputed from the outputs.{_resolution(case, said)}"
         )
         find(case, "metric", True, 0.0, (), evidence)
+
+
+def _usual(name: str) -> str:
+    """The name that an accuracy has here, whatever people call it: acc, top1, acc@1, train_acc."""
+    letters = "".join(letter for letter in name.lower() if letter.isalpha())
+    digits = "".join(letter for letter in name if letter.isdigit())
+    return "accuracy" if letters in ACCURACIES and digits in ("", "1") else name
 
 
 def _agree(said: float, measured: float) -> bool:

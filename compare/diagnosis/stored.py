@@ -199,7 +199,7 @@ def _what(case: Case, cause: str, rows: list[Layer]) -> str:
             f" {share:.0%} the last batch."
         )
     if cause == "not-frozen":
-        return f"Nothing in {names_of} trains, but its statistics move: training normalises with the batch's own."
+        return f"Nothing in {names_of} trains, but statistics move there: training normalises with the batch's own."
     if cause == "other-weights":
         return f"The statistics of {names_of} are as they were made, and its weights aren't: a copy without buffers."
     if row.virgin and not row.moves:

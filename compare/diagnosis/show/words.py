@@ -42,6 +42,8 @@ PROBES = {
     "data_twice": "the samples of two passes over fit's data",
     "restored": "all state before and after this diagnosis, by hash",
 }
+# the same of a cause that nothing shows but a figure
+PERHAPS = {"other-weights": "evaluation's reported figure isn't what these weights give on these data"}
 # how much of the gap must be unexplained to be said in the answer
 UNEXPLAINED = 0.1
 # of the gap: what a cause explains of it that isn't worth a word in the answer
@@ -107,6 +109,7 @@ def answer(diagnosis: Diagnosis, figures: bool = True) -> tuple[Span, ...]:
 
 def _why(diagnosis: Diagnosis, finding: Finding) -> str:
     said = IS.get(finding.cause, label(finding.cause))
+    said = said if finding.harmful else PERHAPS.get(finding.cause, said)
     # a cause may do harm and be next to nothing of the gap: its figure would mislead here
     if not isfinite(finding.value) or not isfinite(diagnosis.gap):
         return said

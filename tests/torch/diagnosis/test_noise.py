@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
@@ -87,3 +88,34 @@ def test_a_preprocessing_that_evaluation_lacks_is_told_with_its_cure():
     found = diagnosed(noise(0.1), shuffle=True, clean=lambda x: x * 255)
     assert found.findings[0].cause == "data-differ"
     assert found.findings[0].cure.code == "x = x / 255  # in evaluation"
+
+
+def cropped(image):
+    """An image moved by a place each way, with nothing around it."""
+    top, left = torch.randint(3, (2,)).tolist()
+    return F.pad(image, (1, 1, 1, 1))[:, top : top + 8, left : left + 8]
+
+
+def normalised(image):
+    mean, deviation = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+    return (image - mean[:, None, None]) / deviation[:, None, None]
+
+
+@pytest.mark.parametrize("lacking", [False, True])
+@pytest.mark.parametrize("other", [False, True])
+def test_a_normalisation_that_evaluation_lacks_is_no_augmentation_though_images_are_cropped(other, lacking):
+    torch.manual_seed(0)
+    g = torch.Generator().manual_seed(1)
+    y = torch.randint(3, (192,), generator=g)
+    kinds = torch.randn(3, 3, 8, 8, generator=g)
+    x = torch.sigmoid(kinds[y] + 0.5 * torch.randn(192, 3, 8, 8, generator=g))
+    ours = DataLoader(Changed(x[:128], y[:128], lambda image: normalised(cropped(image))), 32)
+    part = slice(128, 192) if other else slice(0, 128)
+    clean = x[part] if lacking else torch.stack([normalised(image) for image in x[part]])
+    theirs = loader((clean, y[part]))
+    net = nn.Sequential(nn.Flatten(), nn.Linear(192, 16), nn.ReLU(), nn.Linear(16, 3))
+    seen = {"loss": fit(net, ours, 15), "evaluate_loss": evaluated(net, theirs)}
+    found = compare.diagnose(net, ours, evaluate_data=theirs, loss=CE, reported=seen)
+    assert [f.cause for f in found.findings if f.harmful] == (["data-differ"] if lacking else [])
+    if lacking:
+        assert "0.485" in found.findings[0].cure.code

@@ -22,10 +22,11 @@ def classifier():
     return trained(mlp(), loader(toy(128)))
 
 
-@pytest.mark.parametrize("metrics", [None, {"acc1": percent}], ids=["share", "percent"])
-def test_an_accuracy_in_percent_is_no_other_accuracy(classifier, metrics):
+@pytest.mark.parametrize(
+    ("name", "metrics"), [("accuracy", None), ("acc", None), ("top1", None), ("acc1", {"acc1": percent})]
+)
+def test_an_accuracy_in_percent_and_by_another_name_is_no_other_accuracy(classifier, name, metrics):
     net, seen = classifier
-    name = "acc1" if metrics else "accuracy"
     right = 100 * sum((net.eval()(x).argmax(1) == y).sum().item() for x, y in loader(toy(128))) / 128
     for value, harmful in ((right, False), (right - 30, True)):
         reported = seen | {f"evaluate_{name}": value}
