@@ -133,8 +133,12 @@ class _Recording:
         spec = getattr(iterator, "element_spec", None)
         if spec is None:
             return self._pass(iterator)
-        dataset = sys.modules["tensorflow"].data.Dataset
-        return iter(dataset.from_generator(lambda: self._pass(iterator), output_signature=spec))
+        data = sys.modules["tensorflow"].data
+        # nothing may be taken before its step comes: where data go on after the epoch the next one would lack it
+        options = data.Options()
+        options.experimental_optimization.inject_prefetch = False
+        passing = data.Dataset.from_generator(lambda: self._pass(iterator), output_signature=spec)
+        return iter(passing.with_options(options))
 
     def _pass(self, iterator: Any) -> Iterator[Any]:
         for batch in iterator:

@@ -58,3 +58,13 @@ def test_a_train_step_of_ones_own_is_an_objective_of_its_own(backend):
     # the step's loss is three times the other, which nothing but the objective's term can hold
     dropout, noise = (found["terms"].get(name, 0.0) for name in ("dropout", "batch-noise"))
     assert found["terms"]["objective"] < -abs(dropout) - abs(noise)
+
+
+def test_a_step_of_the_persons_is_passed_as_the_compiled_loss_is(backend):
+    mine, compiled = backend["stepped"], backend["stepped"]["compiled"]
+    assert mine["causes"] == compiled["causes"]
+    assert mine["rows"] == compiled["rows"]
+    for name in ("fit_loss", "evaluate_loss"):
+        assert mine["measured"][name] == pytest.approx(compiled["measured"][name], rel=1e-5)
+    assert mine["terms"] == pytest.approx(compiled["terms"], rel=1e-2, abs=1e-4)
+    assert mine["restored"] == "same"

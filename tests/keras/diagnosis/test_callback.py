@@ -102,3 +102,26 @@ def test_an_epoch_that_is_none_is_refused():
     for at in ("first", 0, 1.5):
         with pytest.raises(ValueError, match="must be last or the number of an epoch"):
             compare.keras.Diagnose(images(), at=at)
+
+
+@pytest.mark.parametrize(("at", "together"), [(1, 1), (2, 1), ("last", 1), (1, 2)])
+def test_data_that_go_on_after_the_epoch_lose_no_batch_to_it(at, together):
+    """Four of six batches an epoch: the next epoch goes on with the fifth."""
+    x, y = toys.toy(96)
+
+    def passing():
+        while True:
+            for start in range(0, 96, 16):
+                yield x[start : start + 16], y[start : start + 16]
+
+    def course(*callbacks):
+        keras.utils.set_random_seed(5)
+        model = toys.compiled(toys.net(*toys.normed(0.9)), steps_per_execution=together)
+        history = model.fit(
+            passing(), epochs=3, steps_per_epoch=4, verbose=0, shuffle=False, callbacks=callbacks
+        )
+        return history.history["loss"]
+
+    callback = compare.keras.Diagnose(passing, at=at, verbose=False)
+    assert course(callback) == course()
+    assert callback.diagnosis.samples == 64

@@ -107,3 +107,19 @@ def test_models_and_optimizers_of_all_kinds_are_put_back(kind):
     assert found.probes.restored == "same"
     assert before == [keras.ops.convert_to_numpy(variable).tobytes() for variable in variables]
     assert not found.harmful or found.findings[0].cause == "stale-statistics"
+
+
+def test_a_training_goes_on_as_if_nothing_had_been_asked():
+    x, y = toy(64)
+
+    def train(asked):
+        keras.utils.set_random_seed(5)
+        model = compiled(net(*normed(), DROP(0.3)))
+        model.fit(x, y, epochs=2, verbose=0)
+        if asked:
+            assert compare.diagnose(model, (x, y), batch_size=32).probes.restored == "same"
+            assert compare.audit(model).rows
+        history = model.fit(x, y, epochs=2, verbose=0).history
+        return history, [keras.ops.convert_to_numpy(variable).tolist() for variable in model.variables]
+
+    assert train(True) == train(False)

@@ -135,3 +135,29 @@ def test_what_is_measured_is_what_keras_says(kind):
     assert np.isclose(sum(term.value for term in found.terms), found.gap, rtol=1e-6, atol=1e-12)
     assert np.isclose(found.gap, evaluate - fit, rtol=1e-4, atol=1e-6)
     assert found.probes.restored == "same"
+
+
+# metric -> units and activation of the last layer, loss, targets
+METRICS = {
+    "AUC": (1, "sigmoid", "binary_crossentropy", (Y == 1).astype("float32")[:, None]),
+    "Precision": (4, "sigmoid", "binary_crossentropy", (X[:, :4] > 0).astype("float32")),
+    "BinaryAccuracy": (4, "sigmoid", "binary_focal_crossentropy", (X[:, :4] > 0).astype("float32")),
+    "F1Score": (3, "softmax", "categorical_crossentropy", ONE_HOT),
+    "CategoricalAccuracy": (3, "softmax", "categorical_focal_crossentropy", ONE_HOT),
+    "R2Score": (2, None, "mse", X[:, :2]),
+    "RootMeanSquaredError": (2, None, "log_cosh", X[:, :2]),
+}
+
+
+@pytest.mark.parametrize("kind", METRICS)
+def test_a_metric_of_any_kind_is_that_of_evaluate(kind):
+    units, activation, loss, y = METRICS[kind]
+    keras.utils.set_random_seed(3)
+    model = rows(classes=units, activation=activation)
+    model.compile("sgd", loss, metrics=[getattr(keras.metrics, kind)(name="mine")], jit_compile=False)
+    said = model.evaluate(X, y, batch_size=16, verbose=0, return_dict=True)
+    found = diagnose(model, (X, y), batch_size=16)
+    for name in ("loss", "mine"):
+        assert found.measured[f"evaluate_{name}"] == pytest.approx(float(np.mean(said[name])), rel=1e-5)
+    assert found.measured["fit_mine"] != pytest.approx(found.measured["evaluate_mine"], rel=1e-4)
+    assert found.probes.restored == "same"
