@@ -172,6 +172,7 @@ class Facts:
         notes: evidence that these aren't the weights that were trained (``use_ema``), a sentence each.
         precision: dtype that the model computes with.
         objectives: whether training and evaluation have a loss of their own each, which can differ.
+        evaluates: whether the person evaluates at all, and not training's step stands for that.
     """
 
     trains: bool = True
@@ -182,3 +183,4 @@ class Facts:
     notes: tuple[str, ...] = ()
     precision: str = "float32"
     objectives: bool = False
+    evaluates: bool = True

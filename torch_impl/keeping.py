@@ -12,6 +12,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from . import nested
+from .logged import counts
 from .remembering import Memory, undisturbed
 
 _EMPTY = types.CellType()  # of a name that isn't bound yet
@@ -107,7 +108,7 @@ def state(subject):
             found[f"gradients:{name}"] = _hash(parameter.grad)
         found[f"other:{name}.requires_grad"] = str(parameter.requires_grad)
     for path, module in subject.module.named_modules():
-        part, memory = ("metrics", "metrics") if _counts(module) else ("statistics", "memory")
+        part, memory = ("metrics", "metrics") if counts(module) else ("statistics", "memory")
         for name, buffer in module.named_buffers(recurse=False):
             found[f"{part}:{_join(path, name)}"] = _hash(buffer)
         found[f"modes:{path}"] = str(module.training)
@@ -163,11 +164,6 @@ def seed_all(seed):
     random.seed(seed)
     np.random.seed(seed % 2**32)  # noqa: NPY002
     torch.manual_seed(seed)
-
-
-def _counts(module):
-    """Whether a module is a metric, as those of torchmetrics: what it keeps is of the figures, not of the model."""
-    return all(callable(getattr(module, name, None)) for name in ("update", "compute", "reset"))
 
 
 def _remembered(module, more=()):

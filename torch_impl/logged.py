@@ -23,6 +23,9 @@ class Logging:
         """Yield the dictionary that takes what is logged."""
         self._start()
         self.here.logged = logged = {}
+        for part in self.module.modules():
+            if counts(part):
+                part.reset()  # what is logged of it is this batch's
         try:
             yield logged
         finally:
@@ -30,7 +33,9 @@ class Logging:
 
     def log(self, name, value, *args, **kwargs):
         """Stand in for the module's own."""
-        self.here.logged[name] = number(value)
+        value = number(value)
+        if value is not None:
+            self.here.logged[name] = value
 
     def log_dict(self, values, *args, **kwargs):
         """Stand in for the module's own."""
@@ -75,11 +80,15 @@ class _Nothing:
         return self
 
 
-def evaluation_step(module):
-    """The module's own ``validation_step``, or ``training_step`` where it has only Lightning's empty one."""
+def evaluates(module):
+    """Whether a module has a ``validation_step`` of its own, and not only Lightning's empty one."""
     holders = [base for base in type(module).__mro__ if "validation_step" in vars(base)]
-    empty = not holders or holders[0].__module__.split(".")[0] in ("lightning", "pytorch_lightning")
-    return module.training_step if empty else module.validation_step
+    return bool(holders) and holders[0].__module__.split(".")[0] not in ("lightning", "pytorch_lightning")
+
+
+def evaluation_step(module):
+    """The module's own ``validation_step``, or ``training_step`` where it has none."""
+    return module.validation_step if evaluates(module) else module.training_step
 
 
 def named_loss(logged):
@@ -99,8 +108,18 @@ def bare(name):
 
 
 def number(value):
-    """A figure as a Python number: a tensor, or a metric object's last value."""
-    value = getattr(value, "_forward_cache", value) if hasattr(value, "compute") else value
+    """A figure as a Python number: a tensor, or a metric object's value of the last batch; None where it has none."""
+    if hasattr(value, "compute"):
+        known = getattr(value, "_forward_cache", None)
+        try:
+            value = value.compute() if known is None else known
+        except Exception:  # one that nothing was told, or that takes more than a batch
+            return None
     if isinstance(value, torch.Tensor):
         return value.detach().double().mean().item() if value.numel() else float("nan")
-    return float(value)
+    return None if isinstance(value, dict) else float(value)
+
+
+def counts(module):
+    """Whether a module is a metric, as those of torchmetrics: what it keeps is of the figures, not of the model."""
+    return all(callable(getattr(module, name, None)) for name in ("update", "compute", "reset"))

@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 import torch
 
-from . import acting, keeping, lockstep, nested, sorting, waiting
+from . import acting, keeping, lockstep, logged, nested, sorting, waiting
 from .evidence import Facts, Pass
 from .gathering import Gathering, Reached, Until
 from .initial import initial
@@ -159,6 +159,7 @@ class Subject:
             if parameters
             else "float32",
             objectives=self.objective.two,
+            evaluates=not self.objective.lightning or logged.evaluates(self.module),
         )
 
     def present(self):

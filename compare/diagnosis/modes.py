@@ -42,7 +42,10 @@ def _random(case: Case) -> None:
             evidence += f" Random in evaluation: {names([row.name for row in drawing])}."
         kinds = {row.kind.lower() for row in drawing} - {"step"}
         detail = "" if any("drop" in kind for kind in kinds) else "drawn" if kinds else "step"
-        find(case, "random-evaluation", True, 0.0, tuple(row.name for row in drawing), evidence, detail)
+        harmful = case.measured.facts.evaluates or detail != "step"
+        if not harmful:
+            evidence += " Nothing evaluates this model: the step of training stands for that here."
+        find(case, "random-evaluation", harmful, 0.0, tuple(row.name for row in drawing), evidence, detail)
     other = case.elsewhere
     if other is not None and not other.twice and other.data.given is not case.fit.data.given:
         evidence = (

@@ -135,13 +135,19 @@ def test_a_loss_and_a_metric_that_count_are_left_alone():
 
 
 class Failing(nn.Module):
+    """Fails from a call on, whatever is put back in between."""
+
+    made = 0
+
     def __init__(self, net, error=None, at=0):
         super().__init__()
         self.net, self.error, self.at, self.calls = net, error, at, 0
+        type(self).made = 0
 
     def forward(self, x):
         self.calls += 1
-        if self.calls == self.at:
+        type(self).made += 1
+        if 0 < self.at <= self.made:
             raise self.error
         return self.net(x)
 

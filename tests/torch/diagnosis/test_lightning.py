@@ -103,3 +103,63 @@ def test_modes_are_those_inside_the_step():
 def test_it_prints_the_answer(capsys):
     trained(compare.lightning.Diagnose())
     assert "stale statistics: harmful" in capsys.readouterr().out
+
+
+class Counting(pl.LightningModule):
+    """Logs a metric object that was only told, as Lightning's own introduction does."""
+
+    def __init__(self):
+        super().__init__()
+        torchmetrics = pytest.importorskip("torchmetrics", reason="torchmetrics isn't installed")
+        self.net = mlp()
+        self.right = torchmetrics.Accuracy(task="multiclass", num_classes=3)
+
+    def training_step(self, batch, index):
+        return F.cross_entropy(self.net(batch[0]), batch[1])
+
+    def validation_step(self, batch, index):
+        outputs = self.net(batch[0])
+        self.right.update(outputs, batch[1])
+        self.log("val_loss", F.cross_entropy(outputs, batch[1]))
+        self.log("val_acc", self.right)
+
+    configure_optimizers = Model.configure_optimizers
+
+
+def test_a_metric_that_is_told_and_logged_is_each_batchs_own():
+    module, _, _ = trained(model=Counting)
+    x, y = toy(96, shift=6.0)
+    module.eval()
+    right = (module.net(x).argmax(1) == y).float().mean().item()
+    module.right.update(module.net(x[:20]), y[:20])
+    told = module.right.compute().item()
+    found = compare.diagnose(module, loader((x, y), 32))
+    assert found.measured["evaluate_accuracy"] == pytest.approx(right)
+    assert module.right.compute().item() == told
+    assert found.probes.restored == "same"
+
+
+class Drawing(pl.LightningModule):
+    """Draws its inputs in the step, and has nothing that evaluates it, as generative networks do."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = torch.nn.Linear(4, 8)
+
+    def training_step(self, batch, index):
+        made = self.net(torch.randn(len(batch[0]), 4))
+        return F.mse_loss(made, batch[0])
+
+    configure_optimizers = Model.configure_optimizers
+
+
+class Evaluated(Drawing):
+    def validation_step(self, batch, index):
+        return self.training_step(batch, index)
+
+
+@pytest.mark.parametrize(("model", "harmful"), [(Drawing, False), (Evaluated, True)])
+def test_a_random_step_does_harm_where_somebody_evaluates_with_it(model, harmful):
+    torch.manual_seed(0)
+    found = compare.diagnose(model(), loader(toy(96)))
+    assert (found.findings[0].cause, found.harmful) == ("random-evaluation", harmful)
