@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 
+from compare.diagnosis.data import Data
 from compare.diagnosis.diagnosis import diagnose
 from compare.diagnosis.records import Diagnosis
 from compare.spec import InputError
@@ -88,12 +89,10 @@ class Diagnose(keras.callbacks.Callback):
         evaluate = self.evaluate_data
         figures = {n: v for n, v in self._logs.items() if evaluate is not None or not n.startswith("val_")}
         data = self.data
-        recorded = self._batches is not None and len(self._batches) > 0 and None not in self._batches
-        if recorded:
-            data = list(self._batches or [])
-            weighted = any(len(batch) == 3 for batch in data)
-            if weighted and evaluate is None and _has_no_weights(self.data):
-                evaluate = [batch[:2] for batch in data]  # they are fit's alone, by class_weight
+        if self._batches:
+            data = list(self._batches)
+            if evaluate is None and _parts(data[0]) == 3 and _parts_of(self.data) == 2:
+                evaluate = [batch[:2] for batch in data]  # the weights are fit's alone, by class_weight
         known = figures if figures else None
         self._batches = None
         try:
@@ -116,7 +115,7 @@ class _Recording:
     """
 
     def __init__(self, function: Any, kept: list[Any]) -> None:
-        self.function, self.kept, self.bytes = function, kept, 0
+        self.function, self.kept, self.bytes, self.ended = function, kept, 0, False
         self.known: tuple[Any, Any] | None = None
 
     def __call__(self, *given: Any) -> Any:
@@ -146,11 +145,17 @@ class _Recording:
             yield batch
 
     def _keep(self, batch: Any) -> None:
-        arrays = keras.tree.map_structure(_array, batch)
-        self.bytes += sum(leaf.nbytes for leaf in keras.tree.flatten(arrays) if leaf is not None)
-        if self.bytes > HELD:
-            self.kept[:] = [None]
-        elif None not in self.kept:
+        if self.ended:
+            return
+        try:
+            arrays = keras.tree.map_structure(_array, batch)
+            self.bytes += sum(leaf.nbytes for leaf in keras.tree.flatten(arrays) if leaf is not None)
+            self.ended = self.bytes > HELD
+        except Exception:  # a kind of tensor that has no array; a training must not end for it
+            self.ended = True
+        if self.ended:
+            self.kept.clear()
+        else:
             self.kept.append(arrays)
 
 
@@ -158,5 +163,14 @@ def _array(leaf: Any) -> Any:
     return None if leaf is None else keras.ops.convert_to_numpy(leaf)
 
 
-def _has_no_weights(data: Any) -> bool:
-    return not (isinstance(data, tuple) and len(data) == 3)
+def _parts(batch: Any) -> int:
+    """How many parts a batch has: inputs, targets, weights; a bare one is inputs alone."""
+    return len(batch) if isinstance(batch, tuple | list) else 1
+
+
+def _parts_of(data: Any) -> int:
+    """How many parts a person's data give, by their first batch; 0 where there is none to look at."""
+    try:
+        return _parts(next(iter(Data(data, "data", None, 1)()), ()))
+    except Exception:  # whatever is wrong with them, the diagnosis says it
+        return 0

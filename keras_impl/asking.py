@@ -42,6 +42,8 @@ def asks(site, baked):
         if site.evaluate and given[1] != mode:
             return [mode, mode], f"training={mode} in the graph's call of {what} is overridden by evaluate"
         return [mode, mode], None
+    if not site.layer._call_has_training_arg:
+        return [True, False], None  # there is nothing that could be passed on to it
     if site.fit and not given[0]:
         asked = site
         while asked is not None and asked.asked[0] is None:

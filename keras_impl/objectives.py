@@ -5,7 +5,7 @@ before all of them.
 """
 
 import inspect
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 
 import keras
@@ -36,6 +36,7 @@ class Objective:
 
     Attributes:
         two: whether training and evaluation have an objective of their own each.
+        inside: whether a step of its own was seen to call models inside the model, and not the model itself.
 
     Raises:
         ValueError: the model can't say what its loss is, and none is given.
@@ -48,17 +49,23 @@ class Objective:
         alone = loss is None and step is None
         self.trains_itself = alone and own_steps.overridden(model, "train_step")
         self.tests_itself = alone and own_steps.overridden(model, "test_step")
+        if alone:
+            own_steps.refuse_without_evaluation(model)
         self.two = alone and (
             self.trains_itself or self.tests_itself or own_steps.overridden(model, "compute_loss")
         )
         self.compiled = alone and model.compiled
         self._updated = set()
+        self.inside = False
 
     def batch(self, raw):
         """Unpack what the data gave, as `fit` does."""
         if self.step is not None:
             return Batch(raw, *_parts(raw), _size(raw))
         raw = tuple(raw) if isinstance(raw, list) and 1 <= len(raw) <= 3 else raw
+        if self.trains_itself and isinstance(raw, list | tuple) and len(raw) > 3:
+            inputs = tuple(map(_standard, raw))  # only the model's own steps know what they are
+            return Batch(tuple(raw), inputs, None, None, _size(inputs))
         inputs, targets, weights = map(_standard, keras.utils.unpack_x_y_sample_weight(raw))
         return Batch(raw, inputs, targets, weights, _size(inputs))
 
@@ -100,7 +107,7 @@ class Objective:
     def watched(self, batch, training):
         """Pass a batch so that values pass every layer, whatever the loss comes to."""
         if self.traces(training):
-            self.forward(_tensors(batch.inputs), training)
+            self._called(_tensors(batch.inputs), _tensors(batch.raw), training)
         else:
             self.measure(batch, training)
 
@@ -122,8 +129,8 @@ class Objective:
         return self._updated & wanted.keys() or set(wanted)
 
     def outputs(self, batch):
-        """What the model makes of a batch in evaluation; None where only the person's step knows how to call it."""
-        return None if self.step is not None else self.forward(_tensors(batch.inputs), False)
+        """What the model makes of a batch in evaluation; None where only a step of its own knows how to call it."""
+        return None if self.step is not None or self.inside else self.forward(_tensors(batch.inputs), False)
 
     def penalty(self):
         """Compute the part of the loss that depends on the weights alone."""
@@ -164,6 +171,13 @@ class Objective:
         if self.model._call_has_training_arg:
             return self.model(inputs, training=training)
         return self.model(inputs)
+
+    def _called(self, inputs, raw, training):
+        """What the model makes of the inputs of a batch that only its own step knows, or of all of it."""
+        try:
+            return self.forward(inputs, training)
+        except Exception:  # the step hands something else on
+            return self.forward(raw, training)
 
     def _loss(self, inputs, targets, outputs, weights, training):
         if self.loss is not None:
@@ -243,10 +257,12 @@ class Objective:
         before = {id(v): value(v) for v in _states(model)}
         for metric in model.metrics:
             metric.reset_state()
-        data = keras.utils.pack_x_y_sample_weight(*tensors)
-        said, outputs = own_steps.taken(model, data, training, self._updated)
+        data, listen = own_steps.handed_on(batch.raw, tensors), training or keep
+        said, outputs = own_steps.taken(model, data, training, self._updated, listen)
+        self.inside |= listen and outputs is None and not self.traces(training)
         if keep and outputs is None:
-            outputs = self.forward(tensors[0], training)
+            with suppress(Exception):  # then the outputs stay the step's own business
+                outputs = self._called(tensors[0], data, training)
         said = {name: _number(figure) for name, figure in _flat(said).items()}
         # what a metric counts is a sum, so that what was there before comes on top
         _put([(v, value(v) + before[id(v)]) for v in _states(model) if id(v) in before])
@@ -279,7 +295,10 @@ def _put(pairs):
 
 
 def _results(model):
-    """What the model's metrics have come to, by the names in a history."""
+    """What the model's metrics have come to, by the names in a history; nothing where a step of its own uses none."""
+    compiled = getattr(model, "_compile_metrics", None)
+    if compiled is not None and not compiled.built:
+        return {}
     return {
         name: _number(figure) for name, figure in _flat(model.get_metrics_result()).items() if name != "loss"
     }

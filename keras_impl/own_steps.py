@@ -14,6 +14,29 @@ def overridden(model, name):
     return getattr(type(model), name) is not getattr(keras.Model, name)
 
 
+def refuse_without_evaluation(model):
+    """Refuse a model that trains by a step of its own and has nothing that `evaluate` could call.
+
+    Raises:
+        ValueError: it has neither a ``test_step`` nor a ``call``.
+    """
+    if overridden(model, "train_step") and not (overridden(model, "test_step") or overridden(model, "call")):
+        lacks = "has a train_step of its own, and evaluate can't run it: give it a test_step"
+        raise ValueError(f"{type(model).__name__} {lacks}, or say with step= what a batch's loss is")
+
+
+def handed_on(raw, tensors):
+    """A batch in the structure that `fit` hands it to a step in: inputs, targets and weights, or what it is instead.
+
+    Args:
+        raw: what the data gave.
+        tensors: its inputs, targets and weights; where only the step knows its parts they are all inputs.
+    """
+    if isinstance(raw, tuple) and len(raw) not in (2, 3):
+        return tensors[0] if len(raw) > 1 else (tensors[0],)
+    return keras.utils.pack_x_y_sample_weight(*tensors)
+
+
 @contextmanager
 def in_training(model):
     """Have a model and its layers act as in training where the code that calls them doesn't say ``training=``.
@@ -33,14 +56,15 @@ def in_training(model):
         yield
 
 
-def taken(model, data, training, updated):
-    """Call a model's own step; its optimizers do nothing.
+def taken(model, data, training, updated, listen=True):
+    """Call a model's own step; in training its optimizers do nothing.
 
     Args:
         model: the model.
         data: a batch, as `fit` unpacks it.
         training: whether its ``train_step``; its ``test_step`` otherwise.
         updated: a set, which the ids of the variables that the step would update are added to.
+        listen: whether to listen to what the model returns in it; not where several steps pass side by side.
 
     Returns:
         What the step says, and what the model returned in it last; None where that has no values.
@@ -49,9 +73,10 @@ def taken(model, data, training, updated):
         return _functional(model, data, training, updated), None
     seen = []
     with ExitStack() as stack:
-        for optimizer in _optimizers(model):
+        for optimizer in _optimizers(model) if training else ():
             stack.enter_context(_idle(optimizer, updated))
-        stack.enter_context(_overheard(model, seen))
+        if listen:
+            stack.enter_context(_overheard(model, seen))
         said = model.train_step(data) if training else model.test_step(data)
     return said, seen[-1] if seen else None
 

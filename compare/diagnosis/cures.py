@@ -60,6 +60,11 @@ SPECIAL = {
     ("mode-override", "own"): (
         "Look where the code reads its mode: what it leaves out, or does, in evaluation alone wasn't trained."
     ),
+    ("mode-override", "steps"): "Say which mode is meant wherever a step of your own calls the model.",
+    ("samples", "validation"): "To have the two compared, give the validation data as evaluate_data.",
+    ("objective", "steps"): (
+        "Have training's step and evaluation's report the same figure under one name, and compare that one."
+    ),
     ("mode-override", "never-training"): "Put the model into training mode before every epoch.",
     ("mode-in-evaluation", "by-batch"): (
         "Evaluate batches that are dealt as training's are, or use a normalisation that keeps statistics or takes"
@@ -87,12 +92,14 @@ SENTENCES = {(cause, ""): text for cause, text in USUAL.items()} | SPECIAL
 _SHIFTED = "Put the noise behind the last normalisation, or re-estimate the statistics without it."
 SENTENCES |= {(cause, "before-normalisation"): _SHIFTED for cause in ("dropout", "augmentation")}
 SENTENCES |= {(cause, "changed"): SENTENCES[cause, ""] for cause in ("input-scale", "data-differ")}
+# what there is no line to paste for: the code that is to be changed is a person's own
+CODELESS = {("objective", "steps")}
 # (framework, cause, detail) -> cure; a detail that a framework has no code for has the cause's usual cure
 CURES = {
     (framework, cause, detail): Cure(SENTENCES[cause, detail], codes.get((cause, detail), ""))
     for framework, codes in (("keras", cures_keras.CODE), ("torch", cures_torch.CODE))
     for cause, detail in SENTENCES
-    if not detail or (cause, detail) in codes
+    if not detail or (cause, detail) in codes or (cause, detail) in CODELESS
 }
 
 

@@ -54,6 +54,8 @@ norms = [keras.layers.BatchNormalization() for _ in range(2)]  # one for each in
     ("not-frozen", ""): _FREEZE,
     ("mode-override", ""): _PASS_ON,
     ("mode-override", "frozen"): _FREEZE,
+    ("mode-override", "steps"): """\
+outputs = self(x, training=True)  # in train_step, of each model that it calls; training=False in test_step""",
     ("mode-override", "always"): """\
 class Always(keras.layers.Dropout):  # in place of the layer; another kind of layer in the same way
     def call(self, inputs, training=None):
@@ -82,7 +84,10 @@ print(float(mean.result()))""",
     (
         "objective",
         "",
-    ): "model.evaluate(x, y, sample_weight=weights)  # weighted as in fit, where weights are the samples'",
+    ): """\
+# weighted as in fit: weights are the samples'; of class weights they are
+# numpy.array([class_weight[label] for label in y.ravel()])
+model.evaluate(x, y, sample_weight=weights)""",
     ("metric", ""): """\
 accuracy = keras.metrics.SparseCategoricalAccuracy(name="accuracy")  # or Categorical, Binary
 model.compile(model.optimizer, model.loss, metrics=[accuracy])""",
@@ -92,6 +97,9 @@ model.compile(model.optimizer, model.loss, metrics=[accuracy])""",
         "other-weights",
         "perhaps",
     ): "print(model.evaluate(train_ds, return_dict=True))  # or evaluation's own data",
+    ("samples", "validation"): (
+        "diagnosis = compare.diagnose(model, train_ds, evaluate_data=val_ds, reported=history)"
+    ),
     ("other-weights", ""): """\
 model.load_weights("trained.weights.h5")  # the whole model's, saved by model.save_weights
 # with use_ema=True: model.fit(..., callbacks=[keras.callbacks.SwapEMAWeights(swap_on_epoch=True)])""",

@@ -160,11 +160,13 @@ def told(error: BaseException) -> str:
     if len(message) > LONGEST:
         message = f"{message[:LONGEST].rstrip()} ..."
     message += "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
-    ours, frames = Path(__file__).parent.parent.parent, traceback.extract_tb(error.__traceback__)
+    not_theirs = {Path(__file__).parent.parent.parent, Path(traceback.__file__).parent}
+    frames = traceback.extract_tb(error.__traceback__)
     own = [
         frame
         for frame in frames
-        if "site-packages" not in frame.filename and ours not in Path(frame.filename).resolve().parents
+        if "site-packages" not in frame.filename
+        and not_theirs.isdisjoint(Path(frame.filename).resolve().parents)
     ]
     if isinstance(error, ModuleNotFoundError) and any(
         "keras" in Path(frame.filename).parts for frame in frames

@@ -31,6 +31,7 @@ def judge(case: Case) -> Audit:
         case.add(term.term, term.value, term.uncertainty)
         if not foreign_weights:
             switching.find_switch(case, term)
+    switching.find_together(case)
     if not case.measured.switches:
         rest = loss(case.measured.uncompiled or case.measured.evaluate) - case.as_in_fit
         if rest:

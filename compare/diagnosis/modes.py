@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+
 import numpy as np
 
 from compare.diagnosis.case import Case, figure, loss, names
@@ -70,8 +72,9 @@ def _changing(case: Case) -> None:
 
 def _overridden(case: Case) -> None:
     """Layers that act in evaluation as in training, by somebody's doing."""
+    alike: dict[tuple[str, str], list[str]] = defaultdict(list)
     for row in case.measured.layers:
-        if row.override is None or not _acts(row):
+        if row.override is None or not _acts(row) or "training=True in fit" in row.override:
             continue
         by_class = "leaves it in training mode" in row.override
         baked = row.override.startswith(("the call", "its call", "training="))
@@ -81,11 +84,13 @@ def _overridden(case: Case) -> None:
             continue
         if row.role != "normalisation" and case.measured.probed.twice == "same":
             continue
-        find(case, cause, True, 0.0, (row.name,), f"{row.name}: {row.override}.")
+        alike[cause, f"{row.override}."].append(row.name)
+    _find_each(case, alike)
 
 
 def _ignored(case: Case) -> None:
     """Layers that training runs otherwise than their code asks for, where that changes something."""
+    alike: dict[tuple[str, str], list[str]] = defaultdict(list)
     for row in case.measured.layers:
         if row.override is None or row.fit == row.flag_fit or row.fit == "unreached":
             continue
@@ -93,10 +98,20 @@ def _ignored(case: Case) -> None:
         if off or row.moves or row.switch:
             uses = f"normalises with the {'batch' if row.fit == 'batch' else 'stored'} statistics"
             done = f"training {uses if row.role == 'normalisation' else f'runs it {row.fit}'}"
-            detail = "frozen" if row.fit == "batch" else ""
-            find(
-                case, "mode-override", True, 0.0, (row.name,), f"{row.name}: {row.override}; {done}.", detail
-            )
+            detail = "frozen" if row.fit == "batch" else "steps" if case.measured.facts.objectives else ""
+            alike[detail, f"{row.override}; {done}."].append(row.name)
+    _find_each(case, {("mode-override", text): rows for (_, text), rows in alike.items()}, {
+        text: detail for detail, text in alike
+    })  # fmt: skip
+
+
+def _find_each(
+    case: Case, alike: dict[tuple[str, str], list[str]], details: dict[str, str] | None = None
+) -> None:
+    """Find what is so of layers, once for all of which the same is so: (cause, what is so) -> their names."""
+    for (cause, text), layers in alike.items():
+        evidence = f"{names(layers)}: {text}"
+        find(case, cause, True, 0.0, tuple(layers), evidence, (details or {}).get(text, ""))
 
 
 def _switched_off(case: Case) -> None:

@@ -23,6 +23,7 @@ class Reported:
         modes: path -> whether a module was in training mode inside the step, where that was recorded.
         trained: names of the parameters that an optimizer's steps changed, where those were seen.
         batches: of the last epoch, the hash of each sample's inputs, where that was recorded.
+        validation: whether evaluation's loss is what `fit` said of its validation data.
         plain: whether both are known to be means over the samples, of the weights that are measured: nothing but
             weights that moved can lie between training's figure and a pass as in training.
     """
@@ -37,6 +38,7 @@ class Reported:
     trained: frozenset[str] = frozenset()
     batches: tuple[tuple[str, ...], ...] = ()
     plain: bool = False
+    validation: bool = False
 
     def gap(self) -> float:
         """Evaluate minus fit, of the loss; NaN where one isn't there."""
@@ -81,7 +83,8 @@ def read(given: Any) -> Reported:
             fit[name.removeprefix("train_")] = value
         elif name.startswith("evaluate_") or bare not in evaluate:
             evaluate[bare] = value
-    return Reported(fit, evaluate, figures, **extra)
+    listed = isinstance(values.get("val_loss"), list | tuple) and "evaluate_loss" not in figures
+    return Reported(fit, evaluate, figures, validation=listed, **extra)
 
 
 def _is_figure(value: Any) -> bool:

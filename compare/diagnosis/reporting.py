@@ -73,7 +73,8 @@ def judge_evaluation(case: Case) -> None:
     if abs(rest) <= 1e-6 * max(1.0, abs(case.gap)):
         return
     if not case.matters(rest):
-        case.add("unexplained" if not case.has("random-evaluation") else "random-evaluation", rest)
+        others = "samples" if case.reported.validation and case.elsewhere is None else "unexplained"
+        case.add(others if not case.has("random-evaluation") else "random-evaluation", rest)
         return
     cause = _of_evaluation(case, rest)
     case.add(cause, rest)
@@ -96,6 +97,8 @@ def _of_evaluation(case: Case, rest: float) -> str:
         return "aggregation"
     if case.has("evaluation-changes-state") or abs(rest) <= chance:
         return "evaluation-changes-state" if case.has("evaluation-changes-state") else "random-evaluation"
+    if case.reported.validation and case.elsewhere is None:
+        return _of_validation(case, rest)
     as_in_fit = _is_as_in_fit(case, said)
     if as_in_fit is not None:
         evidence = (
@@ -146,6 +149,16 @@ def _by_chance(case: Case, evaluated: Pass) -> float:
         3 * (max(losses) - min(losses)),
         3 * float(np.std(steps)) / len(steps) ** 0.5,
     )
+
+
+def _of_validation(case: Case, rest: float) -> str:
+    """What `fit` says of validation is evaluation, in its mode and by its loss: of other samples, then."""
+    evidence = (
+        f"val_loss, {figure(case.said_in_evaluation)}, is of the validation data that fit was given; these samples"
+        f" evaluate to {figure(case.evaluated_elsewhere)}."
+    )
+    find(case, "samples", False, rest, (), evidence, "validation")
+    return "samples"
 
 
 def _is_as_in_fit(case: Case, said: float) -> float | None:
@@ -251,6 +264,7 @@ def _moved(case: Case, rest: float) -> None:
     )
     if losses and case.said_in_fit < min(losses):
         evidence += (
-            f" No batch gives as little now ({figure(min(losses))} at best): weights moved, or other weights."
+            f" No batch gives as little now ({figure(min(losses))} at best): weights moved, or these are"
+            " other weights, such as those of the best epoch."
         )
     find(case, "weights-moved", False, rest, (), evidence)

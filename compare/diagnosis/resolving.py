@@ -28,7 +28,7 @@ def judge(case: Case) -> None:
             continue
         if case.has("metric") or "loss" not in case.reported.evaluate:
             continue
-        if case.matters(case.said_in_evaluation - case.evaluated_elsewhere):
+        if not _as_measured(case.said_in_evaluation, case.evaluated_elsewhere):
             continue
         shared = _shared(case, called, said, measured[name]) or _batched(case, name, said, measured[name])
         if shared is not None:
@@ -52,6 +52,12 @@ def _usual(name: str) -> str:
 def _agree(said: float, measured: float) -> bool:
     """Whether two figures are the same, though one may be written in percent and the other as a share."""
     return any(abs(factor * said - measured) < 0.02 * max(1e-9, abs(measured)) for factor in (1, 100, 0.01))
+
+
+def _as_measured(said: float, measured: float) -> bool:
+    """Whether a loss that was reported is the one that is measured, but for rounding: the person's, too."""
+    decimals = len(repr(said).partition(".")[2]) if "e" not in repr(said) else 12
+    return abs(said - measured) <= max(EXACT * abs(measured), 0.5 * 10.0**-decimals)
 
 
 def _shared(case: Case, name: str, said: float, evaluated: float) -> str | None:

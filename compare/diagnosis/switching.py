@@ -45,7 +45,9 @@ def find_switch(case: Case, term: Term) -> None:
             f"With all layers alike the loss is {figure(abs(term.value))} {'less' if term.value < 0 else 'more'} by"
             " evaluation's objective than by training's."
         )
-        find(case, "objective", False, term.value, names, evidence)
+        # a layer that adds to the loss in training alone is named; else the steps themselves compute different losses
+        detail = "steps" if case.measured.facts.objectives and not rows else ""
+        find(case, "objective", False, term.value, names, evidence, detail)
     # a loss that is no number is told as numerics, with the layer that it comes from
     elif term.term == "other-layers" and isfinite(term.value) and case.costs(term.value):
         others = tuple(row.name for row in case.measured.layers if row.role == "other")
@@ -63,6 +65,21 @@ def find_switch(case: Case, term: Term) -> None:
         find(case, term.term, True, term.value, *_normalised(case, term.term))
     elif term.term == "unmixed-batches":
         _find_unmixed(case, term)
+
+
+def find_together(case: Case) -> None:
+    """Find the largest step of normalisation where none costs enough to be named, and all of them together do."""
+    steps = [term for term in case.terms if term.term in (*_BATCHES, "stale-statistics") and term.value > 0]
+    total = sum(term.value for term in steps)
+    if len(steps) < 2 or any(finding.harmful for finding in case.findings):
+        return
+    if case.costs(total) and case.costs(case.evaluated - case.as_in_fit):
+        # what is stored is an average of few batches: where it has arrived, what is left of that is their noise
+        most = max(steps, key=lambda term: (term.term in _BATCHES, term.value))
+        layers, evidence = _normalised(case, most.term)
+        parts = ", ".join(f"{term.term.replace('-', ' ')} {figure(term.value)}" for term in steps)
+        evidence += f" With what is stored it is {figure(case.evaluated)}: {parts} come together."
+        find(case, most.term, True, most.value, layers, evidence)
 
 
 def _find_unmixed(case: Case, term: Term) -> None:
