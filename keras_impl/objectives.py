@@ -229,14 +229,9 @@ class Objective:
         if any(_dtype(leaf) in _LESSER for leaf in keras.tree.flatten(outputs)):
             wide = keras.tree.map_structure(lambda t: ops.cast(t, "float32"), outputs)
             full = _number(self._loss(inputs, targets, wide, weights, training)) - step.penalty
-        kept = (_arrays(outputs), _arrays(targets)) if keep else (None, None)
-        found = {
-            "shuffled": shuffled,
-            "constant": constant,
-            "loss_in_float32": full,
-            "unweighted": unweighted,
-        }
-        return replace(step, **found, outputs=kept[0], targets=kept[1])
+        outputs, targets = (_arrays(outputs), _arrays(targets)) if keep else (None, None)
+        others = {"shuffled": shuffled, "constant": constant, "loss_in_float32": full}
+        return replace(step, **others, unweighted=unweighted, outputs=outputs, targets=targets)
 
     def _stepped(self, batch, keep):
         said = self.step(self.model, keras.tree.map_structure(_tensor, batch.raw))
