@@ -10,6 +10,8 @@ pytest.register_assert_rewrite("tests.support.gap_tests")
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+# tests run each program once or twice: what JAX's compiler spends on making one fast is never won back
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 
 
 def pytest_collection_finish(session):

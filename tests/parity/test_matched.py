@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-TOLERANCE = {  # float32 rounding, relative: batch statistics feed it back through 53 layers, moving ones don't
+TOLERANCE = {  # float32 rounding, relative: batch statistics feed it back from layer to layer, moving ones don't
     "frozen-batch-stats": 1e-4,
     "frozen-drifting": 1e-4,
     "batch-stats": 1e-4,

@@ -13,7 +13,7 @@ from compare.data import load
 from compare.frameworks import FRAMEWORKS
 from compare.spec import Cell
 from compare.weights.sources import resolve
-from tests.support.shallow import cut
+from tests.support.shallow import cut, shallow
 
 SMALL = Settings(images=64, image_size=48, batch_size=16, epochs=5, explain="nothing")
 
@@ -38,4 +38,5 @@ def train(framework, policy, run_dir, numerics="matched", settings=SMALL, weight
 
 if __name__ == "__main__":
     framework, run_dir, *policies = sys.argv[1:]
-    print(json.dumps({policy: asdict(train(framework, policy, run_dir)) for policy in policies}))
+    with shallow(framework):
+        print(json.dumps({policy: asdict(train(framework, policy, run_dir)) for policy in policies}))
