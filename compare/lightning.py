@@ -38,6 +38,11 @@ class Diagnose(Callback):
         self.verbose, self.options = verbose, options
         self.diagnosis: Diagnosis | None = None
         self._watching: Watching | None = None
+        self._validated = 0
+
+    def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
+        """Note which step's weights were validated last."""
+        self._validated = trainer.global_step
 
     def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
         """Forget the epoch before."""
@@ -70,7 +75,8 @@ class Diagnose(Callback):
         evaluate_data = _only(trainer.val_dataloaders) if self.evaluate_data is None else self.evaluate_data
         seen = self._watching.seen
         figures = _figures(trainer.callback_metrics)
-        if evaluate_data is None:
+        # without data of its own, or of weights that have moved on since, validation's figures say nothing of these
+        if evaluate_data is None or self._validated != trainer.global_step:
             figures = {name: value for name, value in figures.items() if not name.startswith("val_")}
         if "loss" not in read(figures).fit:
             figures |= seen.figures

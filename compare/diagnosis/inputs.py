@@ -20,8 +20,8 @@ THERE, PART = 0.1, 0.3
 # what other inputs must do to the variances for their share in stored ones to be told from one of the initial values;
 # the least and the most of it that may be stored, and how alike over the channels the initial values' share would be
 LARGER, LEAST, MOST, ALIKE = 100.0, 0.05, 2.0, 0.05
-# relative, for a figure that is recomputed from inputs that were changed
-NEAR = 0.01
+# relative, for a figure that is recomputed from inputs that were changed: of some samples, of all of them
+NEAR, EXACT = 0.01, 1e-3
 TRIED = 32
 # largest absolute value of inputs that may be scaled to about 1 already, and that may have a deviation taken off twice
 SMALL, MIDDLE = 4.0, 16.0
@@ -144,14 +144,25 @@ def evaluated_as(case: Case, said: float) -> str | None:
 
     def apart(change: Change, of: list[Batch]) -> float:
         changed = [case.subject.scaled(batch, change.apply) for batch in of]
-        return abs(case.subject.run(changed, frozenset()).figures["loss"] - said)
+        found = case.subject.run(changed, frozenset())
+        means = found.figures["loss"], float(np.mean([step.loss for step in found.steps]))
+        return min(abs(value - said) for value in means)
 
+    near = NEAR
+    if sum(batch.size for batch in batches) == (case.elsewhere or case.fit).look.size:
+        near = min(NEAR, EXACT + written_to(said))
     changes = [change for change in CHANGES if not change.colours or len(case.fit.look.mean) == 3]
     about = {change.code: apart(change, _some(batches)) for change in changes}
     for change in sorted(changes, key=lambda change: about[change.code])[:2]:
-        if about[change.code] < abs(said) / 2 and apart(change, batches) < NEAR * abs(said):
+        if about[change.code] < abs(said) / 2 and apart(change, batches) < near * abs(said):
             return change.written(case.framework)
     return None
+
+
+def written_to(said: float) -> float:
+    """How much a figure may be off by the digits that it is written with, relative to itself."""
+    places = len(repr(float(said)).partition("e")[0].partition(".")[2])
+    return 0.5 * 10.0**-places / abs(said) if said else 0.0
 
 
 def _possible(case: Case) -> list[Change]:

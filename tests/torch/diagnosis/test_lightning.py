@@ -163,3 +163,13 @@ def test_a_random_step_does_harm_where_somebody_evaluates_with_it(model, harmful
     torch.manual_seed(0)
     found = compare.diagnose(model(), loader(toy(96)))
     assert (found.findings[0].cause, found.harmful) == ("random-evaluation", harmful)
+
+
+def test_a_validation_before_the_last_steps_says_nothing_of_these_weights():
+    callback = compare.lightning.Diagnose(verbose=False)
+    _, _, figures = trained(callback, max_steps=15)  # two epochs of six and three more
+    assert "val/loss" in figures
+    assert not any(name.startswith("val_") for name in callback.diagnosis.reported)
+    callback = compare.lightning.Diagnose(verbose=False)
+    trained(callback, max_steps=12)
+    assert "val_loss" in callback.diagnosis.reported

@@ -207,3 +207,17 @@ def test_a_figure_that_only_other_targets_give_is_theirs():
     said = evaluated(net, loader((x, y.roll(7))))
     found = compare.diagnose(net, data, loss=F.cross_entropy, reported={"evaluate_loss": said})
     assert found.findings[0].cause == "samples"
+
+
+@pytest.mark.parametrize(
+    ("change", "cause"),
+    [(lambda v: v, "data-differ"), (lambda v: round(v, 3), "data-differ"), (lambda v: 1.006 * v, "other-weights")],
+    ids=["to the last digit", "to the digits that are written", "near by"],
+)  # fmt: skip
+def test_a_reported_figure_is_of_other_inputs_only_as_exactly_as_it_is_written(change, cause):
+    net, (x, y) = mlp(), toy()
+    fit(net.train(), loader((x, y)), 12)
+    said = change(evaluated(net, loader((x * 2 - 1, y))))
+    found = compare.diagnose(net, loader((x, y)), loss=CE, reported={"evaluate_loss": said})
+    assert found.findings[0].cause == cause
+    assert found.harmful == (cause == "data-differ")
