@@ -53,6 +53,8 @@ def named(reference):
         ValueError: there is no such module or name, or importing it fails.
     """
     module, _, name = reference.rpartition(":")
+    # a script that reads its own arguments finds none and takes its defaults
+    sys.argv = [module]
     try:
         if module.endswith(".py"):
             path = Path(module).resolve()
@@ -64,7 +66,7 @@ def named(reference):
         else:
             sys.path.insert(0, str(Path.cwd()))
             loaded = importlib.import_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ValueError(f"{module} can't be imported: {type(error).__name__}: {error}") from error
     try:
         for part in name.split("."):

@@ -84,7 +84,10 @@ class Objective:
             said = self.step(self.module, batch.raw)
         elif self.trainer is not None and self.loss is None:
             with _context(self.trainer):
-                loss, outputs = self.trainer.compute_loss(self.module, dict(batch.raw), return_outputs=True)
+                counted = _counted(self.trainer, dict(batch.raw), self.device)
+                loss, outputs = self.trainer.compute_loss(
+                    self.module, dict(batch.raw), return_outputs=True, **counted
+                )
             said = {"loss": loss, "outputs": self._logits(outputs), "targets": batch.targets}
         elif self.loss is not None:
             outputs = self._logits(call(self.module, batch.inputs))
@@ -245,6 +248,15 @@ def _takes_weights(loss):
         "sample_weights",
         "weight_of",
     )
+
+
+def _counted(trainer, batch, device):
+    """How many items a Hugging Face trainer counts in a batch, and divides its loss by; nothing where it doesn't."""
+    if "num_items_in_batch" not in inspect.signature(trainer.compute_loss).parameters:
+        return {}
+    count = getattr(trainer, "get_batch_samples", None)
+    found = _quietly(lambda: count(iter([batch]), 1, device)[1])
+    return {} if found is None else {"num_items_in_batch": found}
 
 
 def _context(trainer):

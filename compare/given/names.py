@@ -31,8 +31,15 @@ def thing(reference: str, what: str) -> Any:
         InputError: there is no such file, module or name.
     """
     place, name = code.split(reference, what)
-    module = _from_file(Path(place), what) if place.endswith(".py") else _by_name(place, what)
-    found: Any = module
+    # a script that reads its own arguments, as many do where they are imported, finds none and takes its defaults
+    sys.argv = [place]
+    try:
+        found: Any = _from_file(Path(place), what) if place.endswith(".py") else _by_name(place, what)
+    except SystemExit as error:
+        raise InputError(
+            f"{what}: {place} ends the process when it is imported (exit code {error.code}): arguments that it needs"
+            ' must have defaults, and what isn\'t to run must stand under if __name__ == "__main__":'
+        ) from error
     for part in name.split("."):
         if not hasattr(found, part):
             raise InputError(f"{what}: {place} has no {part!r}")

@@ -212,3 +212,30 @@ def test_a_pickled_module_is_refused_unless_it_is_trusted(script, capsys):
     code, _, error = run(capsys, *arguments)
     assert (code, "--trust" in error) == (2, True)
     assert run(capsys, *arguments, "--trust")[0] == 0
+
+
+ARGUMENTS = """
+import argparse
+import torch
+parser = argparse.ArgumentParser()
+parser.add_argument("--width", type=int, default=4)
+parser.add_argument("data", nargs="{nargs}")
+width = parser.parse_args().width
+model = torch.nn.Linear(8, width)
+data = (torch.randn(32, 8), torch.randint(width, (32,)))
+"""
+
+
+def test_a_script_that_reads_arguments_of_its_own_takes_its_defaults(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["compare", "diagnose", "--json"])
+    for name, nargs in (("optional.py", "?"), ("needed.py", "+")):
+        (tmp_path / name).write_text(ARGUMENTS.format(nargs=nargs))
+    code, out, _ = run(
+        capsys, "optional.py:model", "--data", "optional.py:data", "--loss", "cross_entropy", "--json"
+    )
+    assert code in (0, 1)
+    assert json.loads(out)["samples"] == 32
+    code, _, error = run(capsys, "needed.py:model", "--data", "needed.py:data")
+    assert code == 2
+    assert "ends the process when it is imported (exit code 2)" in error.splitlines()[-1]

@@ -119,3 +119,18 @@ def test_a_figure_over_more_than_an_epoch_is_not_taken_for_the_epochs():
     assert figures_of(history, 30, 10.0) == {"eval_loss": 2.0}
     assert figures_of([{"step": 20, "loss": 1.0}, *history], 30, 10.0) == {"loss": 9.0, "eval_loss": 2.0}
     assert figures_of([{"step": 10, "loss": 1.0, "eval_loss": 3.0}], 30, 10.0) == {"loss": 1.0}
+
+
+def test_a_loss_that_is_divided_by_the_number_of_items_is_asked_as_its_trainer_asks_it(tmp_path):
+    shapes = {"vocab_size": 12, "n_positions": 8, "n_embd": 8, "n_layer": 1, "n_head": 2}
+    torch.manual_seed(0)
+    model = transformers.GPT2LMHeadModel(transformers.GPT2Config(**shapes, bos_token_id=0, eos_token_id=0))
+    tokens = torch.randint(12, (32, 6), generator=torch.Generator().manual_seed(1))
+    data = [{"input_ids": row, "labels": row} for row in tokens]
+    arguments = transformers.TrainingArguments(tmp_path, report_to=[], use_cpu=True, disable_tqdm=True)
+    trainer = transformers.Trainer(model, arguments, train_dataset=data, eval_dataset=data)
+    evaluated = trainer.evaluate()["eval_loss"]
+    reported = {"loss": evaluated, "eval_loss": evaluated}
+    found = compare.diagnose(trainer, trainer.get_eval_dataloader(), reported=reported)
+    assert found.measured["evaluate_loss"] == pytest.approx(evaluated, rel=1e-4)
+    assert [one.cause for one in found.findings] == ["none"]
