@@ -42,7 +42,6 @@ RESULTS = (
     "fresh_accuracy",
 )
 EPOCH = (*CELL, "epoch", "learning_rate")
-HISTORY = (*EPOCH, *(f"{part}_{figure}" for part in PARTS for figure in FIGURES))
 GAP = (*CELL, "epoch", "metric", "term", "value", "uncertainty")
 DRIFTS, SUMMARY = ("mean_drift", "log_variance_ratio", "kl"), ("median", "p95", "max")
 LAYERS = (

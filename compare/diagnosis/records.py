@@ -61,8 +61,30 @@ class AuditRow:
     variance_drift: float | None = None
 
 
+class Shown:
+    """A result that a notebook shows by itself, and that can be written as a page: an `Audit`, or a `Diagnosis`."""
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from compare.diagnosis.show import page
+
+        assert isinstance(self, Audit | Diagnosis)
+        return page.cell(self)
+
+    def to_html(self, path: str | Path) -> Path:
+        """Write a page of its own, self-contained, and return its path.
+
+        Raises:
+            OSError: it can't be written.
+        """
+        from compare.diagnosis.show import page
+
+        assert isinstance(self, Audit | Diagnosis)
+        return page.write(self, Path(path))
+
+
 @dataclass(frozen=True, repr=False)
-class Audit:
+class Audit(Shown):
     """What every layer that acts differently in training does, and every normalisation layer.
 
     Attributes:
@@ -90,22 +112,6 @@ class Audit:
         from compare.diagnosis.show import text
 
         return text.audited(self)
-
-    def _repr_html_(self) -> str:
-        """What a notebook shows."""
-        from compare.diagnosis.show import page
-
-        return page.cell(self)
-
-    def to_html(self, path: str | Path) -> Path:
-        """Write a page of its own, self-contained, and return its path.
-
-        Raises:
-            OSError: it can't be written.
-        """
-        from compare.diagnosis.show import page
-
-        return page.write(self, Path(path))
 
 
 @dataclass(frozen=True)
@@ -189,7 +195,7 @@ class HarmfulFindingError(AssertionError):
 
 
 @dataclass(frozen=True, repr=False)
-class Diagnosis:
+class Diagnosis(Shown):
     """Why fit and evaluate part, for one model.
 
     Attributes:
@@ -246,22 +252,6 @@ class Diagnosis:
         from compare.diagnosis.show import text
 
         return text.diagnosed(self)
-
-    def _repr_html_(self) -> str:
-        """What a notebook shows."""
-        from compare.diagnosis.show import page
-
-        return page.cell(self)
-
-    def to_html(self, path: str | Path) -> Path:
-        """Write a page of its own, self-contained, and return its path.
-
-        Raises:
-            OSError: it can't be written.
-        """
-        from compare.diagnosis.show import page
-
-        return page.write(self, Path(path))
 
     def raise_if(self, what: str = "harmful") -> None:
         """Raise where a finding is ``harmful``, or has the cause that is named.

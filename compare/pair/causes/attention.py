@@ -8,8 +8,6 @@ import numpy as np
 
 from compare.pair.causes.trial import Scene, Trial, module, number, path
 
-SCALED = ("multiply", "divide", "matmul", "attention", "dense", "embedding", "add", "softmax")
-
 
 def scales(scene: Scene) -> Iterator[Trial]:
     """Multiply with Keras's number."""
