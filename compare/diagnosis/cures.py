@@ -71,6 +71,7 @@ SPECIAL = {
         " each sample's own."
     ),
     ("random-evaluation", "drawn"): "Draw random numbers in training only, wherever the layer draws them.",
+    ("random-evaluation", "stuck"): "Put these layers into evaluation mode, too.",
     ("random-evaluation", "step"): (
         "Seed what the loss draws before each evaluation, so that every evaluation draws the same."
     ),

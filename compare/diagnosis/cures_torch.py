@@ -27,6 +27,10 @@ for module in model.modules():
 _SHIFTED = f"""\
 norms = [module for module in model.modules() if hasattr(module, "reset_running_stats")]
 {_WITHOUT_DROPOUT}"""
+_EVALUATE = """\
+model.eval()
+for module in model.modules():
+    module.training = False"""
 # (cause, detail of a case) -> code
 CODE = {
     ("stale-statistics", ""): _NORMS + _REESTIMATE,
@@ -52,10 +56,7 @@ def train(self, mode=True):  # in the model's class; calls pass training=self.tr
     return nn.Module.train(self, mode)""",
     ("mode-override", "never-training"): "model.train()  # before every epoch",
     ("mode-override", "own"): "# in forward: what stands behind `if self.training:`, and behind its else",
-    ("mode-in-evaluation", ""): """\
-model.eval()
-for module in model.modules():
-    module.training = False""",
+    ("mode-in-evaluation", ""): _EVALUATE,
     (
         "mode-in-evaluation",
         "by-batch",
@@ -67,6 +68,7 @@ for module in model.modules():
     ("random-evaluation", "drawn"): (
         "noise = torch.randn_like(x) if model.training else torch.zeros_like(x)  # in forward: self.training"
     ),
+    ("random-evaluation", "stuck"): _EVALUATE,
     ("random-evaluation", "step"): "torch.manual_seed(0)  # before each evaluation",
     (
         "random-evaluation",

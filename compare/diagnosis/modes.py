@@ -44,6 +44,8 @@ def _random(case: Case) -> None:
             evidence += f" Random in evaluation: {names([row.name for row in drawing])}."
         kinds = {row.kind.lower() for row in drawing} - {"step"}
         detail = "" if any("drop" in kind for kind in kinds) else "drawn" if kinds else "step"
+        if drawing and all((row.override or "").startswith("it is in training mode") for row in drawing):
+            detail = "stuck"
         harmful = case.measured.facts.evaluates or detail != "step"
         if not harmful:
             evidence += " Nothing evaluates this model: the step of training stands for that here."

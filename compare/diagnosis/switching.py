@@ -56,6 +56,13 @@ def find_switch(case: Case, term: Term) -> None:
             f" evaluation than in training, and the loss is {figure(term.value)} more by that."
         )
         find(case, "mode-override", True, term.value, others, evidence, "own")
+    elif term.term == "other-layers" and case.matters(term.value) and case.measured.facts.objectives:
+        others = tuple(row.name for row in case.measured.layers if row.role == "other")
+        evidence = (
+            "By the model's own code training computes something else than evaluation, such as a loss of further"
+            f" outputs: without it the loss is {figure(abs(term.value))} {'less' if term.value < 0 else 'more'}."
+        )
+        find(case, "objective", False, term.value, others, evidence)
     # what it comes to in some orders of throwing the switches and not in others is no cost of its own
     elif (
         term.term in _BATCHES
@@ -173,8 +180,9 @@ def _normalised(case: Case, cause: str) -> tuple[tuple[str, ...], str]:
     fewest = min((seen.per_channel for seen in measured.seen.values()), default=0)
     pooled = measured.standing[frozenset()].figures["loss"]
     size = max(case.fit.look.batches)
+    count = "one sample" if size == 1 else f"{size} samples"
     text = (
-        f"With the statistics of each batch of {size} samples the loss is {figure(case.as_in_fit)}, with those of all"
+        f"With the statistics of each batch of {count} the loss is {figure(case.as_in_fit)}, with those of all"
         f" of them {figure(pooled)}; a batch has {fewest} values a channel at least."
     )
     return tuple(row.name for row in rows), text
