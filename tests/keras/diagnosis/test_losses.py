@@ -62,6 +62,12 @@ def several():
     return keras.Model(inputs, {"a": Dense(3, name="a")(h), "b": Dense(1, name="b")(h)})
 
 
+def lists():
+    inputs = [keras.Input((8,)), keras.Input((3,))]
+    h = keras.Sequential(normed(0.9))(layers.Concatenate()(inputs))
+    return keras.Model(inputs, [Dense(3)(h), Dense(1)(h)])
+
+
 SPARSE = losses.SparseCategoricalCrossentropy(from_logits=True)
 L2 = keras.regularizers.L2(0.01)
 # kind -> (makes a model, compile's options, x, y, weights of samples)
@@ -101,6 +107,19 @@ KINDS = {
     "masks": (lambda: images(2), {"loss": SPARSE}, IMAGES, MASKS.astype("int64"), None),
     "masks, no mean over samples": (lambda: images(1, "sigmoid"), {"loss": dice}, IMAGES, MASKS, None),
     "a loss of its own": (WithTerm, {"loss": SPARSE}, X, Y, None),
+    "several inputs and outputs, weighted": (
+        lists,
+        {"loss": [SPARSE, "mse"], "loss_weights": [1.0, 0.3]},
+        [X, X[:, :3] + 1], [Y, X[:, :1]], [RNG.random(70).astype("float32"), np.ones(70, "float32")],
+    ),
+    "several labels, probabilities": (
+        lambda: rows(classes=4, activation="sigmoid"),
+        {"loss": "binary_crossentropy"},
+        X, (X[:, :4] > 0).astype("float32"), None,
+    ),
+    "one-hot, probabilities": (
+        lambda: rows(activation="softmax"), {"loss": "categorical_crossentropy"}, X, ONE_HOT, None,
+    ),
     "several outputs": (
         several,
         {"loss": {"a": SPARSE, "b": "mse"}, "loss_weights": {"a": 1.0, "b": 0.3}},
@@ -160,4 +179,24 @@ def test_a_metric_of_any_kind_is_that_of_evaluate(kind):
     for name in ("loss", "mine"):
         assert found.measured[f"evaluate_{name}"] == pytest.approx(float(np.mean(said[name])), rel=1e-5)
     assert found.measured["fit_mine"] != pytest.approx(found.measured["evaluate_mine"], rel=1e-4)
+    assert found.probes.restored == "same"
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "bfloat16", "float64"])
+def test_a_model_of_any_precision_is_measured_as_keras_measures_it(policy):
+    keras.utils.set_random_seed(3)
+    keras.config.set_dtype_policy(policy)
+    try:
+        model = rows()
+    finally:
+        keras.config.set_dtype_policy("float32")
+    model.compile(keras.optimizers.SGD(0.0), SPARSE, jit_compile=False)
+    fit, evaluate = said_by_keras(model, X, Y, None)
+    found = diagnose(model, (X, Y), batch_size=16)
+    # a graph fuses what is rounded to a few bits one by one
+    close = 1e-6 if policy == "float64" else 2e-2 if "bfloat16" in policy else 2e-3
+    assert found.measured["fit_loss"] == pytest.approx(fit, rel=close)
+    assert found.measured["evaluate_loss"] == pytest.approx(evaluate, rel=close)
+    assert fit != pytest.approx(evaluate, rel=close)
+    assert sum(term.value for term in found.terms) == pytest.approx(found.gap, rel=1e-6, abs=1e-9)
     assert found.probes.restored == "same"
