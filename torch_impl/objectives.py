@@ -43,6 +43,7 @@ class Objective:
         self.lightning = lightning and step is None and loss is None
         self.two = self.lightning or step is not None
         self.weighted = loss is not None and _takes_weights(loss)
+        self.whole = None
         self.device = _device(self.module)
         self.dtype = next(
             (p.dtype for p in self.module.parameters() if p.is_floating_point()), torch.get_default_dtype()
@@ -81,7 +82,7 @@ class Objective:
         if self.lightning:
             said = self._lightning(batch, training, index)
         elif self.step is not None:
-            said = self.step(self.module, batch.raw)
+            said = _stepped(self.step, self.module, batch.raw)
         elif self.trainer is not None and self.loss is None:
             with _context(self.trainer):
                 counted = _counted(self.trainer, dict(batch.raw), self.device)
@@ -90,8 +91,8 @@ class Objective:
                 )
             said = {"loss": loss, "outputs": self._logits(outputs), "targets": batch.targets}
         elif self.loss is not None:
-            outputs = self._logits(call(self.module, batch.inputs))
-            said = {"loss": self._loss(outputs, batch), "outputs": outputs, "targets": batch.targets}
+            made = call(self.module, batch.inputs)
+            said = {"loss": self._of(made, batch), "outputs": self._logits(made), "targets": batch.targets}
         else:
             said = self._of_itself(batch)
         said = said if isinstance(said, dict) else {"loss": said}
@@ -111,7 +112,7 @@ class Objective:
     def _as_step(self, said, batch, keep):
         if "loss" not in said:
             raise ValueError(f"step returned {sorted(said)}; it must return a loss, or a dictionary with one")
-        loss = logged.number(said["loss"])
+        loss = self._number(said["loss"])
         outputs, targets = said.get("outputs"), said.get("targets", batch.targets)
         size = int(said.get("n", batch.size))
         metrics = {name: logged.number(value) for name, value in said.get("metrics", {}).items()}
@@ -143,6 +144,29 @@ class Objective:
             targets=nested.array(targets) if keep else None,
             constant=constant,
         )
+
+    def _number(self, loss):
+        try:
+            return logged.number(loss)
+        except (TypeError, ValueError):
+            who = "step" if self.step is not None else "loss" if self.loss is not None else "the model"
+            raise ValueError(
+                f"{who} returned {type(loss).__name__} for a loss; it must be a number"
+            ) from None
+
+    def _of(self, made, batch):
+        """The loss of what the model made: a person's takes all of that, or the scores alone as PyTorch's own do."""
+        scores = self._logits(made)
+        if scores is not made and self.whole is not False:
+            try:
+                loss = self._loss(made, batch)
+                self.whole = True
+                return loss
+            except Exception:
+                if self.whole:
+                    raise
+                self.whole = False
+        return self._loss(scores, batch)
 
     def _loss(self, outputs, batch):
         if batch.weights is None:
@@ -233,6 +257,17 @@ def _are_probabilities(outputs, targets, loss):
     of_both = (F.binary_cross_entropy, F.binary_cross_entropy_with_logits)
     apart = [abs(measure(outputs, targets).item() - loss) for measure in of_both]
     return apart[0] <= apart[1]
+
+
+def _stepped(step, module, raw):
+    try:
+        return step(module, raw)
+    except RuntimeError as error:
+        if "does not require grad" in str(error):
+            raise ValueError(
+                "step computes gradients; it must return the loss alone, without backward() and an optimizer's step"
+            ) from error
+        raise
 
 
 def _takes_weights(loss):

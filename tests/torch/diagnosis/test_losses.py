@@ -1,6 +1,7 @@
 """Any loss: what is measured is what a loop of one's own gives, in training and in evaluation, and the terms add up."""
 
 import copy
+from dataclasses import dataclass
 
 import pytest
 import torch
@@ -142,3 +143,40 @@ def test_another_objective_is_looked_for_in_the_outputs_that_were_measured(monke
     reported = {"loss": 1.2 * measured["fit_loss"], "evaluate_loss": measured["evaluate_loss"]}
     compare.diagnose(net, data, loss=F.cross_entropy, reported=reported)
     assert sum(kept) == 1
+
+
+@dataclass
+class Made:
+    """What a model returns, with its scores among other things, as Hugging Face's do."""
+
+    logits: torch.Tensor
+    hidden: torch.Tensor
+
+
+class Wrapped(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = mlp()
+
+    def forward(self, x):
+        return Made(self.net(x), x)
+
+
+@pytest.mark.parametrize("loss", [F.cross_entropy, lambda made, y: F.cross_entropy(made.logits, y)])
+def test_a_loss_may_take_all_that_a_model_makes_or_its_scores(loss):
+    found = compare.diagnose(Wrapped(), loader((X, Y), 16), loss=loss)
+    plain = compare.diagnose(mlp(), loader((X, Y), 16), loss=F.cross_entropy)
+    for name in ("fit_loss", "evaluate_loss", "evaluate_accuracy"):
+        assert found.measured[name] == pytest.approx(plain.measured[name], rel=1e-6)
+    assert_adds_up(found)
+
+
+@pytest.mark.parametrize("precision", [torch.float16, torch.bfloat16, torch.float64])
+def test_a_model_of_any_precision_is_measured_as_a_loop_measures_it(precision):
+    net, data = mlp().to(precision), loader((X.to(precision), Y), 16)
+    found = compare.diagnose(net, data, loss=F.cross_entropy)
+    for training, measured in ((True, "fit_loss"), (False, "evaluate_loss")):
+        assert found.measured[measured] == pytest.approx(
+            by_hand(net, data, F.cross_entropy, training), rel=1e-6
+        )
+    assert_adds_up(found)

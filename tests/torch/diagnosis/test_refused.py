@@ -43,6 +43,21 @@ WRONG = {
         {"data": loader(toy(width=5))},
         "its loss refuses the data: mat1 and mat2",
     ),
+    "a loss that returns nothing": (
+        None,
+        {"loss": lambda o, t: None},
+        "loss returned NoneType for a loss; it must",
+    ),
+    "a step that returns a pair": (
+        None,
+        {"loss": None, "step": lambda net, batch: (CE(net(batch[0]), batch[1]), 1)},
+        "step returned tuple for a loss; it must be a number",
+    ),
+    "a step that trains": (
+        None,
+        {"loss": None, "step": lambda net, batch: CE(net(batch[0]), batch[1]).backward()},
+        "step computes gradients; it must return the loss alone",
+    ),
     "two devices": (Parted("meta"), {}, r"model is on several devices \(cpu, meta\)"),
     "no values": (nn.Linear(8, 3, device="meta"), {}, "device meta, which holds no values"),
 }
