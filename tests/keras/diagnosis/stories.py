@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from compare.diagnosis.diagnosis import diagnose
 from tests.keras.diagnosis.toys import (
     BN,
     AlwaysNoisy,
@@ -290,6 +291,10 @@ STORIES = {
 
 @cache
 def told(name):
-    """Build and fit a story's model, once."""
+    """Build and fit a story's model, and diagnose it, once for all tests: model, data, options, causes, diagnosis.
+
+    Who changes the model may have no other test look at it.
+    """
     keras.utils.set_random_seed(7)
-    return STORIES[name]()
+    model, data, options, causes = STORIES[name]()
+    return model, data, options, causes, diagnose(model, data, **options)

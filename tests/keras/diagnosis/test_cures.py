@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 
 from compare.diagnosis import cures
-from compare.diagnosis.diagnosis import diagnose
 from compare.diagnosis.inputs import CHANGES
 from compare.diagnosis.records import CAUSES
 from tests.keras.diagnosis import stories, toys
@@ -33,14 +32,12 @@ def paste(code, model, data):
 
 def cured(name, cause):
     """A story's model, its data, and the code that its diagnosis gives for a cause."""
-    model, data, options, _ = stories.STORIES[name]()
-    found = diagnose(model, data, **options).findings
-    return model, data, next(finding.cure.code for finding in found if finding.cause == cause)
+    model, data, *_, diagnosis = stories.told(name)
+    return model, data, next(found.cure.code for found in diagnosis.findings if found.cause == cause)
 
 
 @pytest.mark.parametrize(("name", "cause"), CLOSED_AT_ONCE.items())
 def test_the_code_closes_the_gap(name, cause):
-    keras.utils.set_random_seed(7)
     model, data, code = cured(name, cause)
     before = model.evaluate(*data, verbose=0)[0]
     paste(code, model, data)
@@ -52,7 +49,6 @@ def test_the_code_closes_the_gap(name, cause):
 
 @pytest.mark.parametrize(("name", "cause"), FROZEN.items())
 def test_frozen_layers_make_fit_and_evaluate_agree(name, cause):
-    keras.utils.set_random_seed(7)
     model, data, code = cured(name, cause)
     paste(code, model, data)
     model.optimizer.learning_rate = 0.0

@@ -28,9 +28,8 @@ def offered(found, cause):
 def test_other_batches_close_the_gap(name, cause, momentum):
     import tensorflow as tf
 
+    _, data, *_, before = stories.told(name)
     keras.utils.set_random_seed(7)
-    model, data, options, _ = stories.STORIES[name]()
-    before = diagnose(model, data, **options)
     names = {"train_ds": tf.data.Dataset.from_tensor_slices(data).batch(4)}
     exec(offered(before, cause), names)
     model = compiled(net(*normed(momentum)))
@@ -133,12 +132,11 @@ def test_weights_that_are_loaded_whole_close_the_gap(tmp_path, monkeypatch):
 
 
 def test_an_evaluation_with_fits_weights_is_fits_figure():
-    keras.utils.set_random_seed(7)
-    model, (x, y, weights), options, _ = stories.weighted_samples()
-    code = offered(diagnose(model, (x, y, weights), **options), "objective")
+    model, (x, y, weights), options, _, found = stories.told("weighted_samples")
+    code = offered(found, "objective")
     said = []
     exec(
-        f"said.append({code.partition('#')[0]})",
+        f"said.append({code.splitlines()[-1]})",
         {"model": model, "x": x, "y": y, "weights": weights, "said": said},
     )
     fit = options["reported"].history["loss"][-1]

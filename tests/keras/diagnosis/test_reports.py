@@ -48,8 +48,11 @@ STORIES = reports.REPORTS | stories.STORIES
 
 @cache
 def found(name):
+    if name in stories.STORIES:
+        *_, causes, diagnosis = stories.told(name)
+        return diagnosis, causes
     keras.utils.set_random_seed(7)
-    model, data, options, causes = STORIES[name]()
+    model, data, options, causes = reports.REPORTS[name]()
     return diagnose(model, data, **options), causes
 
 
