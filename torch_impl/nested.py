@@ -3,9 +3,13 @@
 DIFFERS: Keras has `keras.tree` for these.
 """
 
+import copy
+
 import numpy as np
 import torch
 
+# what targets are called where inputs and targets have names
+TARGETS = ("labels", "label", "targets", "target", "y")
 LESSER = (torch.float16, torch.bfloat16)
 # values that a sparse tensor is written out to; of a larger one its entries stand for it
 WRITTEN_OUT = 2**22
@@ -21,6 +25,8 @@ def moved(value, device, dtype):
         return type(value)({key: moved(item, device, dtype) for key, item in value.items()})
     if hasattr(value, "keys") and hasattr(value, "to"):
         return value.to(device)
+    if (held := fields(value)) is not None:
+        return _moved_object(value, held, device)
     if isinstance(value, tuple) and hasattr(value, "_fields"):
         return type(value)(*(moved(item, device, dtype) for item in value))
     return (
@@ -30,12 +36,45 @@ def moved(value, device, dtype):
     )
 
 
+def _moved_object(value, held, device):
+    if hasattr(value, "to"):
+        return value.to(device)
+    if all(tensor.device == device for tensor in held.values()):
+        return value
+    value = copy.copy(value)
+    for name, tensor in held.items():
+        object.__setattr__(value, name, tensor.to(device))
+    return value
+
+
+def names(value):
+    """The keys of what has some, a mapping or only like one."""
+    return list(value.keys() if callable(value.keys) else value.keys)
+
+
+def fields(value):
+    """The tensors in an object of a person's own class by name, such as a batch of graphs; None in other things."""
+    if isinstance(value, torch.Tensor | torch.nn.Module) or hasattr(value, "keys"):
+        return None
+    held = getattr(value, "__dict__", None)
+    if held is None or isinstance(value, type):
+        return None
+    return {name: item for name, item in held.items() if isinstance(item, torch.Tensor)} or None
+
+
 def size(value):
-    """Number of samples: the length of the first tensor."""
+    """Number of samples: of a batch of graphs, or the length of the first tensor, or of targets that have a name."""
     if isinstance(value, torch.Tensor):
         return len(value) if value.ndim else 1
+    if isinstance(count := getattr(value, "num_graphs", None), int):
+        return count
+    if (held := fields(value)) is not None:
+        return next(
+            (len(held[name]) for name in TARGETS if name in held and held[name].ndim),
+            size(list(held.values())),
+        )
     if hasattr(value, "keys"):
-        value = [value[key] for key in value]
+        value = [value[key] for key in names(value)]
     if listed(value):
         return len(value[0])
     if isinstance(value, list | tuple):
@@ -76,7 +115,7 @@ def array(value):
         value = strided(value.detach())
         return (value.float() if value.dtype in LESSER else value).cpu().numpy()
     if hasattr(value, "keys"):
-        value = [value[key] for key in value]
+        value = [value[key] for key in names(value)]
     return [array(item) for item in value if item is not None] if isinstance(value, list | tuple) else None
 
 
@@ -91,11 +130,14 @@ def leaves(name, value):
     if isinstance(value, torch.Tensor):
         yield name, strided(value)
     elif hasattr(value, "keys"):
-        for key in value:
+        for key in names(value):
             yield from leaves(f"{name}.{key}", value[key])
     elif isinstance(value, list | tuple):
         for i, item in enumerate(value):
             yield from leaves(f"{name}.{i}", item)
+    elif (held := fields(value)) is not None:
+        for key, tensor in held.items():
+            yield from leaves(f"{name}.{key}", tensor)
 
 
 def changed(tensor, change):
@@ -107,6 +149,18 @@ def changed(tensor, change):
     array = change(np.moveaxis(array, 1, -1)) if image else change(array)
     array = np.moveaxis(array, -1, 1) if image else array
     return torch.from_numpy(np.ascontiguousarray(array)).to(tensor.device, tensor.dtype)
+
+
+def with_inputs(value, change):
+    """A batch with names for its parts, its inputs changed: what isn't called as targets are."""
+    held = fields(value)
+    if held is None:
+        return {name: value[name] if name in TARGETS else change(value[name]) for name in names(value)}
+    value = copy.copy(value)
+    for name, tensor in held.items():
+        if name not in TARGETS:
+            object.__setattr__(value, name, change(tensor))
+    return value
 
 
 def floats(value):

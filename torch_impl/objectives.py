@@ -15,8 +15,6 @@ import torch.nn.functional as F
 from . import logged, nested
 from .evidence import Batch, Step
 
-_TARGETS = ("labels", "label", "targets", "target", "y")
-
 
 class Objective:
     """Computes a batch's loss, in training and in evaluation.
@@ -55,9 +53,9 @@ class Objective:
         # NumPy's fractions have double precision unless somebody says otherwise
         raw = nested.moved(raw, self.device, self.dtype)
         if isinstance(raw, dict) or hasattr(raw, "keys"):
-            names = [name for name in _TARGETS if name in raw]
+            names = [name for name in nested.TARGETS if name in raw]
             targets = raw[names[0]] if names else None
-            inputs = {name: raw[name] for name in raw if name not in names[:1]}
+            inputs = {name: raw[name] for name in nested.names(raw) if name not in names[:1]}
             if set(inputs) in ({"x"}, {"inputs"}, {"input"}, {"image"}, {"images"}):
                 inputs = next(iter(inputs.values()))
             return Batch(raw, inputs, targets, None, nested.size(raw))

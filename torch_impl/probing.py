@@ -279,7 +279,6 @@ class Subject:
 
     def scaled(self, batch, change):
         """The same batch with its float inputs changed, images as ``(N, H, W, C)``, others as they are."""
-
         changed = partial(nested.changed, change=change)
         raw = batch.raw
         if isinstance(raw, list | tuple):
@@ -289,9 +288,7 @@ class Subject:
         elif isinstance(raw, torch.Tensor):
             raw = changed(raw)
         else:
-            raw = {
-                name: changed(value) if name not in ("y", "target") else value for name, value in raw.items()
-            }
+            raw = nested.with_inputs(raw, changed)
         return self.objective.batch(raw)
 
     def arrays(self, batch):

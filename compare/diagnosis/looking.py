@@ -74,6 +74,8 @@ def look(subject: Subject, data: Data, seed: int, limit: int) -> Look:
         if held is not None:
             held = [*held, batch] if sum(sizes) <= limit else None
         parts = [[by_sample(a, batch.size) for k, a in arrays.items() if k[0] == part] for part in "xy"]
+        if not any(parts):  # a batch that only the person's step can unpack
+            parts[0] = [a for a in arrays.values() if a.ndim and len(a) == batch.size]
         for i in range(batch.size):
             inputs, targets = [_hash([a[i] for a in part if len(a) > i]) for part in parts]
             for store, value in zip(hashes, (inputs + targets, inputs, targets), strict=True):

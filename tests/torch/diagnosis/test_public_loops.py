@@ -1,5 +1,7 @@
 """Data, steps and figures in the ways of public training programs: each was once refused, or told something wrong."""
 
+from dataclasses import dataclass
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -214,3 +216,56 @@ def test_a_step_that_reads_the_mode_of_what_it_never_calls_has_two_objectives():
     found = compare.diagnose(both, data, step=step)
     assert found.gap > 0.1
     assert (found.findings[0].cause, found.harmful) == ("objective", False)
+
+
+class Graphs:
+    """A batch of graphs in an object of its own class: the nodes of all of them, and a target for each."""
+
+    def __init__(self, samples):
+        nodes, self.y = [x for x, _ in samples], torch.stack([y for _, y in samples])
+        self.x, self.number = (
+            torch.cat(nodes),
+            torch.arange(len(nodes)).repeat_interleave(torch.tensor([len(x) for x in nodes])),
+        )
+
+    def to(self, device):
+        return self
+
+
+@dataclass(frozen=True)
+class Pair:
+    x: torch.Tensor
+    y: torch.Tensor
+
+
+def paired(samples):
+    return Pair(torch.stack([x[0] for x, _ in samples]), torch.stack([y for _, y in samples]))
+
+
+@pytest.mark.parametrize("collate", [Graphs, paired])
+@pytest.mark.parametrize("momentum", [0.1, 0.0005])
+def test_batches_may_be_objects_of_a_class_of_ones_own(collate, momentum):
+    x, y = toy(96, shift=4.0)
+    samples = [(torch.stack([x[i]] * (i % 3 + 1)), y[i]) for i in range(96)]
+    data = DataLoader(samples, 16, shuffle=True, collate_fn=collate)
+    net = mlp(momentum=momentum)
+
+    def step(model, batch):
+        made = model(batch.x)
+        if hasattr(batch, "number"):
+            made = torch.zeros(len(batch.y), 3).index_add(0, batch.number, made)
+        return {"loss": CE(made, batch.y), "n": len(batch.y), "outputs": made, "targets": batch.y}
+
+    optimizer = torch.optim.Adam(net.parameters(), 0.01)
+    for epoch in range(20):
+        optimizer.param_groups[0]["lr"] = 0.01 if epoch < 8 else 1e-5
+        for batch in data:
+            optimizer.zero_grad()
+            step(net, batch)["loss"].backward()
+            optimizer.step()
+    found = compare.diagnose(net, data, step=step)
+    assert found.samples == 96
+    assert found.probes.data_twice == "same"
+    assert [one.cause for one in found.findings if one.harmful] == (
+        ["stale-statistics"] if momentum < 0.1 else []
+    )
