@@ -66,6 +66,7 @@ def state(subject):
     for i, layer in enumerate(model._flatten_layers()):
         found[f"modes:{i}.{layer.name}"] = str(layer.trainable)
         found |= {f"other:{i}.{layer.name}.{name}": repr(held) for name, held in _plain(layer).items()}
+    found |= {f"other:{i}.{v.path}": _hash(value(v)) for i, v in enumerate(_untracked(model))}
     found |= {f"other:{name}": str(id(getattr(model, name, None))) for name in _FUNCTIONS}
     _, (python, numpy, seed, framework) = random_state()
     drawn = {"python": python, "numpy": numpy, "keras": seed and seed[1].tolist(), "framework": framework}
@@ -153,6 +154,7 @@ class _Snapshot:
     def __init__(self, model, weights=True, optimizer=True):
         self.generators = random_state()
         found = [*(model.variables if weights else model.non_trainable_variables)]
+        found += _untracked(model)
         found += _optimizer_variables(model) if optimizer else []
         found += [v for metric in (*model.metrics, *_given_metrics(model)) for v in metric.variables]
         self.values = [(v, value(v)) for v in {id(v): v for v in found}.values()]
@@ -195,6 +197,17 @@ def _hash(item):
     if not isinstance(item, np.ndarray):
         return hashlib.sha256(pickle.dumps(item)).hexdigest()
     return hashlib.sha256(f"{item.dtype}{item.shape}".encode() + item.tobytes()).hexdigest()
+
+
+def _untracked(model):
+    """Variables that layers keep and Keras doesn't list, such as the state that a recurrent layer goes on from."""
+    listed, found = {id(v) for v in model.variables}, {}
+    for layer in model._flatten_layers():
+        for held in vars(layer).values():
+            if isinstance(held, keras.Variable | list | tuple):
+                leaves = [leaf for leaf in keras.tree.flatten(held) if isinstance(leaf, keras.Variable)]
+                found |= {id(v): v for v in leaves if id(v) not in listed}
+    return list(found.values())
 
 
 def _optimizer_variables(model):

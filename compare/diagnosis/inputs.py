@@ -150,7 +150,8 @@ def evaluated_as(case: Case, said: float) -> str | None:
 
     near = NEAR
     if sum(batch.size for batch in batches) == (case.elsewhere or case.fit).look.size:
-        near = min(NEAR, EXACT + written_to(said))
+        # few other inputs evaluate better than the right ones: there a coarse figure fits by chance
+        near = min(NEAR, EXACT + (written_to(said) if said > case.evaluated_elsewhere else 0.0))
     changes = [change for change in CHANGES if not change.colours or len(case.fit.look.mean) == 3]
     about = {change.code: apart(change, _some(batches)) for change in changes}
     for change in sorted(changes, key=lambda change: about[change.code])[:2]:

@@ -123,3 +123,22 @@ def test_a_training_goes_on_as_if_nothing_had_been_asked():
         return history, [keras.ops.convert_to_numpy(variable).tolist() for variable in model.variables]
 
     assert train(True) == train(False)
+
+
+def test_the_state_that_a_recurrent_layer_goes_on_from_comes_back():
+    """Keras doesn't list it among a model's variables."""
+    x, y = np.random.default_rng(0).normal(size=(64, 5, 8)).astype("float32"), toy(64)[1]
+    recurrent = keras.layers.LSTM(6, stateful=True)
+    model = compiled(keras.Sequential([keras.Input(batch_shape=(32, 5, 8)), recurrent, Dense(3)]))
+    model.fit(x, y, batch_size=32, verbose=0, shuffle=False)
+
+    def held():
+        return [keras.ops.convert_to_numpy(state).tolist() for state in recurrent.states]
+
+    before = held()
+    found = compare.diagnose(model, (x, y), batch_size=32)
+    assert (found.probes.restored, found.probes.evaluate_twice) == ("same", "same")
+    assert held() == before
+    assert "random-evaluation" not in {finding.cause for finding in found.findings}
+    model.evaluate(x, y, batch_size=32, verbose=0)  # the comparison sees one evaluation
+    assert held() != before
