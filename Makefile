@@ -2,22 +2,26 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test test-keras test-torch test-others test-slow lint docs bench bench-backends
+.PHONY: run test test-keras test-tensorflow test-backends test-torch test-others test-slow lint docs bench bench-backends
 
 run: .venv/installed
 	$(BIN)/compare run --backbone resnet50
 
 # one framework a process: TensorFlow imported before torch crashes torch's optimizers. The longest start first
 test: .venv/installed
-	$(MAKE) --jobs=2 test-others test-keras test-torch docs lint
+	$(MAKE) --jobs=2 test-others test-tensorflow test-backends test-torch docs lint
 
 test-torch: .venv/installed
 	$(BIN)/python -m pytest tests/torch
 
+test-keras: test-tensorflow test-backends
+
+test-tensorflow: .venv/installed
+	$(BIN)/python -m pytest tests/keras
+
 # the backends of Keras beside TensorFlow run what is marked for them: BACKENDS=jax takes one of them
 BACKENDS ?= torch jax
-test-keras: .venv/installed
-	$(BIN)/python -m pytest tests/keras
+test-backends: .venv/installed
 	for backend in $(BACKENDS); do $(BIN)/python -c "import $$backend" || continue; \
 		KERAS_BACKEND=$$backend CUDA_VISIBLE_DEVICES=-1 JAX_PLATFORMS=cpu \
 		$(BIN)/python -m pytest tests/keras -m "backend and not slow" || exit; done

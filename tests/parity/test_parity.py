@@ -10,7 +10,7 @@ from safetensors.numpy import save_file
 from compare.parity import certificate, inputs, page, stages
 from compare.parity.certificate import Result
 from compare.parity.check import Check
-from compare.parity.stages import STAGES, Pair, run
+from compare.parity.stages import STAGES, run
 from compare.parity.terminal import verdict
 from tests.support import parity_mutants
 
@@ -18,12 +18,6 @@ SMALL = Check(width=0.25, image_size=64, batch_size=4, steps=3)
 CHEAP = replace(
     SMALL, policy="frozen-drifting", steps=1
 )  # Keras traces no backward pass through the backbone
-
-
-@pytest.fixture(scope="module")
-def pair():
-    with Pair("float64", make=parity_mutants.Mutant) as both:
-        yield both
 
 
 @pytest.fixture(scope="module")

@@ -25,14 +25,8 @@ FULL = {
 
 def check(pair, wanted, seed, mutation=None):
     pair.other.call(parity_mutants.mutate, mutation)
-    save_file(restless_arrays(wanted.backbone, wanted.variant, wanted.width, seed), pair.file("weights"))
-    return run(pair, wanted, pair.file("weights"))
-
-
-@pytest.fixture(scope="module")
-def pair():
-    with Pair("float64", make=parity_mutants.Mutant) as both:
-        yield both
+    save_file(restless_arrays(wanted.backbone, wanted.variant, wanted.width, seed), pair.file("restless"))
+    return run(pair, wanted, pair.file("restless"))
 
 
 def test_a_network_that_magnifies_rounding_is_the_same_function(pair):
