@@ -66,7 +66,7 @@ def state(subject):
     for i, layer in enumerate(model._flatten_layers()):
         found[f"modes:{i}.{layer.name}"] = str(layer.trainable)
         found |= {f"other:{i}.{layer.name}.{name}": repr(held) for name, held in _plain(layer).items()}
-    found |= {f"other:{i}.{v.path}": _hash(value(v)) for i, v in enumerate(_untracked(model))}
+    found |= {f"other:variable {i}": _hash(value(v)) for i, v in enumerate(_untracked(model))}
     found |= {f"other:{name}": str(id(getattr(model, name, None))) for name in _FUNCTIONS}
     _, (python, numpy, seed, framework) = random_state()
     drawn = {"python": python, "numpy": numpy, "keras": seed and seed[1].tolist(), "framework": framework}
@@ -80,7 +80,8 @@ def attributes(model):
 
 def value(variable):
     """Copy the values of a variable as an array."""
-    return np.array(keras.ops.convert_to_numpy(variable.value))
+    held = variable.value if isinstance(variable, keras.Variable) else variable
+    return np.array(keras.ops.convert_to_numpy(held))
 
 
 @contextmanager
@@ -175,7 +176,11 @@ class _Snapshot:
 
 def _gradient(variable):
     """Copy a variable's gradient, which PyTorch's backend keeps beside it; None where there is none."""
-    gradient = getattr(variable.value, "grad", None) if keras.backend.backend() == "torch" else None
+    gradient = (
+        getattr(getattr(variable, "value", None), "grad", None)
+        if keras.backend.backend() == "torch"
+        else None
+    )
     return None if gradient is None else gradient.clone()
 
 
@@ -200,14 +205,25 @@ def _hash(item):
 
 
 def _untracked(model):
-    """Variables that layers keep and Keras doesn't list, such as the state that a recurrent layer goes on from."""
+    """What layers keep as variables and Keras doesn't list.
+
+    The state that a recurrent layer goes on from; the framework's own variables and generators in a person's layer.
+    """
     listed, found = {id(v) for v in model.variables}, {}
     for layer in model._flatten_layers():
-        for held in vars(layer).values():
-            if isinstance(held, keras.Variable | list | tuple):
-                leaves = [leaf for leaf in keras.tree.flatten(held) if isinstance(leaf, keras.Variable)]
-                found |= {id(v): v for v in leaves if id(v) not in listed}
+        for leaf in _leaves(list(vars(layer).values())):
+            leaf = leaf.state if hasattr(leaf, "reset_from_seed") else leaf  # a generator of TensorFlow's
+            if callable(getattr(leaf, "assign", None)) and id(leaf) not in listed:
+                found[id(leaf)] = leaf
     return list(found.values())
+
+
+def _leaves(held, above=()):
+    if isinstance(held, list | tuple | dict) and id(held) not in above:
+        for part in held.values() if isinstance(held, dict) else held:
+            yield from _leaves(part, (*above, id(held)))
+    else:
+        yield held
 
 
 def _optimizer_variables(model):

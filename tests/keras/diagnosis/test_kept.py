@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import compare
 from compare.spec import InputError
@@ -142,3 +143,35 @@ def test_the_state_that_a_recurrent_layer_goes_on_from_comes_back():
     assert "random-evaluation" not in {finding.cause for finding in found.findings}
     model.evaluate(x, y, batch_size=32, verbose=0)  # the comparison sees one evaluation
     assert held() != before
+
+
+class Foreign(keras.layers.Layer):
+    """Keeps TensorFlow's own variables and generator, as layers from before Keras 3 do."""
+
+    def __init__(self):
+        super().__init__()
+        self.calls, self.deep = tf.Variable(0.0), [{"seen": tf.Variable([0.0, 0.0])}]
+        self.drawn = tf.random.Generator.from_seed(3)
+        self.around = [self.deep]
+        self.around.append(self.around)
+
+    def call(self, x):
+        self.calls.assign_add(1.0)
+        self.deep[0]["seen"].assign_add([1.0, 2.0])
+        return x + 0.01 * self.drawn.normal(tf.shape(x))
+
+    def held(self):
+        return [v.numpy().tolist() for v in (self.calls, self.deep[0]["seen"], self.drawn.state)]
+
+
+def test_variables_and_generators_of_the_frameworks_own_come_back():
+    x, y = toy(64)
+    layer = Foreign()
+    model = compiled(net(Dense(8), layer, BN()))
+    model.run_eagerly = True
+    model.fit(x, y, batch_size=32, verbose=0)
+    before = layer.held()
+    assert compare.diagnose(model, (x, y), batch_size=32).probes.restored == "same"
+    assert layer.held() == before
+    model(x[:4])
+    assert [a != b for a, b in zip(layer.held(), before, strict=True)] == [True] * 3
