@@ -85,6 +85,15 @@ SPECIAL = {
     ("evaluation-changes-state", "memory"): (
         "Evaluate a copy, or reset what the model remembers before each evaluation and before training goes on."
     ),
+    ("mode-in-evaluation", "function"): "Pass the mode on to the function.",
+    ("samples", "apart"): "Take inputs and targets from the same pass over the data.",
+    (
+        "numerics",
+        "layer",
+    ): "See what reaches this layer: its inputs, or weights that have grown without bounds.",
+    ("numerics", "loss"): (
+        "Compute the loss in float32, and from logits: the logarithm of a probability of 0 is infinite."
+    ),
     ("numerics", "compiled"): (
         "Evaluate without XLA, and take the mean off the inputs before float32 has to hold both."
     ),

@@ -110,6 +110,13 @@ for layer in model._flatten_layers():
         mean.assign(keras.ops.zeros_like(mean))
         variance.assign(keras.ops.ones_like(variance))
 {_REESTIMATE}""",
+    ("samples", "apart"): "x, y = (np.concatenate(part) for part in zip(*train_ds))  # both from one pass",
+    ("numerics", "loss"): """\
+loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)  # and no softmax at the model's end""",
+    ("numerics", "layer"): """\
+for layer in model._flatten_layers():
+    for value in layer.weights:
+        print(value.path, float(keras.ops.max(keras.ops.abs(value))))""",
     ("numerics", "compiled"): """\
 model.compile(model.optimizer, model.loss, jit_compile=False)  # with your metrics
 x = (x - x.mean(0)) / x.std(0)  # in float64, before it trains""",

@@ -95,10 +95,20 @@ mean = total / count""",
         "metric",
         "",
     ): "accuracy = (outputs.argmax(1) == targets).float().mean()  # of two classes by logits: outputs > 0",
+    ("samples", ""): "loader = DataLoader(loader.dataset, batch_size=32)  # each sample once, in both",
+    ("samples", "apart"): "pairs = [(x, y) for x, y in loader]  # both from one pass",
     (
-        "samples",
-        "",
-    ): "loader = DataLoader(loader.dataset, batch_size=32)  # inputs and targets in the same pass",
+        "mode-in-evaluation",
+        "function",
+    ): "x = F.dropout(x, 0.5, training=model.training)  # in forward: self.training",
+    ("numerics", "layer"): """\
+layer = dict(model.named_modules())[{names}[0]]
+layer.register_forward_pre_hook(lambda layer, given: print(given[0].abs().max()))
+model(x)""",
+    (
+        "numerics",
+        "loss",
+    ): "value = F.cross_entropy(model(x).float(), targets)  # of logits, without a softmax before it",
     ("other-weights", "perhaps"): """\
 model.eval()
 with torch.no_grad():

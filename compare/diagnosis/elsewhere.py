@@ -31,7 +31,7 @@ def judge(case: Case) -> None:
             f"{parted} inputs are in both data sets with another target each: inputs and targets came apart."
         )
         case.add("samples", value)
-        find(case, "samples", True, value, (), evidence)
+        find(case, "samples", True, value, (), evidence, "apart")
         return
     if np.array_equal(np.sort(ours.targets), np.sort(theirs.targets)) and len(set(ours.targets)) > 1:
         _same_targets(case, ours, theirs, value)

@@ -53,7 +53,7 @@ def _random(case: Case) -> None:
     other = case.elsewhere
     if other is not None and not other.twice and other.data.given is not case.fit.data.given:
         evidence = (
-            "Two passes over evaluate_data give other samples each: every evaluation is of something else."
+            "Two passes over evaluate_data give other inputs each: every evaluation is of something else."
         )
         find(case, "random-evaluation", True, 0.0, (), evidence, "data")
 
@@ -87,7 +87,7 @@ def _overridden(case: Case) -> None:
         if row.role != "normalisation" and case.measured.probed.twice == "same":
             continue
         alike[cause, f"{row.override}."].append(row.name)
-    _find_each(case, alike)
+    _find_each(case, alike, {text: "function" for _, text in alike if text.startswith("F.")})
 
 
 def _ignored(case: Case) -> None:
@@ -203,7 +203,8 @@ def _numerics(case: Case) -> None:
         training = "all have" if np.isfinite(fit).all() else f"{sum(~np.isfinite(fit))} have none"
         evidence = f"{broken} of {len(evaluated)} batches have no finite loss in evaluation"
         evidence += f"; in training {training}.{where}"
-        find(case, "numerics", True, case.gap, (measured.nonfinite,) if measured.nonfinite else (), evidence)
+        layers, detail = ((measured.nonfinite,), "layer") if measured.nonfinite else ((), "loss")
+        find(case, "numerics", True, case.gap, layers, evidence, detail)
     pairs = [
         (s.loss - s.penalty, s.loss_in_float32)
         for s in measured.evaluate.steps
@@ -218,7 +219,7 @@ def _numerics(case: Case) -> None:
                 f"The loss of outputs in {measured.facts.precision} is {figure(lesser)}, of the same outputs in"
                 f" float32 {figure(full)}: the loss leaves the precision's range."
             )
-            find(case, "numerics", True, lesser - full, (), evidence)
+            find(case, "numerics", True, lesser - full, (), evidence, "loss")
 
 
 def _compiled(case: Case) -> None:

@@ -84,7 +84,7 @@ def _find_no_figure(case: Case, who: str, said: float, measured: float) -> None:
     """A loss that was reported as no number though these weights give one."""
     if isfinite(measured) and not isfinite(said):
         evidence = f"{who} reported {said} as its loss; with these weights and data it is {figure(measured)}."
-        find(case, "numerics", True, said - measured, (), evidence)
+        find(case, "numerics", True, said - measured, (), evidence, "loss")
 
 
 def _of_evaluation(case: Case, rest: float) -> str:
@@ -114,7 +114,7 @@ def _of_evaluation(case: Case, rest: float) -> str:
             f" ({figure(parted)}); with their own it is {figure(case.evaluated_elsewhere)}:"
             " inputs and targets have come apart, as where each is taken in a pass of its own over shuffled data."
         )
-        find(case, "samples", True, rest, (), evidence)
+        find(case, "samples", True, rest, (), evidence, "apart")
         return "samples"
     if (change := evaluated_as(case, said)) is not None:
         find(

@@ -28,7 +28,7 @@ def find_switch(case: Case, term: Term) -> None:
     rows = [row for row in case.measured.layers if row.role == term.term and row.switch]
     names = tuple(row.name for row in rows)
     # what is harmless is named however small both losses are: a network that is sure of itself has small ones
-    if term.term in ("dropout", "augmentation") and case.differs(term.value):
+    if term.term in ("dropout", "augmentation") and isfinite(term.value) and case.differs(term.value):
         effect = "better" if term.value < 0 else "worse"
         evidence = f"Without it the loss is {figure(abs(term.value))} {effect}; evaluation goes without."
         find(case, term.term, False, term.value, names, evidence)

@@ -148,3 +148,32 @@ def test_a_dropout_left_in_training_mode_is_cured_by_evaluation_mode():
     first = compare.diagnose(net, loader(toy(64)), loss=CE).findings[0]
     assert first.cause == "random-evaluation"
     assert first.cure.code.startswith("model.eval()")
+
+
+class Grown(nn.Module):
+    """Probabilities of which some are 0, or a layer whose weights have grown out of their range."""
+
+    def __init__(self, factor):
+        super().__init__()
+        self.first, self.second, self.drop = nn.Linear(8, 8), nn.Linear(8, 3), nn.Dropout(0.1)
+        with torch.no_grad():
+            self.second.weight.mul_(factor)
+
+    def forward(self, x):
+        return torch.softmax(self.second(self.drop(self.first(x))), 1)
+
+
+@pytest.mark.parametrize(("factor", "line"), [(1e4, "float()"), (float("inf"), "named_modules")])
+def test_a_loss_without_a_number_is_not_cured_by_statistics_that_nobody_has(factor, line):
+    torch.manual_seed(0)
+    net, data = Grown(factor), loader(toy(64))
+
+    def loss(outputs, targets):
+        return -outputs.gather(1, targets[:, None]).log().mean()
+
+    found = compare.diagnose(net, data, loss=loss)
+    assert [one.cause for one in found.findings] == ["numerics"]
+    code = found.findings[0].cure.code
+    assert line in code
+    x, targets = toy(8)
+    exec(code, {"torch": torch, "F": F, "model": net, "x": x, "targets": targets})
