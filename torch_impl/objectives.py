@@ -90,11 +90,23 @@ class Objective:
             said = {"loss": loss, "outputs": self._logits(outputs), "targets": batch.targets}
         elif self.loss is not None:
             made = call(self.module, batch.inputs)
-            said = {"loss": self._of(made, batch), "outputs": self._logits(made), "targets": batch.targets}
+            said = {"loss": self._told(made, batch), "outputs": self._logits(made), "targets": batch.targets}
         else:
             said = self._of_itself(batch)
         said = said if isinstance(said, dict) else {"loss": said}
         return self._as_step(said, batch, keep)
+
+    def _told(self, made, batch):
+        """The loss; an error of the person's loss says what the model gave to it, where that is no tensor."""
+        try:
+            return self._of(made, batch)
+        except Exception as error:
+            if not isinstance(self._logits(made), torch.Tensor):
+                what = type(made).__name__ + (f" of {len(made)}" if hasattr(made, "__len__") else "")
+                error.add_note(
+                    f"the model returns a {what}: give step(model, batch) in place of loss, and unpack it there"
+                )
+            raise
 
     def outputs(self, batch):
         """What the model makes of a batch; None where only the person's step knows how to call it."""

@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import compare
+from compare.spec import InputError
 from tests.torch.diagnosis.toys import loader, mlp, toy
 
 CE = F.cross_entropy
@@ -177,3 +178,9 @@ def test_a_loss_without_a_number_is_not_cured_by_statistics_that_nobody_has(fact
     assert line in code
     x, targets = toy(8)
     exec(code, {"torch": torch, "F": F, "model": net, "x": x, "targets": targets})
+
+
+def test_a_loss_that_is_given_several_outputs_is_told_what_takes_them():
+    with pytest.raises(InputError, match=r"returns a tuple of 2: give step\(model, batch\)") as caught:
+        compare.diagnose(Helped(), loader(toy(64)), loss=CE)
+    assert "\n" not in str(caught.value)
