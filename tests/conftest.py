@@ -2,6 +2,7 @@
 
 import gc
 import os
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -24,3 +25,20 @@ def pytest_collection_finish(session):
     # what a framework brings stays to the end: to look through it again and again took a fifth of Keras's tests
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(scope="session")
+def process():
+    """A framework's process by its name, one for all tests that call functions in it: to import one takes seconds."""
+    from compare.frameworks import FRAMEWORKS
+    from compare.processes.worker import Worker
+
+    started = {}
+    with ExitStack() as stack:
+
+        def of(name):
+            if name not in started:
+                started[name] = stack.enter_context(Worker(FRAMEWORKS[name], 1))
+            return started[name]
+
+        yield of

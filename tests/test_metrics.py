@@ -1,31 +1,22 @@
 """The eleven metrics are the same numbers in both frameworks, each measured in a process of its own."""
 
-import json
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 
+from tests.support import far_functions
 from tests.support.metric_cases import cases, cases_of_classes
-
-MEASURE = """
-import json, warnings
-from importlib import import_module
-from tests.support.metric_cases import cases, cases_of_classes
-measure = import_module("{framework}_impl.metrics").measure
-print(json.dumps({{name: measure(*case) for name, case in (cases() | cases_of_classes()).items()}}))
-"""
 
 
 @pytest.fixture(scope="module")
-def measured():
-    results = {}
-    for framework in ("keras", "torch"):
-        code = MEASURE.format(framework=framework)
-        run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-        results[framework] = json.loads(run.stdout.splitlines()[-1])
-    return results
+def measured(process):
+    every = cases() | cases_of_classes()
+    return {
+        framework: {
+            name: process(framework).call(far_functions.named, f"{framework}_impl.metrics", "measure", *case)
+            for name, case in every.items()
+        }
+        for framework in ("keras", "torch")
+    }
 
 
 @pytest.mark.parametrize("case", cases())

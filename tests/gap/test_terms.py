@@ -2,8 +2,6 @@
 
 import csv
 import json
-import subprocess
-import sys
 from dataclasses import asdict, replace
 from types import SimpleNamespace
 
@@ -15,6 +13,7 @@ from compare.diagnosis.records import Term
 from compare.gap.drift import layers, stage
 from compare.gap.reading import validated
 from compare.gap.records import METRICS, CellResult, Explanation, Status
+from tests.support import far_functions
 from tests.support.gap_checks import AGREEING
 
 
@@ -32,13 +31,11 @@ def test_stages(layer, expected):
 
 
 @pytest.fixture(scope="module")
-def explanations():
+def explanations(process):
     found = {}
     for framework in ("keras", "torch"):
-        command = [sys.executable, "-m", f"tests.support.{framework}_gap"]
-        run = subprocess.run(command, capture_output=True, text=True)
-        assert run.returncode == 0, run.stderr[-2000:]
-        raw = json.loads(run.stdout.splitlines()[-1])
+        module = f"tests.support.{framework}_gap"
+        raw = json.loads(process(framework).call(far_functions.named, module, "explanations"))
         found[framework] = {
             policy: [validated(Explanation, entry) for entry in entries] for policy, entries in raw.items()
         }

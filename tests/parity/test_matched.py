@@ -1,10 +1,8 @@
 """In `matched` numerics, with a frozen backbone, both frameworks draw the same loss curves."""
 
-import json
-import subprocess
-import sys
-
 import pytest
+
+from tests.support.small_run import results
 
 TOLERANCE = {  # float32 rounding, relative: batch statistics feed it back from layer to layer, moving ones don't
     "frozen-batch-stats": 1e-4,
@@ -17,26 +15,16 @@ TOLERANCE = {  # float32 rounding, relative: batch statistics feed it back from 
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory):
-    found = {}
-    for framework in ("keras", "torch"):
-        command = [
-            sys.executable,
-            "-m",
-            "tests.support.small_run",
-            framework,
-            str(tmp_path_factory.mktemp(framework)),
-            *TOLERANCE,
-        ]
-        run = subprocess.run(command, capture_output=True, text=True)
-        assert run.returncode == 0, run.stderr[-2000:]
-        found[framework] = json.loads(run.stdout.splitlines()[-1])
-    return found
+def found(process, tmp_path_factory):
+    return {
+        name: process(name).call(results, name, tmp_path_factory.mktemp(name), list(TOLERANCE))
+        for name in ("keras", "torch")
+    }
 
 
 @pytest.mark.parametrize("policy", TOLERANCE)
-def test_loss_curves_agree(results, policy):
-    keras, torch = (results[framework][policy]["history"] for framework in ("keras", "torch"))
+def test_loss_curves_agree(found, policy):
+    keras, torch = (found[framework][policy]["history"] for framework in ("keras", "torch"))
     assert len(keras) == len(torch) == 5
     for ours, theirs in zip(torch, keras, strict=True):
         for part in ("fit", "evaluate", "val"):
@@ -46,9 +34,9 @@ def test_loss_curves_agree(results, policy):
             )
 
 
-def test_the_curves_are_not_trivial(results):
+def test_the_curves_are_not_trivial(found):
     """Losses move from epoch to epoch and differ between policies, so that agreeing means something."""
-    for policies in results.values():
+    for policies in found.values():
         curves = {
             name: [row["fit"]["loss"] for row in result["history"]] for name, result in policies.items()
         }

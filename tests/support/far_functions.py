@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import time
+from importlib import import_module
 
 from compare.spec import InputError
 
@@ -32,6 +33,16 @@ def modules():
 def collector():
     """How many objects Python's garbage collector leaves alone, and whether it is at work."""
     return gc.get_freeze_count(), gc.isenabled()
+
+
+def named(module, function, *arguments):
+    """Call a function of a module that only a process with its framework can import."""
+    return getattr(import_module(module), function)(*arguments)
+
+
+def execute(code, names):
+    """Run code in which these names are known."""
+    exec(code, names)
 
 
 def add(a, b):

@@ -1,7 +1,6 @@
 """A small run for tests: ELPV images, random weights, everything seeded."""
 
 import json
-import sys
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
@@ -36,7 +35,8 @@ def train(framework, policy, run_dir, numerics="matched", settings=SMALL, weight
     return trained.result
 
 
-if __name__ == "__main__":
-    framework, run_dir, *policies = sys.argv[1:]
+def results(framework, run_dir, policies):
+    """Run a cell of each policy; return their results as JSON has them."""
     with shallow(framework):
-        print(json.dumps({policy: asdict(train(framework, policy, run_dir)) for policy in policies}))
+        trained = {policy: asdict(train(framework, policy, run_dir)) for policy in policies}
+    return json.loads(json.dumps(trained))

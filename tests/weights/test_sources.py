@@ -19,6 +19,7 @@ import safetensors.numpy
 from compare.spec import InputError
 from compare.weights import sources
 from compare.weights.shapes import random_arrays
+from tests.support import far_functions
 from tests.support.weight_files import arrays_of, write_legacy
 
 ROOT = Path(__file__).parents[2]
@@ -281,11 +282,9 @@ def test_a_destination_that_cannot_be_written_is_said(tmp_path):
 
 
 RUN = """
-import sys
 import numpy as np
 import safetensors.numpy
 from {side}_impl import transfer, weights
-folder, step = sys.argv[1], int(sys.argv[2])
 x = np.load(folder + "/x.npy")
 for backbone, variant in (("resnet50", "v1"), ("resnet50", "v1.5"), ("vgg16", "v1")):
     name = folder + "/" + backbone + variant
@@ -294,13 +293,12 @@ for backbone, variant in (("resnet50", "v1"), ("resnet50", "v1.5"), ("vgg16", "v
     safetensors.numpy.save_file(weights.to_arrays(model), name + str(step + 1))
     {call}
     np.save(name + str(step), y)
-print("null")
 """
 KERAS = RUN.format(side="keras", call="y = model(x, training=False).numpy()")
 TORCH = RUN.format(
     side="torch",
     call="y = model.eval()(torch.from_numpy(x).permute(0, 3, 1, 2)).detach().numpy()",
-).replace("import sys", "import sys, torch", 1)
+).replace("import numpy", "import torch\nimport numpy", 1)
 
 
 def transfer_arrays(backbone, variant):
@@ -321,14 +319,14 @@ def transfer_arrays(backbone, variant):
 
 
 @pytest.fixture(scope="module")
-def round_trip(tmp_path_factory):
-    """Take each network's arrays to Keras, on to PyTorch and back, in a process a step."""
+def round_trip(process, tmp_path_factory):
+    """Take each network's arrays to Keras, on to PyTorch and back."""
     folder = tmp_path_factory.mktemp("round_trip")
     for backbone, variant in NETWORKS:
         safetensors.numpy.save_file(transfer_arrays(backbone, variant), folder / f"{backbone}{variant}0")
     np.save(folder / "x.npy", np.random.default_rng(4).normal(size=(4, 64, 64, 3)).astype("float32"))
-    for step, code in enumerate([KERAS, TORCH, KERAS]):
-        python(code, folder, step)
+    for step, (framework, code) in enumerate([("keras", KERAS), ("torch", TORCH), ("keras", KERAS)]):
+        process(framework).call(far_functions.execute, code, {"folder": str(folder), "step": step})
     return folder
 
 
