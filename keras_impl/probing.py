@@ -312,13 +312,13 @@ def _averaged(model):
     apart = sum(not np.array_equal(a, w) for a, w in zip(averages, weights, strict=True))
     if apart:
         yield (
-            f"the optimizer has use_ema=True, and its averages differ from {apart} of {len(weights)} weights: "
-            "fit trains the one and hands over the other at its end"
+            f"The optimizer has use_ema=True, and its averages differ from {apart} of {len(weights)} weights: "
+            "fit trains the one and hands over the other at its end."
         )
     else:
         yield (
-            "the optimizer has use_ema=True, and the weights are its averages: fit's figures are of the weights "
-            "before it put those in their place"
+            "The optimizer has use_ema=True, and the weights are its averages: fit's figures are of the weights "
+            "before it put those in their place."
         )
 
 

@@ -61,6 +61,9 @@ SPECIAL = {
         "Look where the code reads its mode: what it leaves out, or does, in evaluation alone wasn't trained."
     ),
     ("mode-override", "steps"): "Say which mode is meant wherever a step of your own calls the model.",
+    ("other-weights", "averaged"): (
+        "Compare figures of the same weights, and average over as many steps as the averages' momentum suits."
+    ),
     ("samples", "validation"): "To have the two compared, give the validation data as evaluate_data.",
     ("objective", "steps"): (
         "Have training's step and evaluation's report the same figure under one name, and compare that one."

@@ -100,6 +100,10 @@ model.compile(model.optimizer, model.loss, metrics=[accuracy])""",
     ("samples", "validation"): (
         "diagnosis = compare.diagnose(model, train_ds, evaluate_data=val_ds, reported=history)"
     ),
+    ("other-weights", "averaged"): """\
+# validation is then of the averages in every epoch; ema_momentum=0.9 averages 10 steps, 0.99 a hundred
+swap = keras.callbacks.SwapEMAWeights(swap_on_epoch=True)
+model.fit(train_ds, validation_data=train_ds, callbacks=[swap])""",
     ("other-weights", ""): """\
 model.load_weights("trained.weights.h5")  # the whole model's, saved by model.save_weights
 # with use_ema=True: model.fit(..., callbacks=[keras.callbacks.SwapEMAWeights(swap_on_epoch=True)])""",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import count, islice
 from typing import Any
 
@@ -145,3 +145,12 @@ def _sliced(given: Any, size: int) -> Iterator[Any]:
 
     for start in range(0, len(_leaves(given)[0]), size):
         yield cut(given, slice(start, start + size))
+
+
+def form_of(raw: Any) -> str:
+    """What a batch is made of, in words: ``(x, (x, x))``, a letter for each array."""
+    if isinstance(raw, Mapping):
+        return "{" + ", ".join(map(str, raw)) + "}"
+    if isinstance(raw, tuple | list):
+        return "(" + ", ".join(map(form_of, raw)) + ")"
+    return "x"

@@ -13,7 +13,7 @@ import numpy as np
 from compare.diagnosis import judging
 from compare.diagnosis.asked import asked
 from compare.diagnosis.case import Case
-from compare.diagnosis.data import Data, batch_size_of
+from compare.diagnosis.data import Data, batch_size_of, form_of
 from compare.diagnosis.frameworks import own_data, side_of
 from compare.diagnosis.measured import Measured
 from compare.diagnosis.measuring import measure
@@ -87,7 +87,8 @@ def diagnose(
         with subject.kept():
             passes = Passes(subject, ours, limit, figures.batches)
             others = None if theirs is None else Passes(subject, theirs, limit)
-            measured = measure(subject, passes, others, limit, figures.fit.get("loss"), seed)
+            with _of_two_forms(passes, others):
+                measured = measure(subject, passes, others, limit, figures.fit.get("loss"), seed)
             case = Case(framework, subject, measured, figures, passes, others, limit, ours.batch_size)
             audited = judging.judge(case)
         after = subject.state()
@@ -115,6 +116,21 @@ def audit(model: Any) -> Audit:
         subject = side.Subject(model, loss=lambda outputs, targets: outputs)
         with subject.kept():
             return judging.audit(framework, subject.name, subject.layers(None), {})
+
+
+@contextmanager
+def _of_two_forms(fit: Passes, elsewhere: Passes | None) -> Iterator[None]:
+    """Say so where evaluation can't take what training takes: a diagnosis evaluates both on the same samples."""
+    try:
+        yield
+    except Exception as error:
+        forms = [form_of(next(iter(data)).raw) for data in (fit, elsewhere) if data is not None]
+        if len(set(forms)) < 2:
+            raise
+        raise InputError(
+            f"fit's batches are {forms[0]}, evaluation's {forms[1]}, and the model can't evaluate fit's: say with step="
+            " what a batch's loss is"
+        ) from error
 
 
 def _check(counts: dict[str, Any], functions: dict[str, Any], metrics: Any, seed: Any) -> None:

@@ -221,12 +221,13 @@ def _other_weights(case: Case, rest: float) -> bool:
         evidence = " ".join(facts.notes)
         if fresh:
             evidence += (
-                f"{len(facts.initial)} of {facts.parameters} parameters are as an initialiser makes them"
+                f" {len(facts.initial)} of {facts.parameters} parameters are as an initialiser makes them"
                 f" ({names(facts.initial)}), and training reported {figure(case.said_in_fit)} where these weights give"
                 f" {figure(case.as_in_fit)}: they aren't the trained ones."
             )
         case.add("other-weights", rest)
-        find(case, "other-weights", True, rest, (), evidence.strip())
+        detail = "averaged" if facts.notes and not fresh else ""
+        find(case, "other-weights", True, rest, (), evidence.strip(), detail)
         return True
     losses = case.reported.losses
     if losses and not min(losses) - 1e-9 <= case.said_in_fit <= max(losses) + 1e-9:

@@ -93,11 +93,21 @@ def _causes(case: Case, rows: list[Layer], value: float) -> dict[str, list[Layer
     groups: dict[str, list[Layer]] = defaultdict(list)
     copied = _is_copy(case, rows)
     corrupt = _corrupt(case, rows) if case.costs(value) else None
-    changed = corrupt is None and case.costs(value) and not case.fit.prepared and changed_inputs(case)
+    # of values that are as they were made, inputs of another scale are no cause, though they may come nearer to them
+    other = case.costs(value) and not case.fit.prepared and not (rows and _as_made(case, rows[0]))
+    changed = corrupt is None and other and changed_inputs(case)
     for row in rows:
         cause = "numerics" if row.name == corrupt else _cause(row, copied)
         groups["input-scale" if changed and not row.faults else cause].append(row)
     return groups or {"stale-statistics": []}
+
+
+def _as_made(case: Case, row: Layer) -> bool:
+    """Whether a layer has stored the 0 and 1 that it began with, as far as its steps have left them there."""
+    left = _drift(case, row).left
+    if row.virgin or left is None or left <= LEFT:
+        return row.virgin
+    return not (row.steps and row.decay) or left <= 1.15 * row.decay**row.steps + LEFT
 
 
 def _is_copy(case: Case, rows: list[Layer]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 import sys
 import warnings
 from importlib import import_module
@@ -136,6 +137,11 @@ def _keras_model(path: Path, trust: bool) -> Any:
             raise InputError(
                 f"{path} has a Lambda layer, whose code would be run: say --trust if you trust it"
             ) from error
+        if own_code := re.search(r"Could not locate (class|function) '(?:[^'>]*>)?([^']+)'", text):
+            raise InputError(
+                f"{path} needs the {own_code[1]} {own_code[2]}, which is code of your own: name FILE.py:NAME, a"
+                " function that loads it"
+            ) from error
         raise InputError(f"{path}: Keras can't load it: {text[:200]}") from error
 
 
@@ -187,6 +193,12 @@ def loss(reference: str | None, model: Any = None) -> Any:
         return read.loss if read else None
     if ":" in reference or reference.endswith(".py"):
         return thing(reference, "--loss")
+    keras = sys.modules.get("keras")
+    if keras is not None and isinstance(model, keras.Model):
+        raise InputError(
+            f"--loss: {reference} is a name of PyTorch's, and a Keras model knows its loss: compile it with one, or"
+            " name FILE.py:NAME, a function of outputs and targets"
+        )
     import torch.nn.functional as F
 
     if not hasattr(F, reference):

@@ -130,6 +130,25 @@ def test_a_model_that_cannot_be_evaluated_is_refused_with_what_it_lacks():
         diagnose(model, toys.toy(64)[0])
 
 
+class Pairs(Tracked):
+    """Training takes two batches side by side, evaluation one of them."""
+
+    def _cost(self, data, training):
+        inputs = data[0][0] + data[1][0] if training else data[0] + 0.0 * data[1][:, None]
+        return ops.mean(ops.square(self.inner(inputs, training=training)), -1)
+
+
+def test_data_that_evaluation_cannot_take_are_refused_by_their_form():
+    x, y = toys.toy(64)
+    model = Pairs(keras.Sequential([keras.Input((8,)), layers.Dense(4)]))
+    model.compile(optimizer="sgd")
+    one = tf.data.Dataset.from_tensor_slices((x, y.astype("float32"))).batch(32)
+    both = tf.data.Dataset.zip((one, one))
+    model.fit(both, verbose=0, shuffle=False)
+    with pytest.raises(InputError, match=r"fit's batches are \(\(x, x\), \(x, x\)\), evaluation's \(x, x\)"):
+        diagnose(model, both, evaluate_data=one)
+
+
 def test_weights_that_a_dataset_has_are_evaluations_too():
     """Those that ``class_weight`` makes are fit's alone; these aren't."""
     keras.utils.set_random_seed(5)

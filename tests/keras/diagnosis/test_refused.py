@@ -125,6 +125,7 @@ MODELS = {
     "person.py:failing": "ZeroDivisionError",
     "person.py:uncompiled": "isn't compiled",
     "lambda.keras": "--trust",
+    "own.keras": "needs the class Own, which is code of your own: name FILE.py:NAME",
     "saved": "SavedModel",
     "damaged.keras": "can't be read",
 }
@@ -146,6 +147,7 @@ DATA = {
 }
 OTHERS = {
     ("--step", "person.py:step"): "los",
+    ("--loss", "cross_entropy"): "a Keras model knows its loss",
     ("--reported", "loss=high"): "loss",
     ("--reported", "nowhere.csv"): "nowhere.csv",
     ("--weights", "nowhere.weights.h5"): "nowhere.weights.h5",
@@ -168,6 +170,12 @@ def folder(tmp_path_factory):
     twice = layers.Lambda(lambda t: t * 2)
     keras.Sequential([keras.Input((4,)), twice, layers.Dense(3)]).save(there / "lambda.keras")
     (there / "saved").mkdir()
+
+    class Own(layers.Layer):  # only this function knows it
+        def call(self, x):
+            return x
+
+    keras.Sequential([keras.Input((4,)), Own(), layers.Dense(3)]).save(there / "own.keras")
     (there / "saved" / "saved_model.pb").write_bytes(b"")
     return there
 

@@ -90,3 +90,22 @@ def test_a_sum_over_the_batch_is_an_average_of_another_kind():
 def test_statistics_far_from_arrived_are_no_chance_though_four_batches_differ_much(epochs, cause):
     model, given = own_model.in_keras(epochs)
     assert causes(diagnose(model, **given))[0] == cause
+
+
+@pytest.mark.parametrize("steps", [3, 6])
+def test_statistics_that_have_hardly_begun_to_move_are_stale_whatever_scale_would_suit_them(steps):
+    """Inputs from 0 to 1: taken to -1..1 they come nearer to the 0 and 1 that a new network has stored."""
+    keras.utils.set_random_seed(3)
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 3, 96)
+    x = rng.random((96, 12, 12, 3)).astype("float32") + 0.3 * (np.arange(3) == y[:, None])[:, None, None]
+    middle = [
+        layers.Conv2D(8, 3),
+        layers.BatchNormalization(),
+        layers.ReLU(),
+        layers.GlobalAveragePooling2D(),
+    ]
+    model = keras.Sequential([keras.Input((12, 12, 3)), *middle, layers.Dense(3)])
+    history = fitted(compiled(model, 0.01), x.astype("float32"), y, steps, 16, settle=False)
+    found = diagnose(model, (x.astype("float32"), y), reported=history, batch_size=16)
+    assert found.findings[0].cause == "stale-statistics"
