@@ -93,8 +93,9 @@ def _same_targets(case: Case, ours: Look, theirs: Look, value: float) -> None:
     added, alike = noise.explains(case, theirs), known is None and _apart(ours, theirs) < LIKE
     if alike and not added and case.fit.twice and case.costs(value):
         evidence = (
-            "Both data sets have the same targets and inputs of the same mean and deviation, and nothing is drawn in"
-            " fit's, yet evaluation's are others: columns, channels or axes in another order, for one."
+            "Both data sets have the same targets and inputs of the same mean and deviation, and two passes over fit's"
+            " give the same, yet evaluation's are others: columns, channels or axes in another order, another resizing,"
+            " or an augmentation whose seed makes it the same in every pass."
         )
         case.add("data-differ", value)
         find(case, "data-differ", True, value, (), evidence)
