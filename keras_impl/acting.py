@@ -319,7 +319,7 @@ def _row(site, switches, trainable, baked, steps):
         mean, variance = site.owned.stored()
         facts = {
             "mean": mean, "variance": variance, "faults": faults(mean, variance), "decay": site.owned.decay,
-            "virgin": _virgin(layer, mean, variance),
+            "virgin": _virgin(layer, mean, variance), "by_hand": not hasattr(layer, "moving_mean"),
             "steps": steps * max(1, len(site.fit)) if site.moves[0] and steps else None,
         }  # fmt: skip
         flags = [None if ask is None else "batch" if ask and layer.trainable else "moving" for ask in asked]

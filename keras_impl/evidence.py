@@ -65,6 +65,7 @@ class Layer:
         steps: how many updates its statistics have had, where it counts them.
         faults: what is wrong with its statistics, such as ``infinity in 3 of 16 variances``.
         mean, variance: what it has stored, float64 ``(C,)``.
+        by_hand: whether a person wrote it, so that nothing from outside resets or re-estimates what it keeps.
         override: why the mode isn't what the flag says, in words; None where it is.
         order: its place among the layers, by the data's way through the model.
     """
@@ -90,6 +91,7 @@ class Layer:
     faults: tuple[str, ...] = ()
     mean: np.ndarray | None = None
     variance: np.ndarray | None = None
+    by_hand: bool = False
     override: str | None = None
     order: int = 0
 

@@ -152,6 +152,7 @@ def _kept(model, path, module, trainable, moved, call):
     initial = bool((mean == 0).all() and (variance == 1).all())
     return fields | {
         "virgin": initial,
+        "by_hand": not hasattr(module, "reset_running_stats"),
         "steps": None if tracked is None else int(tracked),
         "faults": faults(mean, variance),
         "mean": mean.cpu().double().numpy().copy(),

@@ -31,6 +31,7 @@ class Case:
         fit, elsewhere: the data; the latter None where evaluation's are fit's.
         limit: samples that may pass side by side.
         batch_size: of fit.
+        stepped: whether a ``step`` of the person's own says what the loss is.
         terms, findings: as far as they are found.
     """
 
@@ -44,6 +45,7 @@ class Case:
     batch_size: int
     terms: list[Term] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
+    stepped: bool = False
 
     @property
     def as_in_fit(self) -> float:

@@ -97,6 +97,8 @@ SPECIAL = {
     ("numerics", "loss"): (
         "Compute the loss in float32, and from logits: the logarithm of a probability of 0 is infinite."
     ),
+    ("numerics", "half"): "Compute the loss in float32: what it adds up leaves the range of half precision.",
+    ("numerics", "reported"): "Stop at the first batch whose loss is no number, and look at that batch.",
     ("numerics", "compiled"): (
         "Evaluate without XLA, and take the mean off the inputs before float32 has to hold both."
     ),
@@ -107,6 +109,16 @@ SENTENCES |= {(cause, "before-normalisation"): _SHIFTED for cause in ("dropout",
 SENTENCES |= {(cause, "changed"): SENTENCES[cause, ""] for cause in ("input-scale", "data-differ")}
 # what there is no line to paste for: the code that is to be changed is a person's own
 CODELESS = {("objective", "steps")}
+SENTENCES |= {(cause, "by-step"): SENTENCES[cause, ""] for cause in ("aggregation", "objective")}
+SENTENCES["objective", "weights"] = SENTENCES["objective", ""]
+_BY_HAND = (
+    "Put the framework's own normalisation in place of yours, and train: nothing from outside reaches what a"
+    " person's own code keeps."
+)
+SENTENCES |= {
+    (cause, "by-hand"): _BY_HAND for cause in ("stale-statistics", "foreign-statistics", "decay", "numerics")
+}
+SENTENCES["shared-layer", "by-hand"] = SENTENCES["shared-layer", ""]
 # (framework, cause, detail) -> cure; a detail that a framework has no code for has the cause's usual cure
 CURES = {
     (framework, cause, detail): Cure(SENTENCES[cause, detail], codes.get((cause, detail), ""))

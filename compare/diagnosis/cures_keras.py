@@ -1,4 +1,4 @@
-"""The code of the cures in Keras; what it stands on: ``model``, ``train_ds``, ``keras``, and ``x``, ``y``."""
+"""The code of the cures in Keras; what it stands on: ``model``, ``train_ds``, ``keras``, ``np``, and ``x``, ``y``."""
 
 _REESTIMATE = """\
 every = model._flatten_layers()
@@ -14,7 +14,9 @@ _FREEZE = """\
 for layer in model._flatten_layers():
     if hasattr(layer, "moving_mean"):
         layer.trainable = False  # normalises with what it has stored, and keeps that, in fit, too
-model.compile(optimizer=model.optimizer, loss=model.loss)  # with your metrics: fit takes it up from here"""
+if model.compiled:
+    model.compile(optimizer=model.optimizer, loss=model.loss)  # with your metrics: fit takes it up from here"""
+_BY_HAND = "norm = keras.layers.BatchNormalization(momentum=0.9)  # in place of the layer"
 _PASS_ON = """\
 def call(self, x, training=None):
     return self.head(self.body(x, training=training), training=training)"""
@@ -43,7 +45,8 @@ CODE = {
 for layer in model._flatten_layers():
     if hasattr(layer, "moving_mean"):
         layer.momentum = 0.9  # Keras's momentum is the share of the old value
-model.compile(optimizer=model.optimizer, loss=model.loss)  # with your metrics: fit takes it up from here
+if model.compiled:
+    model.compile(optimizer=model.optimizer, loss=model.loss)  # with your metrics: fit takes it up from here
 # and once for the statistics that are stored now
 {_REESTIMATE}""",
     ("dropout", "before-normalisation"): _SHIFTED,
@@ -77,21 +80,43 @@ x, y = (np.concatenate(part) for part in zip(*batches))""",
     ("evaluation-changes-state", ""): _PASS_ON,
     ("aggregation", ""): """\
 mean = keras.metrics.Mean()
-for x, y in train_ds:
-    value = model.test_on_batch(x, y, return_dict=True)["loss"]
-    mean.update_state(value, sample_weight=len(y))
+for batch in train_ds:
+    value = model.test_on_batch(*batch, return_dict=True)["loss"]
+    mean.update_state(value, sample_weight=len(batch[1]))
 print(float(mean.result()))""",
-    (
-        "objective",
-        "",
-    ): """\
+    ("aggregation", "by-step"): """\
+total = count = 0
+for batch in train_ds:
+    said = step(model, batch)
+    value = said["loss"] if isinstance(said, dict) else said
+    total, count = total + float(value) * len(batch[0]), count + len(batch[0])
+mean = total / count""",
+    ("objective", ""): "model.evaluate(train_ds)  # what fit sees, by evaluation's objective",
+    ("objective", "weights"): """\
 # weighted as in fit: weights are the samples'; of class weights they are
 # numpy.array([class_weight[label] for label in y.ravel()])
 model.evaluate(x, y, sample_weight=weights)""",
+    (
+        "objective",
+        "step",
+    ): "values = [step(model, batch) for batch in train_ds]  # of both data by one objective",
     ("metric", ""): """\
 accuracy = keras.metrics.SparseCategoricalAccuracy(name="accuracy")  # or Categorical, Binary
 model.compile(model.optimizer, model.loss, metrics=[accuracy])""",
     ("input-scale", "changed"): "x = {change}",
+    ("samples", ""): """\
+xs, ys = zip(*[batch[:2] for batch in train_ds])  # inputs and targets in the same pass
+x, y = np.concatenate(xs), np.concatenate(ys)
+model.evaluate(x, y)""",
+    ("data-differ", ""): """\
+prepare = keras.layers.Identity()  # in its place what fit's inputs go through, evaluation's alike
+x = prepare(x)""",
+    ("stale-statistics", "by-hand"): _BY_HAND,
+    ("foreign-statistics", "by-hand"): _BY_HAND,
+    ("decay", "by-hand"): _BY_HAND,
+    ("numerics", "by-hand"): _BY_HAND,
+    ("shared-layer", "by-hand"): """\
+norms = [keras.layers.BatchNormalization() for _ in range(2)]  # one for each input that the layers behind it share""",
     ("data-differ", "changed"): "x = {change}  # in evaluation",
     (
         "other-weights",
@@ -121,6 +146,15 @@ loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)  # and no so
 for layer in model._flatten_layers():
     for value in layer.weights:
         print(value.path, float(keras.ops.max(keras.ops.abs(value))))""",
+    ("numerics", "half"): """\
+loss = keras.losses.get(model.loss)
+def in_float32(y, outputs):  # what the loss itself casts to half precision must go
+    return loss(keras.ops.cast(y, "float32"), keras.ops.cast(outputs, "float32"))
+model.compile(model.optimizer, in_float32)  # with your metrics""",
+    (
+        "numerics",
+        "reported",
+    ): "model.fit(train_ds, shuffle=False, callbacks=[keras.callbacks.TerminateOnNaN()])",
     ("numerics", "compiled"): """\
 model.compile(model.optimizer, model.loss, jit_compile=False)  # with your metrics
 x = (x - x.mean(0)) / x.std(0)  # in float64, before it trains""",

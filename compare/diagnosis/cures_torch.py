@@ -31,6 +31,7 @@ _EVALUATE = """\
 model.eval()
 for module in model.modules():
     module.training = False"""
+_BY_HAND = "norm = nn.LazyBatchNorm1d(momentum=0.1)  # in place of the layer; 2d and 3d for maps and volumes"
 # (cause, detail of a case) -> code
 CODE = {
     ("stale-statistics", ""): _NORMS + _REESTIMATE,
@@ -39,6 +40,21 @@ CODE = {
     ("numerics", ""): _NORMS + _REESTIMATE,
     ("dropout", "before-normalisation"): _SHIFTED,
     ("augmentation", "before-normalisation"): _SHIFTED,
+    ("stale-statistics", "by-hand"): _BY_HAND,
+    ("foreign-statistics", "by-hand"): _BY_HAND,
+    ("decay", "by-hand"): _BY_HAND,
+    ("numerics", "by-hand"): _BY_HAND,
+    ("shared-layer", "by-hand"): (
+        "own = nn.ModuleList(nn.LazyBatchNorm1d() for _ in range(2))  # call one for each input"
+    ),
+    ("numerics", "half"): """\
+def in_float32(outputs, targets):  # in place of the loss; what that itself casts to half precision must go
+    return loss(outputs.float(), targets.float() if targets.is_floating_point() else targets)""",
+    ("numerics", "reported"): """\
+model.train()
+with torch.no_grad():
+    bad = [number for number, (x, y, *_) in enumerate(loader) if not loss(model(x), y).isfinite()]
+torch.autograd.set_detect_anomaly(True)  # while it is on, backward names the operation""",
     ("batch-noise", ""): """\
 dataset = loader.dataset
 size = min(64, len(dataset))
@@ -78,7 +94,7 @@ def train(self, mode=True):  # in the model's class; calls pass training=self.tr
 kept = copy.deepcopy(model.state_dict())
 model.eval()
 with torch.no_grad():
-    values = [loss(model(x), y).item() for x, y in loader]
+    outputs = [model(x) for x, *_ in loader]
 model.load_state_dict(kept)  # until the update in forward stands behind `if self.training:`""",
     ("evaluation-changes-state", "memory"): (
         "evaluated = copy.deepcopy(model).eval()  # a new copy for each evaluation"
@@ -86,10 +102,22 @@ model.load_state_dict(kept)  # until the update in forward stands behind `if sel
     ("aggregation", ""): """\
 total = count = 0
 with torch.no_grad():
-    for x, y in loader:
+    for x, y, *_ in loader:
         total += loss(model(x), y).item() * len(y)
         count += len(y)
 mean = total / count""",
+    ("aggregation", "by-step"): """\
+total = count = 0
+with torch.no_grad():
+    for batch in loader:
+        said = step(model, batch)
+        value = said["loss"] if isinstance(said, dict) else said
+        total, count = total + float(value) * len(batch[0]), count + len(batch[0])
+mean = total / count""",
+    ("objective", "by-step"): """\
+model.eval()
+with torch.no_grad():  # what training sees, by evaluation's objective
+    values = [step(model, batch) for batch in loader]""",
     ("objective", ""): "value = loss(outputs, targets)  # in both, without weights, smoothing and penalties",
     (
         "metric",

@@ -90,6 +90,7 @@ def diagnose(
             with _of_two_forms(passes, others):
                 measured = measure(subject, passes, others, limit, figures.fit.get("loss"), seed)
             case = Case(framework, subject, measured, figures, passes, others, limit, ours.batch_size)
+            case.stepped = step is not None
             audited = judging.judge(case)
         after = subject.state()
     found = judging.concluded(case, audited, "same" if before == after else "differs", ours.assumed)

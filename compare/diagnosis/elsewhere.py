@@ -74,7 +74,7 @@ def _weights(case: Case, ours: Look, theirs: Look, value: float) -> None:
             evidence = "The samples are the same in both; their weights aren't."
             if unweighted:
                 evidence += f" Without weights fit's data evaluate to {figure(float(np.mean(unweighted)))}."
-            find(case, "objective", False, value, (), evidence)
+            find(case, "objective", False, value, (), evidence, "weights")
     else:
         case.add("samples", value)
 

@@ -28,6 +28,7 @@ def find(
         evidence: sentences.
         detail, change: of the cure, see `cures.cure`.
     """
+    detail = detail or ("by-step" if case.stepped else "")
     known = next((f for f in case.findings if f.cause == cause), None)
     if known is not None:
         case.findings.remove(known)

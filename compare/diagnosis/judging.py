@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from math import isfinite, isnan
 
 from compare.diagnosis import elsewhere, modes, reporting, resolving, stored, switching, terms
@@ -147,23 +146,27 @@ def audit(framework: str, model: str, layers: list[Layer], drifts: dict[str, sto
         drifts: layer -> how far its stored statistics lie from the data's.
     """
     rows = tuple(_row(row, drifts.get(row.name)) for row in sorted(layers, key=lambda row: row.order))
-    findings = []
-    for row in layers:
-        if row.faults:
-            text = f"{row.name} holds {', '.join(row.faults)}."
-            findings.append(Finding("numerics", True, 0.0, (row.name,), text, cure(framework, "numerics")))
-        elif row.frozen and row.moves and row.fit == "batch":
-            text = f"Nothing in {row.name} trains, but its statistics move in training."
-            findings.append(
-                Finding("not-frozen", True, 0.0, (row.name,), text, cure(framework, "not-frozen"))
-            )
-    merged: dict[str, Finding] = {}
-    for finding in findings:
-        known = merged.get(finding.cause)
-        merged[finding.cause] = finding if known is None else replace(
-            known, layers=(*known.layers, *finding.layers), evidence=f"{known.evidence} {finding.evidence}"
-        )  # fmt: skip
-    return Audit(framework, model, rows, tuple(merged.values()))
+    broken = [row for row in layers if row.faults]
+    drifting = [row for row in layers if not row.faults and row.frozen and row.moves and row.fit == "batch"]
+    holds = [f"{row.name} holds {', '.join(row.faults)}." for row in broken]
+    moves = [f"Nothing in {row.name} trains, but its statistics move in training." for row in drifting]
+    found = (_of_all(framework, "numerics", broken, holds), _of_all(framework, "not-frozen", drifting, moves))
+    return Audit(framework, model, rows, tuple(finding for finding in found if finding is not None))
+
+
+def _of_all(framework: str, cause: str, rows: list[Layer], told: list[str]) -> Finding | None:
+    """One finding of all layers of which the same is wrong, with one cure for all of them; None of none."""
+    if not rows:
+        return None
+    names, by_hand = tuple(row.name for row in rows), any(row.by_hand for row in rows)
+    return Finding(
+        cause,
+        True,
+        0.0,
+        names,
+        " ".join(told),
+        cure(framework, cause, names, "by-hand" if by_hand else ""),
+    )
 
 
 def _row(row: Layer, drift: stored.Drift | None) -> AuditRow:

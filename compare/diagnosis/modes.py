@@ -219,7 +219,7 @@ def _numerics(case: Case) -> None:
                 f"The loss of outputs in {measured.facts.precision} is {figure(lesser)}, of the same outputs in"
                 f" float32 {figure(full)}: the loss leaves the precision's range."
             )
-            find(case, "numerics", True, lesser - full, (), evidence, "loss")
+            find(case, "numerics", True, lesser - full, (), evidence, "half")
 
 
 def _compiled(case: Case) -> None:

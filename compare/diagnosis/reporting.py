@@ -84,7 +84,7 @@ def _find_no_figure(case: Case, who: str, said: float, measured: float) -> None:
     """A loss that was reported as no number though these weights give one."""
     if isfinite(measured) and not isfinite(said):
         evidence = f"{who} reported {said} as its loss; with these weights and data it is {figure(measured)}."
-        find(case, "numerics", True, said - measured, (), evidence, "loss")
+        find(case, "numerics", True, said - measured, (), evidence, "reported")
 
 
 def _of_evaluation(case: Case, rest: float) -> str:

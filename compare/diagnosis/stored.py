@@ -168,9 +168,10 @@ def _shares(case: Case, groups: dict[str, list[Layer]], value: float) -> dict[st
 
 
 def _find(case: Case, cause: str, value: float, layers: tuple[str, ...], rows: list[Layer]) -> None:
+    detail = "by-hand" if any(row.by_hand for row in rows) else ""
     if cause == "numerics":
         evidence = "; ".join(_broken(case, row) for row in rows[:3])
-        find(case, cause, True, value, layers, f"The stored statistics are broken: {evidence}.")
+        find(case, cause, True, value, layers, f"The stored statistics are broken: {evidence}.", detail)
         return
     if cause == "input-scale":
         return  # told with its evidence where it was found
@@ -182,7 +183,7 @@ def _find(case: Case, cause: str, value: float, layers: tuple[str, ...], rows: l
             f" evaluation's loss is {figure(loss(case.measured.under_averages))}, with those stored"
             f" {figure(case.evaluated)}."
         )
-        find(case, cause, True, value, layers, text)
+        find(case, cause, True, value, layers, text, detail)
 
 
 def _broken(case: Case, row: Layer) -> str:

@@ -69,7 +69,11 @@ def find_switch(case: Case, term: Term) -> None:
         and case.costs(_certain(case, term), term.term != "unmixed-batches")
         and _felt(case, term.term)
     ):
-        find(case, term.term, True, term.value, *_normalised(case, term.term))
+        layers, evidence = _normalised(case, term.term)
+        by_hand = term.term == "shared-layer" and any(
+            row.by_hand for row in case.measured.layers if row.name in layers
+        )
+        find(case, term.term, True, term.value, layers, evidence, "by-hand" if by_hand else "")
     elif term.term == "unmixed-batches":
         _find_unmixed(case, term)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from compare.diagnosis.cures import cure
+from compare.diagnosis.inputs import CHANGES
 from compare.diagnosis.show.text import narrow
 from compare.pages.render import render
 
@@ -18,11 +19,18 @@ def chapter() -> str:
 def _cured(cause: str) -> str:
     """The cure: its sentence, and the code of each framework that has some."""
     parts = [f"**Cure.** {cure('keras', cause).text}"]
-    codes = {name: narrow(cure(framework, cause, LAYERS).code) for framework, name in _NAMES}
+    codes = {name: narrow(_code(framework, cause)) for framework, name in _NAMES}
     if codes["Keras"] and codes["Keras"] == codes["PyTorch"]:
         codes = {"Both": codes["Keras"]}
     parts += [f"{name}:\n\n```python\n{code}\n```" for name, code in codes.items() if code]
     return "\n\n".join(parts)
+
+
+def _code(framework: str, cause: str) -> str:
+    """The usual case's code; where that hangs on the change that was found, that of one of them."""
+    code = cure(framework, cause, LAYERS).code
+    found = cure(framework, cause, LAYERS, "changed", CHANGES[0].written(framework)).code
+    return code or (found and f"{found}  # or whichever change it was found to be")
 
 
 def _report(repository: str, *numbers: int) -> str:

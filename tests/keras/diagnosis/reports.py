@@ -220,6 +220,28 @@ def inputs_far_off_zero(jit_compile=True, far=1e4):
     return model, (x, y), {"reported": said(model, x, y, history), "batch_size": 32}, ["numerics"]
 
 
+def weights_that_follow_the_last_samples():
+    """keras#3326: batches of one in the order of time; the network forgets what it saw first."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(128, 4)).astype("float32")
+    y = x[:, :1] + 6 * np.linspace(-1, 1, 128, dtype="float32")[:, None]
+    model = keras.Sequential([keras.Input((4,)), Dense(1)])
+    model.compile(keras.optimizers.SGD(0.1), "mse", jit_compile=False)
+    history = model.fit(x, y, epochs=3, batch_size=1, shuffle=False, verbose=0)
+    return model, (x, y), {"reported": said(model, x, y, history), "batch_size": 1}, ["weights-moved"]
+
+
+def means_of_batches_whose_last_is_small():
+    """torchmetrics#597: a person's own evaluation takes the mean of the batches' means."""
+    x, y = toy(130)
+    model = compiled(net(Dense(24, "relu")))
+    fitted(model, x[:128], y[:128], 10)
+    y = np.where(np.arange(130) < 128, y, (y + 1) % 3)
+    parts = [model.evaluate(x[i : i + 32], y[i : i + 32], verbose=0)[0] for i in range(0, 130, 32)]
+    figures = {"loss": model.evaluate(x, y, verbose=0)[0], "evaluate_loss": float(np.mean(parts))}
+    return model, (x, y), {"reported": figures, "batch_size": 32}, ["aggregation"]
+
+
 REPORTS = {
     report.__name__: report
     for report in (
@@ -227,6 +249,7 @@ REPORTS = {
         parts_of_a_loss_with_a_penalty, a_penalty_that_evaluation_leaves_out, a_few_steps_of_sorted_samples,
         an_evaluation_inside_the_epoch, variances_that_are_never_updated, validation_inputs_without_the_scaling,
         labels_of_another_pass, augmentation_in_both_pipelines, only_what_trains_was_saved, one_variance_that_exploded,
-        accuracy_that_is_a_sum, inputs_far_off_zero,
+        accuracy_that_is_a_sum, inputs_far_off_zero, weights_that_follow_the_last_samples,
+        means_of_batches_whose_last_is_small,
     )
 }  # fmt: skip

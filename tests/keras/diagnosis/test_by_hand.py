@@ -62,3 +62,14 @@ def test_a_layer_that_does_something_else_besides_in_evaluation_is_no_normalisat
     found = asked(ByHand(offset=3.0))
     assert found.findings[0].cause == "mode-override"
     assert np.isclose(sum(term.value for term in found.terms), found.gap, rtol=1e-6)
+
+
+def test_the_frameworks_own_layer_in_its_place_closes_the_gap():
+    before = asked(ByHand())
+    names = {"keras": keras}
+    exec(before.findings[0].cure.code, names)
+    after = asked(names["norm"])
+    assert isinstance(names["norm"], layers.BatchNormalization)
+    assert "in place of yours" in before.findings[0].cure.text
+    assert not after.harmful
+    assert abs(after.gap) < before.gap / 5

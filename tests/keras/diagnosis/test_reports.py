@@ -12,7 +12,8 @@ from keras import layers
 
 import compare
 from compare.diagnosis.diagnosis import diagnose
-from tests.keras.diagnosis import reports, stories, toys
+from tests.keras.diagnosis import reports, stories, toys, variants
+from tests.keras.diagnosis.pasting import paste_all
 
 # thread -> the story that makes it small
 THREADS = {
@@ -40,31 +41,45 @@ THREADS = {
     "keras-team/keras#8421": "accuracy_that_is_a_sum",
     "keras-team/keras#22512": "inputs_far_off_zero",
     "keras-team/keras#6839": "the_other_frameworks_decay",
+    "qubvel/segmentation_models#250": "foreign_masks_by_a_loss_of_the_whole_batch",
+    "keras-team/keras#3326": "weights_that_follow_the_last_samples",
+    "keras-team/autokeras#1524": "augmentation_in_the_model",
+    "kdexd/virtex#16": "frozen_weights_and_moving_statistics",
+    "pytorch/pytorch#26338": "dropout_in_evaluation",
+    "Lightning-AI/torchmetrics#597": "means_of_batches_whose_last_is_small",
 }
 # other samples do no harm, but where their labels are of others
 LABELS_PART = {"labels_of_another_pass"}
-STORIES = reports.REPORTS | stories.STORIES
+STORIES = reports.REPORTS | stories.STORIES | {story.__name__: story for story in variants.VARIANTS}
 
 
 @cache
-def found(name):
+def told(name):
     if name in stories.STORIES:
-        *_, causes, diagnosis = stories.told(name)
-        return diagnosis, causes
+        model, data, _, causes, diagnosis = stories.told(name)
+        return model, data, diagnosis, causes
     keras.utils.set_random_seed(7)
-    model, data, options, causes = reports.REPORTS[name]()
-    return diagnose(model, data, **options), causes
+    model, data, options, causes = STORIES[name]()
+    return model, data, diagnose(model, data, **options), causes
 
 
+def found(name):
+    return told(name)[2:]
+
+
+# those of `stories` and `variants` have their tests beside them
+@pytest.mark.filterwarnings("ignore:Your input ran out of data")
 @pytest.mark.parametrize("thread", [name for name in THREADS if THREADS[name] in reports.REPORTS])
-def test_the_cause_that_the_thread_found_is_the_first(thread):
-    diagnosis, causes = found(THREADS[thread])
+def test_the_cause_that_the_thread_found_is_the_first_and_its_cure_runs(thread, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    model, data, diagnosis, causes = told(THREADS[thread])
     assert diagnosis.findings[0].cause in causes
     harmful = causes[0] not in stories.HARMLESS or THREADS[thread] in LABELS_PART
     assert diagnosis.harmful == harmful
     assert diagnosis.probes.restored == "same"
     total = sum(term.value for term in diagnosis.terms)
     assert np.isclose(total, diagnosis.gap, rtol=1e-6, atol=1e-9)
+    assert paste_all(diagnosis, model, data, tmp_path) > 0 or not diagnosis.harmful
 
 
 def test_every_thread_has_a_story_and_every_report_a_thread():

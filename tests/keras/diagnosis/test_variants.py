@@ -6,13 +6,16 @@ import pytest
 
 from compare.diagnosis.diagnosis import diagnose
 from tests.keras.diagnosis import variants
+from tests.keras.diagnosis.pasting import paste_all
 from tests.keras.diagnosis.stories import HARMLESS
 
 BESIDE = {"random-evaluation", "mode-in-evaluation", "evaluation-changes-state"}
 
 
+@pytest.mark.filterwarnings("ignore:Your input ran out of data")
 @pytest.mark.parametrize("story", variants.VARIANTS, ids=lambda story: story.__name__)
-def test_the_cause_is_first_and_alone(story):
+def test_the_cause_is_first_and_alone_and_its_cure_runs(story, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     keras.utils.set_random_seed(7)
     model, data, options, causes = story()
     found = diagnose(model, data, **options)
@@ -22,3 +25,4 @@ def test_the_cause_is_first_and_alone(story):
     assert harm <= {*causes, *(BESIDE if causes[0] in BESIDE else ())}
     assert found.probes.restored == "same"
     assert np.isclose(sum(term.value for term in found.terms), found.gap, rtol=1e-6, atol=1e-9)
+    assert paste_all(found, model, data, tmp_path) > 0 or not found.harmful

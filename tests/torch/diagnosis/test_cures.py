@@ -30,7 +30,9 @@ def paste(code, model, data):
     }
     with torch.no_grad():
         names |= {"x": x, "targets": y, "outputs": model(x), "loss": CE, "state": model.state_dict()}
+    names["step"] = lambda model, batch: {"loss": CE(model(batch[0]), batch[1])}
     exec(code, names)
+    torch.autograd.set_detect_anomaly(False)
     return names
 
 

@@ -1,0 +1,32 @@
+"""The code of cures, run where a person has a model and data: it must run, beside the model that it is offered for."""
+
+import keras
+import numpy as np
+
+
+def names_of(model, data):
+    """What stands where a cure is pasted: the model, its data in batches, and as arrays where they are that."""
+    import tensorflow as tf
+
+    names = {"keras": keras, "np": np, "model": model, "train_ds": data}
+    if isinstance(data, tuple):
+        data = tuple(tuple(part) if isinstance(part, list) else part for part in data)
+        names["train_ds"] = tf.data.Dataset.from_tensor_slices(data).batch(32)
+        names |= dict(zip(("x", "y", "weights"), data, strict=False))
+    else:
+        names |= dict(zip(("x", "y"), data[0][:2], strict=True))
+    return names
+
+
+def paste_all(found, model, data, folder):
+    """Run the code of all findings, one after the other; how much of it there was.
+
+    Args:
+        folder: the working directory, for weights that were saved.
+    """
+    if any(finding.cause == "other-weights" for finding in found.findings):
+        model.save_weights(folder / "trained.weights.h5")
+    codes = [finding.cure.code for finding in found.findings if finding.cure.code]
+    for code in codes:
+        exec(code, names_of(model, data))
+    return len(codes)
