@@ -119,13 +119,17 @@ def _alone(subject: Subject, batch: Batch, together: Pass, found: Probed, most: 
 def alike(one: Pass, other: Pass, most: float) -> bool:
     """Whether two evaluations gave the same outputs, or the same losses where outputs aren't known.
 
-    ``most`` is how much they may differ by, of the largest output.
+    Of the very same outputs the losses must be the same, too: a loss may draw by itself. ``most`` is how much they may
+    differ by, of the largest output.
     """
     for a, b in zip(one.steps, other.steps, strict=True):
         if a.outputs is not None and b.outputs is not None:
-            if not _near(_flat(a.outputs), _flat(b.outputs), most):
+            these, those = _flat(a.outputs), _flat(b.outputs)
+            if not _near(these, those, most):
                 return False
-        elif not _near(np.array([a.loss]), np.array([b.loss]), most * OF_LOSSES):
+            if not np.array_equal(these, those):
+                continue
+        if not _near(np.array([a.loss]), np.array([b.loss]), most * OF_LOSSES):
             return False
     return True
 

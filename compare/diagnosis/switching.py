@@ -46,7 +46,8 @@ def find_switch(case: Case, term: Term) -> None:
             " evaluation's objective than by training's."
         )
         # a layer that adds to the loss in training alone is named; else the steps themselves compute different losses
-        detail = "steps" if case.measured.facts.objectives and not rows else ""
+        of_steps = case.measured.facts.objectives and not rows and not case.stepped
+        detail = "steps" if of_steps else ""
         find(case, "objective", False, term.value, names, evidence, detail)
     # a loss that is no number is told as numerics, with the layer that it comes from
     elif term.term == "other-layers" and isfinite(term.value) and case.costs(term.value):
