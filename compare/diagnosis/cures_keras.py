@@ -76,7 +76,8 @@ def call(self, x, training=None):
     ("random-evaluation", "step"): "keras.utils.set_random_seed(0)  # before each evaluation",
     ("random-evaluation", "data"): """\
 batches = list(train_ds)  # evaluation's, drawn once: evaluate these every time
-x, y = (np.concatenate(part) for part in zip(*batches))""",
+xs, ys = zip(*[batch[:2] for batch in batches])
+x, y = np.concatenate(xs), np.concatenate(ys)""",
     ("evaluation-changes-state", ""): _PASS_ON,
     ("aggregation", ""): """\
 mean = keras.metrics.Mean()
@@ -139,7 +140,9 @@ for layer in model._flatten_layers():
         mean.assign(keras.ops.zeros_like(mean))
         variance.assign(keras.ops.ones_like(variance))
 {_REESTIMATE}""",
-    ("samples", "apart"): "x, y = (np.concatenate(part) for part in zip(*train_ds))  # both from one pass",
+    ("samples", "apart"): """\
+xs, ys = zip(*[batch[:2] for batch in train_ds])  # both from one pass
+x, y = np.concatenate(xs), np.concatenate(ys)""",
     ("numerics", "loss"): """\
 loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)  # and no softmax at the model's end""",
     ("numerics", "layer"): """\

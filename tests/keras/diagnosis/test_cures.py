@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+import compare
 from compare.diagnosis import cures
 from compare.diagnosis.inputs import CHANGES
 from compare.diagnosis.records import CAUSES
@@ -70,6 +71,7 @@ def test_every_code_runs(cause, detail, tmp_path, monkeypatch):
     model.save_weights("trained.weights.h5")
     names = names_of(model, (x, y, np.ones(52)))
     names |= {"step": lambda model, batch: {"loss": keras.ops.mean(model(batch[0]) ** 2)}}
+    names |= {"self": model, "compare": compare, "val_ds": names["train_ds"], "history": {"loss": 1.0}}
     exec(cures.cure("keras", cause, (model.layers[0].name,), detail, change="x / 255").code, names)
 
 
