@@ -4,7 +4,8 @@ _REESTIMATE = """\
 every = model._flatten_layers()
 norms = [layer for layer in every if hasattr(layer, "moving_mean")]
 decays = [layer.momentum for layer in norms]
-for step, (x, *_) in enumerate(train_ds, 1):  # the batches that fit sees
+for step, batch in enumerate(train_ds, 1):  # the batches that fit sees
+    x, *_ = keras.utils.unpack_x_y_sample_weight(batch)
     for layer in norms:
         layer.momentum = 1 - 1 / step  # a plain mean over all batches
     model(x, training=True)

@@ -131,3 +131,16 @@ def test_the_other_code_runs(cause):
         assert model.evaluate(x, y, verbose=0, return_dict=True)["accuracy"] <= 1
     if cause == "shared-layer":
         assert len(names["norms"]) == 2
+
+
+@pytest.mark.parametrize("form", ["bare", "named"])
+def test_statistics_are_re_estimated_from_inputs_alone_and_by_name(form):
+    """A bare batch unpacked as a pair is its first sample, and a named one is a name."""
+    keras.utils.set_random_seed(7)
+    x = np.random.default_rng(0).normal(3, 2, (64, 8)).astype("float32")
+    inputs = keras.Input((8,), name="x")
+    norm = keras.layers.BatchNormalization(momentum=0.99)
+    model = toys.compiled(keras.Model({"x": inputs} if form == "named" else inputs, norm(inputs)), loss="mse")
+    train_ds = [{"x": x[:32]}, {"x": x[32:]}] if form == "named" else [x[:32], x[32:]]
+    exec(cures.cure("keras", "stale-statistics").code, {"keras": keras, "model": model, "train_ds": train_ds})
+    assert np.allclose(norm.moving_mean, x.mean(0), rtol=1e-4)
