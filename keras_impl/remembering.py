@@ -197,14 +197,14 @@ _FRAMEWORK_GENERATOR = _Way(
 )
 
 
-def _text(copy):
-    """Bytes that stand for a copy; of what is no plain value its type alone."""
+def _text(copy, above=()):
+    """Bytes that stand for a copy; of what is no plain value, or is around itself, its type alone."""
     if isinstance(copy, np.ndarray) and copy.dtype != object:
         return copy.tobytes()
-    if isinstance(copy, dict):
-        copy = sorted(copy.items(), key=lambda item: str(item[0]))
-    if isinstance(copy, list | tuple):
-        return b"(" + b",".join(map(_text, copy)) + b")"
+    if isinstance(copy, dict | list | tuple) and id(copy) not in above:
+        above = (*above, id(copy))
+        parts = sorted(copy.items(), key=lambda item: str(item[0])) if isinstance(copy, dict) else copy
+        return b"(" + b",".join(_text(part, above) for part in parts) + b")"
     if isinstance(copy, bool | int | float | complex | str | bytes | type(None)):
         return repr(copy).encode()
     return type(copy).__name__.encode()

@@ -121,6 +121,9 @@ def state(subject):
                 found[f"{memory}:{_join(path, key)}"] = repr(value)
             elif isinstance(value, list | tuple) and any(isinstance(item, torch.Tensor) for item in value):
                 found[f"{memory}:{_join(path, key)}"] = " ".join(map(_item_hash, value))
+    for i, part in enumerate(_hidden(subject.module)):
+        for name, tensor in (*part.named_parameters(), *part.named_buffers()):
+            found[f"memory:hidden {i}.{name}"] = _hash(tensor)
     found["other:attributes"] = _remembered(subject.module)[0].digest()
     for i, optimizer in enumerate(subject.optimizers()):
         for key, tensor in _optimizer_tensors(optimizer):
@@ -168,15 +171,38 @@ def seed_all(seed):
 
 def _remembered(module, more=()):
     """What all modules keep as attributes, and more, however deep: a `Memory`, and every tensor once."""
-    found = {}
+    return _reached(module, more)[:2]
+
+
+def _hidden(module):
+    """Modules that are kept where PyTorch doesn't look for them, as in a plain list."""
+    return _reached(module)[2]
+
+
+def _reached(module, more=()):
+    hidden = []
+    while True:
+        memory, tensors, new = _looked_through([module, *hidden], more)
+        if not new:
+            return memory, tensors, hidden
+        hidden += new
+
+
+def _looked_through(modules, more=()):
+    """What modules keep: a `Memory`, every tensor once, and other modules that they reach."""
+    parts = {id(part): part for module in modules for part in module.modules()}
+    found, others = {}, {}
 
     def known(value):
         if isinstance(value, torch.Tensor) and not torch.nn.parameter.is_lazy(value):
             found.setdefault(id(value), value)
+        if isinstance(value, torch.nn.Module) and id(value) not in parts:
+            others.setdefault(id(value), value)
         return isinstance(value, torch.Tensor | torch.nn.Module | torch.optim.Optimizer)
 
-    memory = Memory([*(vars(part) for part in module.modules()), *more], known)
-    return memory, list(found.values())
+    memory = Memory([*map(vars, parts.values()), *more], known)
+    inside = {id(part) for one in others.values() for part in one.modules() if part is not one}
+    return memory, list(found.values()), [one for key, one in others.items() if key not in inside]
 
 
 def _hooked(module):

@@ -30,6 +30,8 @@ class Hoarder(nn.Module):
         self.net, self.error, self.at = mlp(drop=0.3), error, at
         self.register_buffer("average", torch.zeros(8))
         self.calls, self.array, self.box = 0, np.zeros(3), SimpleNamespace(count=0, tensor=torch.zeros(2))
+        self.around = [0]
+        self.around.append(self.around)
         self.cache, self.last, self.seen = {"deep": [[torch.zeros(2)], {"n": [1]}]}, deque([1], maxlen=2), {1}
         self.numpy, self.old = np.random.default_rng(3), np.random.RandomState(3)
         self.python, self.torch = random.Random(3), torch.Generator().manual_seed(3)
@@ -37,6 +39,7 @@ class Hoarder(nn.Module):
     def forward(self, x):
         self.calls += 1
         self.array += 1
+        self.around[0] += 1
         self.box.count += 1
         self.box.tensor += 1
         self.cache["deep"][0][0] += 1
@@ -54,7 +57,16 @@ class Hoarder(nn.Module):
 
     def held(self):
         deep = self.cache["deep"]
-        numbers = [self.calls, self.box.count, len(deep[0]), deep[1]["n"], list(self.last), sorted(self.seen)]
+        numbers = [
+            self.calls,
+            self.around[0],
+            len(self.around),
+            self.box.count,
+            len(deep[0]),
+            deep[1]["n"],
+            list(self.last),
+            sorted(self.seen),
+        ]
         tensors = [t.tolist() for t in (self.average, self.box.tensor, deep[0][0], self.torch.get_state())]
         states = [self.numpy.bit_generator.state, self.python.getstate(), self.old.get_state()[1].tolist()]
         drawn = [random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()]  # noqa: NPY002
@@ -194,3 +206,26 @@ def test_what_stands_around_a_module_comes_back(error, at):
         with pytest.raises((KeyboardInterrupt, InputError)):
             compare.diagnose(model, loader(toy(96)), loss=CE)
     assert around(model, optimizer) == before
+
+
+class Hides(nn.Module):
+    """Keeps a module in a plain list, where PyTorch doesn't find it, and one of that one's in a dictionary."""
+
+    def __init__(self):
+        super().__init__()
+        self.net, self.parts = mlp(), [mlp(), {"deep": mlp()}]
+
+    def forward(self, x):
+        return self.net(x) + 0.1 * self.parts[0](x) + 0.1 * self.parts[1]["deep"](x)
+
+
+def test_what_hidden_modules_keep_comes_back():
+    net = Hides().train()
+    values = [net.parts[0].state_dict(), net.parts[1]["deep"].state_dict()]
+    before = [{name: tensor.clone() for name, tensor in one.items()} for one in values]
+    assert compare.diagnose(net, loader(toy(64)), loss=CE).probes.restored == "same"
+    assert all(torch.equal(one[k], kept[k]) for one, kept in zip(values, before, strict=True) for k in kept)
+    net(torch.randn(8, 8))
+    assert not all(
+        torch.equal(one[k], kept[k]) for one, kept in zip(values, before, strict=True) for k in kept
+    )
