@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import traceback
 from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 from typing import Annotated, Any
@@ -114,7 +115,9 @@ def diagnose(
                     seed=seed,
                 )
     except Exception as error:
-        if debug or isinstance(error, InputError):
+        if debug:
+            traceback.print_exc()
+        if isinstance(error, InputError):
             raise
         raise InputError(diagnosis.told(error)) from error
     said = json.dumps(found.to_json(), indent=1)

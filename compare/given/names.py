@@ -7,6 +7,7 @@ import os
 import re
 import sys
 import warnings
+import zipfile
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -163,7 +164,7 @@ def data(reference: str, what: str, model: Any = None) -> Any:
     path = Path(reference)
     if path.suffix == ".npz":
         return _arrays(path, what)
-    if path.is_dir() or path.suffix in LISTS:
+    if reference and (path.is_dir() or path.suffix in LISTS):
         read = made(model)
         if read:
             return held.images(reference, read.preprocessing, read.size)
@@ -176,10 +177,14 @@ def _arrays(path: Path, what: str) -> tuple[Any, ...]:
 
     if not path.is_file():
         raise InputError(f"{what}: there is no file {path}")
-    with np.load(path, allow_pickle=False) as held:
-        if not {"x", "y"} <= set(held.files):
-            raise InputError(f"{path} holds {', '.join(held.files) or 'nothing'}; it must hold x and y")
-        return tuple(held[name] for name in ("x", "y", "weights") if name in held.files)
+    try:
+        with zipfile.ZipFile(path), np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise InputError(f"{what} {path} can't be read: {' '.join(str(error).split())[:200]}") from error
+    if not {"x", "y"} <= set(arrays):
+        raise InputError(f"{path} holds {', '.join(arrays) or 'nothing'}; it must hold x and y")
+    return tuple(arrays[name] for name in ("x", "y", "weights") if name in arrays)
 
 
 def loss(reference: str | None, model: Any = None) -> Any:
@@ -234,10 +239,11 @@ def reported(reference: str | None) -> Any:
             raise InputError(f"--reported: {path} holds what is no figure: {error}") from error
     if "=" in reference:
         try:
-            return {
-                name.strip(): float(value)
-                for name, value in (part.split("=") for part in reference.split(","))
-            }
-        except ValueError as error:
-            raise InputError(f"--reported {reference!r} must be like loss=0.2,evaluate_loss=1.7") from error
+            parts = [part.split("=") for part in reference.split(",")]
+            figures = {name.strip(): float(value) for name, value in parts}
+        except ValueError:
+            figures = {}
+        if not all(figures) or not figures:
+            raise InputError(f"--reported {reference!r} must be like loss=0.2,evaluate_loss=1.7")
+        return figures
     return called(thing(reference, "--reported"))

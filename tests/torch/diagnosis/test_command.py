@@ -63,12 +63,16 @@ class Broken(nn.Module):
 
 
 broken = Broken()
+trained_once = trained().train()
 """
 
 
 @pytest.fixture
 def script(tmp_path, monkeypatch):
     (tmp_path / "person.py").write_text(SCRIPT)
+    (tmp_path / "broken.npz").write_bytes(b"not a zip archive")
+    np.savez(tmp_path / "whole.npz", x=np.zeros((4, 4)), y=np.zeros(4))
+    (tmp_path / "cut.npz").write_bytes((tmp_path / "whole.npz").read_bytes()[:200])
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -169,6 +173,7 @@ def test_weights_are_loaded_or_counted(script, capsys):
     assert (code, "1 of 2 tensors" in error) == (2, True)
 
 
+GIVEN = ("person.py:plain", "--data", "person.py:data", "--loss", "cross_entropy")
 WRONG = {
     ("nowhere.py:model",): "no file nowhere.py",
     ("person.py:other",): "no 'other'",
@@ -191,7 +196,14 @@ WRONG = {
         "--reported",
         "loss=low",
     ): "loss=0.2",
+    (*GIVEN, "--reported", "=0.2"): "must be like loss=0.2",
+    (*GIVEN, "--reported", ""): "neither a file nor",
     ("person.py:plain", "--data", "gone.npz", "--loss", "cross_entropy"): "no file gone.npz",
+    ("person.py:plain", "--data", "broken.npz", "--loss", "cross_entropy"): "--data broken.npz can't be read",
+    ("person.py:plain", "--data", "cut.npz", "--loss", "cross_entropy"): "--data cut.npz can't be read",
+    ("person.py:plain", "--data", "", "--loss", "cross_entropy"): "neither a file nor",
+    (*GIVEN, "--evaluate-data", "person.py:with_nan"): "evaluate_data: sample 5 has NaN in x",
+    (*GIVEN[:-2], "--step", "person.py:nothing"): "step is int; it must be a function",
     ("whole.pth", "--data", "person.py:data"): "whole.pth is missing",
     (".", "--data", "person.py:data"): "is a directory; it must be a file of weights",
 }
@@ -239,3 +251,25 @@ def test_a_script_that_reads_arguments_of_its_own_takes_its_defaults(tmp_path, m
     code, _, error = run(capsys, "needed.py:model", "--data", "needed.py:data")
     assert code == 2
     assert "ends the process when it is imported (exit code 2)" in error.splitlines()[-1]
+
+
+@pytest.mark.parametrize("arguments", [("person.py:raises",), ("person.py:broken", *GIVEN[1:])])
+def test_a_traceback_is_shown_where_it_is_asked_for_and_the_exit_code_stays(script, capsys, arguments):
+    code, _, error = run(capsys, *arguments, "--debug")
+    assert code == 2
+    assert error.startswith("Traceback")
+    assert error.splitlines()[-1].startswith("error: person.py, line ")
+
+
+def test_what_is_refused_after_the_model_was_used_leaves_it_as_it_was(script, capsys):
+    from compare.given import names
+
+    net = names.thing("person.py:trained_once", "MODEL")
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    drawn = torch.get_rng_state()
+    for more in (["person.py:with_nan"], ["person.py:wide"], ["person.py:used_up"]):
+        asked = ["person.py:trained_once", "--data", *more, "--loss", "cross_entropy"]
+        assert run(capsys, *asked)[0] == 2
+        assert net.training
+        assert all(torch.equal(before[name], value) for name, value in net.state_dict().items())
+        assert torch.equal(drawn, torch.get_rng_state())
