@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from keras import layers
+from keras import layers, ops
 
 from compare.diagnosis.diagnosis import diagnose
 from tests.keras.diagnosis import toys
@@ -65,3 +65,26 @@ def test_what_layers_add_to_the_loss_is_that_of_one_batch_in_every_pass():
     found = diagnose(model, (x, y), reported=history, batch_size=16)
     assert not found.harmful
     assert all(abs(term.value) < 0.1 * found.measured["fit_loss"] for term in found.terms)
+
+
+def masked_acc(y, outputs):
+    right, there = ops.equal(ops.argmax(outputs, -1), ops.cast(y, "int64")), ops.cast(y != 0, "float32")
+    return ops.sum(ops.cast(right, "float32") * there) / ops.sum(there)
+
+
+@pytest.mark.parametrize("metric", [masked_acc, "accuracy"], ids=["own", "by-keras"])
+def test_an_accuracy_that_leaves_padding_out_is_meant_so(metric):
+    keras.utils.set_random_seed(7)
+    x = np.random.default_rng(0).integers(1, 9, (64, 8))
+    y = np.where(np.arange(8) < 5, x, 0)
+    x = y if metric == "accuracy" else x
+    model = keras.Sequential(
+        [keras.Input((8,)), layers.Embedding(9, 8, mask_zero=metric == "accuracy"), layers.Dense(9)]
+    )
+    toys.compiled(model, 0.01, metrics=[metric])
+    history = model.fit(x, y, epochs=40 if metric is masked_acc else 3, verbose=0)
+    found = diagnose(model, (x, y), reported=history)
+    plain = (model.predict(x, verbose=0).argmax(-1) == y).mean()
+    name = metric if isinstance(metric, str) else metric.__name__
+    assert abs(plain - found.measured[f"evaluate_{name}"]) > 0.1
+    assert not any(finding.cause == "metric" for finding in found.findings)
