@@ -33,6 +33,15 @@ def test_a_section_says_how_it_shows_how_it_is_measured_and_what_to_do(cause):
         assert "https://" in SECTIONS[cause]
 
 
+@pytest.mark.parametrize(
+    "cause", [cause for cause in CAUSES if cause not in ("none", "dropout", "augmentation", "weights-moved")]
+)
+def test_what_can_be_cured_has_code_of_both_frameworks_and_its_reports(cause):
+    both = "\nBoth:\n" in SECTIONS[cause]
+    assert both or ("\nKeras:\n" in SECTIONS[cause] and "\nPyTorch:\n" in SECTIONS[cause])
+    assert "**Reports.** [" in SECTIONS[cause]
+
+
 def test_every_block_of_code_is_python():
     blocks = re.findall(r"```python[^\n]*\n(.*?)```", PAGE, re.DOTALL)
     assert len(blocks) > 30

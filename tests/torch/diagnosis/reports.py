@@ -291,3 +291,27 @@ def dice_by_batch():
         data,
         {"loss": jaccard, "reported": {"loss": evaluated(net, data, jaccard), "evaluate_loss": mean}},
     )
+
+
+def variances_that_are_never_updated():
+    """The means move and the variances don't."""
+    net, data = mlp(), loader(toy(scale=0.1))
+    for _ in range(12):
+        seen = {"loss": fit(net.train(), data, 1, settle=False)}
+        for norm in norms(net):
+            norm.running_var.fill_(1)
+    return net, data, {"loss": CE, "reported": seen | {"evaluate_loss": evaluated(net, data)}}
+
+
+def a_few_steps_of_sorted_samples():
+    """A training that takes three batches of sorted samples sees the first classes only."""
+    x, y = toy()
+    order = y.argsort(stable=True)
+    data, net = loader((x[order], y[order])), plain()
+    seen = {"loss": fit(net.train(), loader((x[order][:96], y[order][:96])), 10)}
+    seen["evaluate_loss"] = evaluated(net, data)
+    return (
+        net,
+        data,
+        {"loss": CE, "reported": seen, "evaluate_data": loader((x[order], y[order])), "steps": 3},
+    )
