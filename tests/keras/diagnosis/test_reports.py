@@ -68,7 +68,6 @@ def found(name):
 
 
 # those of `stories` and `variants` have their tests beside them
-@pytest.mark.filterwarnings("ignore:Your input ran out of data")
 @pytest.mark.parametrize("thread", [name for name in THREADS if THREADS[name] in reports.REPORTS])
 def test_the_cause_that_the_thread_found_is_the_first_and_its_cure_runs(thread, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -9,8 +9,6 @@ from tests.keras.diagnosis import stories
 from tests.keras.diagnosis.pasting import paste_all
 
 
-# Keras says so where a data set doesn't know how many batches it has, as after unbatch
-@pytest.mark.filterwarnings("ignore:Your input ran out of data")
 @pytest.mark.parametrize("name", stories.STORIES)
 def test_the_cause_comes_first_the_terms_add_up_and_the_cures_run(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

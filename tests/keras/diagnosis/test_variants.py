@@ -12,7 +12,6 @@ from tests.keras.diagnosis.stories import HARMLESS
 BESIDE = {"random-evaluation", "mode-in-evaluation", "evaluation-changes-state"}
 
 
-@pytest.mark.filterwarnings("ignore:Your input ran out of data")
 @pytest.mark.parametrize("story", variants.VARIANTS, ids=lambda story: story.__name__)
 def test_the_cause_is_first_and_alone_and_its_cure_runs(story, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
