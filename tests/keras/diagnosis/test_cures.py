@@ -68,6 +68,7 @@ def test_every_code_runs(cause, detail, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     x, y = toys.toy(52)
     model = toys.compiled(toys.net(*toys.normed(0.9, 1), keras.layers.Dropout(0.5)))
+    model.compile(keras.optimizers.Adam(0.01, use_ema=True), model.loss, jit_compile=False)
     model.save_weights("trained.weights.h5")
     names = names_of(model, (x, y, np.ones(52)))
     names |= {"step": lambda model, batch: {"loss": keras.ops.mean(model(batch[0]) ** 2)}}
