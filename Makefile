@@ -11,8 +11,9 @@ run: .venv/installed
 test: .venv/installed
 	$(MAKE) --jobs=2 test-others test-tensorflow test-backends test-torch docs lint
 
+# two processes share the machine: a second thread of PyTorch's waits for its core in a loop, which takes the other's
 test-torch: .venv/installed
-	$(BIN)/python -m pytest tests/torch
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/torch
 
 test-keras: test-tensorflow test-backends
 
