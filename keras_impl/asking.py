@@ -1,5 +1,7 @@
 """What a layer is asked for in training and in evaluation by what is around it, and why it gets something else."""
 
+from .evidence import Override
+
 
 def baked_in(model):
     """What a graph has stored for the calls of its layers: id of a layer -> its ``training=``."""
@@ -24,10 +26,8 @@ def asks(site, baked):
     """What is asked of a layer in training and in evaluation by what is around it, and why it gets something else."""
     if site.compiled is not None:
         now = site.layer.trainable
-        return [
-            True,
-            False,
-        ], f"its trainable was set to {now} after compile, and fit goes on as it was compiled"
+        words = f"its trainable was set to {now} after compile, and fit goes on as it was compiled"
+        return [True, False], Override(words, "hand")
     around = site
     while around is not None:
         if id(around.layer) in baked:
@@ -36,11 +36,11 @@ def asks(site, baked):
     given = [bool(site.fit and site.fit[0]), bool(site.evaluate and site.evaluate[0])]
     if around is not None:
         mode = baked[id(around.layer)]
-        what = around.name
+        said = f"training={mode} in the graph's call of {around.name}"
         if site.fit and given[0] != mode:
-            return [mode, mode], f"training={mode} in the graph's call of {what} is overridden by fit"
+            return [mode, mode], Override(f"{said} is overridden by fit", "call")
         if site.evaluate and given[1] != mode:
-            return [mode, mode], f"training={mode} in the graph's call of {what} is overridden by evaluate"
+            return [mode, mode], Override(f"{said} is overridden by evaluate", "call")
         return [mode, mode], None
     if not site.layer._call_has_training_arg:
         return [True, False], None  # there is nothing that could be passed on to it
@@ -49,10 +49,8 @@ def asks(site, baked):
         while asked is not None and asked.asked[0] is None:
             asked = asked.parent
         if asked is None or (asked.parent is None and asked.asked[0] is False):
-            return [
-                True,
-                False,
-            ], "its call gets no training=True in fit: the code around it doesn't pass that on"
+            words = "its call gets no training=True in fit: the code around it doesn't pass that on"
+            return [True, False], Override(words, "untold")
         return [False, False], None
     if site.evaluate and given[1]:
         return [True, False], _told(site)
@@ -65,9 +63,9 @@ def _told(site):
     while asked.parent is not None and asked.parent.evaluate and asked.parent.evaluate[0]:
         asked = asked.parent
     if asked.parent is None or asked.parent.asked[1]:
-        return "the code around it says training=True, in evaluation too"
+        return Override("the code around it says training=True, in evaluation too", "code")
     what = "its call" if asked is site else f"the call of {asked.name} around it"
-    return f"{what} in {asked.parent.name} says training=True, in evaluation too"
+    return Override(f"{what} in {asked.parent.name} says training=True, in evaluation too", "call")
 
 
 def frozen(site, trainable):

@@ -41,6 +41,21 @@ class Seen:
 
 
 @dataclass(frozen=True)
+class Override:
+    """Why a layer's mode isn't what its flag says.
+
+    Attributes:
+        words: the same, as the end of a sentence.
+        by: who sees to that: ``call`` (a mode that a call's code says), ``untold`` (a call that passes none on),
+            ``class`` (its own ``train`` or ``eval``), ``hand`` (it was set so), ``function`` (a function that isn't
+            told the mode), or ``code`` (the layer's own, or a step's).
+    """
+
+    words: str
+    by: str
+
+
+@dataclass(frozen=True)
 class Layer:
     """A layer that acts differently in training, or a normalisation layer of any kind, by what it does.
 
@@ -66,7 +81,7 @@ class Layer:
         faults: what is wrong with its statistics, such as ``infinity in 3 of 16 variances``.
         mean, variance: what it has stored, float64 ``(C,)``.
         by_hand: whether a person wrote it, so that nothing from outside resets or re-estimates what it keeps.
-        override: why the mode isn't what the flag says, in words; None where it is.
+        override: why the mode isn't what the flag says; None where it is.
         order: its place among the layers, by the data's way through the model.
     """
 
@@ -92,7 +107,7 @@ class Layer:
     mean: np.ndarray | None = None
     variance: np.ndarray | None = None
     by_hand: bool = False
-    override: str | None = None
+    override: Override | None = None
     order: int = 0
 
 

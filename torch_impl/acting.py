@@ -7,7 +7,7 @@ from torch import nn
 
 from . import owned, trying, within
 from .asking import RUNNING, flag, frozen, override, why
-from .evidence import Layer
+from .evidence import Layer, Override
 from .traces import trainable_of
 
 
@@ -251,7 +251,9 @@ def _functions(switches):
             flag_fit="on",
             flag_evaluate="off",
             calls=sum(1 for other in switches.fit.noises if other[:2] == key[:2]),
-            override=f"F.{function} is called without training=self.training" if stuck else None,
+            override=Override(f"F.{function} is called without training=self.training", "function")
+            if stuck
+            else None,
         )
     return list(rows.values())
 

@@ -3,6 +3,7 @@
 from torch import nn
 
 from . import trying
+from .evidence import Override
 from .statistics import BATCH_NORM
 
 RUNNING = (BATCH_NORM, nn.modules.instancenorm._InstanceNorm)
@@ -22,12 +23,19 @@ def override(switches, path, module, fit, evaluate, call):
     asked = flag(module, switches.evaluate_modes[path])
     if not isinstance(module, RUNNING):
         if evaluate == "batch" and fit == "batch" and call.mean is not None:
-            return f"the call says training=True in evaluation, too (F.{call.function.__name__})"
+            return Override(
+                f"the call says training=True in evaluation, too (F.{call.function.__name__})", "call"
+            )
         return None
     if asked == "moving" and evaluate == "batch":
-        return f"{type(module).__name__} normalises with the batch although its mode is evaluation"
+        return Override(
+            f"{type(module).__name__} normalises with the batch although its mode is evaluation", "code"
+        )
     if flag(module, switches.fit_modes[path]) == "batch" and fit == "moving":
-        return f"{type(module).__name__} normalises with what it has stored although its mode is training"
+        return Override(
+            f"{type(module).__name__} normalises with what it has stored although its mode is training",
+            "code",
+        )
     return None
 
 
@@ -39,10 +47,11 @@ def why(model, path, evaluate_modes):
     for i in range(len(parts) + 1):
         above = model.get_submodule(".".join(parts[:i]))
         if type(above).train is not nn.Module.train:
-            return f"{type(above).__name__}.train() leaves it in training mode, whatever it is told"
+            words = f"{type(above).__name__}.train() leaves it in training mode, whatever it is told"
+            return Override(words, "class")
         if type(above).eval is not nn.Module.eval:
-            return f"{type(above).__name__}.eval() leaves it in training mode"
-    return "it is in training mode while the model is in evaluation mode"
+            return Override(f"{type(above).__name__}.eval() leaves it in training mode", "class")
+    return Override("it is in training mode while the model is in evaluation mode", "hand")
 
 
 def frozen(model, path, own, trainable):

@@ -170,7 +170,7 @@ def _of_all(framework: str, cause: str, rows: list[Layer], told: list[str]) -> F
 
 
 def _row(row: Layer, drift: stored.Drift | None) -> AuditRow:
-    notes = [*row.faults, *([row.override] if row.override else [])]
+    notes = [*row.faults, *([row.override.words] if row.override else [])]
     return AuditRow(
         layer=row.name,
         kind=row.kind,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,6 +15,14 @@ from compare.diagnosis.side import Layer
 DEARLY = 0.25
 # deviations that inputs lie off 0 from which on float32 keeps few digits of them
 FAR = 100.0
+
+
+class _Same(NamedTuple):
+    """What may be so of several layers."""
+
+    cause: str
+    words: str
+    detail: str
 
 
 def judge(case: Case) -> None:
@@ -44,7 +53,7 @@ def _random(case: Case) -> None:
             evidence += f" Random in evaluation: {names([row.name for row in drawing])}."
         kinds = {row.kind.lower() for row in drawing} - {"step"}
         detail = "" if any("drop" in kind for kind in kinds) else "drawn" if kinds else "step"
-        if drawing and all((row.override or "").startswith("it is in training mode") for row in drawing):
+        if drawing and all(row.override is not None and row.override.by == "hand" for row in drawing):
             detail = "stuck"
         harmful = case.measured.facts.evaluates or detail != "step"
         if not harmful:
@@ -74,25 +83,24 @@ def _changing(case: Case) -> None:
 
 def _overridden(case: Case) -> None:
     """Layers that act in evaluation as in training, by somebody's doing."""
-    alike: dict[tuple[str, str], list[str]] = defaultdict(list)
+    alike: dict[_Same, list[str]] = defaultdict(list)
     for row in case.measured.layers:
-        if row.override is None or not _acts(row) or "training=True in fit" in row.override:
+        if row.override is None or not _acts(row) or row.override.by == "untold":
             continue
-        by_class = "leaves it in training mode" in row.override
-        baked = row.override.startswith(("the call", "its call", "training="))
-        cause = "mode-override" if by_class or baked else "mode-in-evaluation"
-        stuck = by_class or row.moves_in_evaluation
+        cause = "mode-override" if row.override.by in ("class", "call") else "mode-in-evaluation"
+        stuck = row.override.by == "class" or row.moves_in_evaluation
         if row.role == "normalisation" and not stuck and not _cost(case):
             continue
         if row.role != "normalisation" and case.measured.probed.twice == "same":
             continue
-        alike[cause, f"{row.override}."].append(row.name)
-    _find_each(case, alike, {text: "function" for _, text in alike if text.startswith("F.")})
+        detail = "function" if row.override.by == "function" else ""
+        alike[_Same(cause, f"{row.override.words}.", detail)].append(row.name)
+    _find_each(case, alike)
 
 
 def _ignored(case: Case) -> None:
     """Layers that training runs otherwise than their code asks for, where that changes something."""
-    alike: dict[tuple[str, str], list[str]] = defaultdict(list)
+    alike: dict[_Same, list[str]] = defaultdict(list)
     for row in case.measured.layers:
         if row.override is None or row.fit == row.flag_fit or row.fit == "unreached":
             continue
@@ -101,19 +109,15 @@ def _ignored(case: Case) -> None:
             uses = f"normalises with the {'batch' if row.fit == 'batch' else 'stored'} statistics"
             done = f"training {uses if row.role == 'normalisation' else f'runs it {row.fit}'}"
             detail = "frozen" if row.fit == "batch" else "steps" if case.measured.facts.objectives else ""
-            alike[detail, f"{row.override}; {done}."].append(row.name)
-    _find_each(case, {("mode-override", text): rows for (_, text), rows in alike.items()}, {
-        text: detail for detail, text in alike
-    })  # fmt: skip
+            alike[_Same("mode-override", f"{row.override.words}; {done}.", detail)].append(row.name)
+    _find_each(case, alike)
 
 
-def _find_each(
-    case: Case, alike: dict[tuple[str, str], list[str]], details: dict[str, str] | None = None
-) -> None:
-    """Find what is so of layers, once for all of which the same is so: (cause, what is so) -> their names."""
-    for (cause, text), layers in alike.items():
-        evidence = f"{names(layers)}: {text}"
-        find(case, cause, True, 0.0, tuple(layers), evidence, (details or {}).get(text, ""))
+def _find_each(case: Case, alike: dict[_Same, list[str]]) -> None:
+    """Find what is so of layers, once for all of which the same is so."""
+    for same, layers in alike.items():
+        evidence = f"{names(layers)}: {same.words}"
+        find(case, same.cause, True, 0.0, tuple(layers), evidence, same.detail)
 
 
 def _switched_off(case: Case) -> None:
@@ -126,7 +130,7 @@ def _switched_off(case: Case) -> None:
         if row.role == "normalisation" and not case.costs(case.evaluated - case.as_in_fit):
             continue
         evidence = (
-            f"{row.name}: {row.override}; evaluation runs it {row.evaluate}, and its loss is"
+            f"{row.name}: {row.override.words}; evaluation runs it {row.evaluate}, and its loss is"
             f" {figure(case.evaluated)} instead of {figure(case.as_in_fit)}."
         )
         find(case, "mode-override", True, 0.0, (row.name,), evidence, "always")

@@ -174,7 +174,7 @@ def test_what_is_asked_and_what_is_done_part_where_a_graph_is_overridden():
     subject = subject_of("baked")
     rows = {row.name: row for row in subject.layers(models.batches(subject, "baked")[:1])}
     assert (rows["bn"].flag_fit, rows["bn"].fit) == ("moving", "batch")
-    assert "overridden by fit" in rows["bn"].override
+    assert "overridden by fit" in rows["bn"].override.words
     assert (rows["drop"].flag_evaluate, rows["drop"].evaluate) == ("on", "off")
     forgetful = subject_of("forgetful")
     rows = {row.role: row for row in forgetful.layers(models.batches(forgetful, "forgetful")[:1])}
