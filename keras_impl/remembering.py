@@ -141,7 +141,7 @@ def _inside(value):
 def _same_items(value, copy):
     """Whether a dictionary has the very items of a list, in its order."""
     keys, values = copy
-    return _alike(list(value), keys) and _alike(list(value.values()), values)
+    return _alike(value, keys) and _alike(value.values(), values)
 
 
 def _write_items(value, copy):

@@ -191,14 +191,19 @@ def _reached(module, more=()):
 def _looked_through(modules, more=()):
     """What modules keep: a `Memory`, every tensor once, and other modules that they reach."""
     parts = {id(part): part for module in modules for part in module.modules()}
-    found, others = {}, {}
+    found, others, of_type = {}, {}, {}
 
     def known(value):
-        if isinstance(value, torch.Tensor) and not torch.nn.parameter.is_lazy(value):
+        # a value's type tells what it is, and to ask PyTorch each time takes long
+        kind = type(value)
+        if kind not in of_type:
+            kinds = (torch.Tensor, torch.nn.Module, torch.optim.Optimizer)
+            of_type[kind] = next((one for one in kinds if isinstance(value, one)), None)
+        if of_type[kind] is torch.Tensor and not torch.nn.parameter.is_lazy(value):
             found.setdefault(id(value), value)
-        if isinstance(value, torch.nn.Module) and id(value) not in parts:
+        if of_type[kind] is torch.nn.Module and id(value) not in parts:
             others.setdefault(id(value), value)
-        return isinstance(value, torch.Tensor | torch.nn.Module | torch.optim.Optimizer)
+        return of_type[kind] is not None
 
     memory = Memory([*map(vars, parts.values()), *more], known)
     inside = {id(part) for one in others.values() for part in one.modules() if part is not one}

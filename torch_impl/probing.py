@@ -54,17 +54,15 @@ class Subject:
         self.trained = frozenset()
         self.switches, self.moving, self.objectives_differ = None, set(), False
         self.beside = set()  # what else a pass changes: ``weights``, ``attributes``
+        self._within = False  # whether a block is under way that puts everything back
 
     def optimizers(self):
         """The optimizers that a trainer holds."""
         # DIFFERS: a LightningModule after its training still knows the trainer, a Keras model holds its optimizer
         model = getattr(self.module, "_trainer", None) or self.model
         found = getattr(model, "optimizers", None) or [getattr(model, "optimizer", None)]
-        return (
-            [one for one in found if isinstance(one, torch.optim.Optimizer)]
-            if isinstance(found, list)
-            else []
-        )
+        found = found if isinstance(found, list) else []
+        return [one for one in found if isinstance(one, torch.optim.Optimizer)]
 
     def _trainable(self):
         """The parameters that training changes, by what its optimizers hold."""
@@ -79,9 +77,17 @@ class Subject:
 
     @contextmanager
     def kept(self):
-        """Put all state back at the end, see `keeping.kept`."""
-        with keeping.kept(self), _eager():
-            yield
+        """Put all state back at the end, see `keeping.kept`.
+
+        Inside another such block weights only where a pass was seen to change them: a copy takes as long as a pass.
+        """
+        within, self._within = self._within, True
+        weights = not within or self.switches is None or "weights" in self.beside
+        try:
+            with keeping.kept(self, weights), _eager():
+                yield
+        finally:
+            self._within = within
 
     def state(self):
         """Hash all state, see `keeping.state`."""

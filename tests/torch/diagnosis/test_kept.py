@@ -15,6 +15,7 @@ import compare
 from compare.spec import InputError
 from tests.torch.diagnosis.stories import CE
 from tests.torch.diagnosis.toys import loader, mlp, toy
+from torch_impl.probing import Subject
 
 parametrizations = nn.utils.parametrizations
 
@@ -229,3 +230,35 @@ def test_what_hidden_modules_keep_comes_back():
     assert not all(
         torch.equal(one[k], kept[k]) for one, kept in zip(values, before, strict=True) for k in kept
     )
+
+
+class Momentum(nn.Module):
+    """A copy of the network follows it at every call, and the copy's outputs count, as in contrastive learning."""
+
+    def __init__(self):
+        super().__init__()
+        self.net, self.copy = nn.Linear(8, 3), nn.Linear(8, 3).requires_grad_(False)
+
+    def forward(self, x):
+        with torch.no_grad():
+            for slow, fast in zip(self.copy.parameters(), self.net.parameters(), strict=True):
+                slow.lerp_(fast, 0.1)
+        return self.net(x) + self.copy(x)
+
+
+@pytest.mark.parametrize(("net", "weights"), [(Momentum(), True), (mlp(drop=0.3), False)])
+def test_between_measurements_weights_are_put_back_only_where_passes_change_them(net, weights):
+    """All of them come back at the end; to copy them each time takes as long as a pass does."""
+    subject = Subject(net, loss=CE)
+    batches = [subject.batch(raw) for raw in loader(toy(64), 16)]
+    before = subject.state()
+    parameter = next(net.parameters())
+    with subject.kept():
+        with subject.kept():  # nothing is known yet of what a pass changes
+            subject.layers(batches[:2])
+            parameter.data += 1
+        assert subject.state() == before
+        with subject.kept():
+            parameter.data += 1
+        assert (subject.state() == before) == weights
+    assert subject.state() == before
