@@ -117,12 +117,13 @@ class _Way:
 
 def _way(value):
     """The way of a value; None where there is nothing to keep."""
-    for kinds, way in _WAYS:
-        if isinstance(value, kinds):
-            return way
-    if all(hasattr(type(value), name) for name in ("get_state", "set_state", "manual_seed")):
-        return _FRAMEWORK_GENERATOR
-    return None
+    # what a value passes for may be another class than its type, as where somebody watches a dictionary for changes
+    kind = type(value), value.__class__
+    if kind not in _known:
+        framework = all(hasattr(kind[0], name) for name in ("get_state", "set_state", "manual_seed"))
+        found = next((way for kinds, way in _WAYS if isinstance(value, kinds)), None)
+        _known[kind] = _FRAMEWORK_GENERATOR if found is None and framework else found
+    return _known[kind]
 
 
 def _inside(value):
@@ -192,6 +193,7 @@ _WAYS = (
     (random.SystemRandom, _Way(lambda value: None, lambda value, copy: None)),
     (random.Random, _Way(lambda value: value.getstate(), lambda value, state: value.setstate(state))),
 )
+_known = {}  # (type, class) -> the way of such values, once it was looked for
 _FRAMEWORK_GENERATOR = _Way(
     lambda value: value.get_state().clone(), lambda value, state: value.set_state(state)
 )
