@@ -47,8 +47,11 @@ def kept(subject, weights=True):
             snapshot.restore()
 
 
-def state(subject):
+def state(subject, trained=True):
     """Hash all state of a subject's model, item by item.
+
+    Args:
+        trained: False leaves out what training alone changes: what the optimizer holds.
 
     Returns:
         ``part:name`` -> hash. Parts are ``weights``, ``statistics`` (what no optimizer changes), ``modes``
@@ -58,7 +61,7 @@ def state(subject):
     found = {f"weights:{v.path}": _hash(value(v)) for v in model.trainable_variables}
     for variable in model.non_trainable_variables:
         found[f"{'random' if _is_seed(variable) else 'statistics'}:{variable.path}"] = _hash(value(variable))
-    for i, variable in enumerate(_optimizer_variables(model)):
+    for i, variable in enumerate(_optimizer_variables(model) if trained else ()):
         found[f"optimizer:{i}.{variable.path}"] = _hash(value(variable))
     metrics = {id(metric): metric for metric in (*model.metrics, *_given_metrics(model))}.values()
     for i, variable in enumerate(v for metric in metrics for v in metric.variables):

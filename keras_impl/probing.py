@@ -60,9 +60,9 @@ class Subject:
         """Put all state back at the end, see `keeping.kept`."""
         return keeping.kept(self)
 
-    def state(self):
+    def state(self, trained=True):
         """Hash all state, see `keeping.state`."""
-        return keeping.state(self)
+        return keeping.state(self, trained)
 
     def batch(self, raw):
         """Unpack what the data gave."""

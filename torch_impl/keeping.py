@@ -99,12 +99,16 @@ def loader_kept(data, seed):
             generator.set_state(before)
 
 
-def state(subject):
-    """Hash all state, item by item: ``part:name`` -> hash."""
+def state(subject, trained=True):
+    """Hash all state, item by item: ``part:name`` -> hash.
+
+    Args:
+        trained: False leaves out what training alone changes: gradients, and what optimizers hold.
+    """
     found = {}
     for name, parameter in subject.module.named_parameters():
         found[f"weights:{name}"] = _hash(parameter)
-        if parameter.grad is not None:
+        if trained and parameter.grad is not None:
             found[f"gradients:{name}"] = _hash(parameter.grad)
         found[f"other:{name}.requires_grad"] = str(parameter.requires_grad)
     for path, module in subject.module.named_modules():
@@ -125,7 +129,7 @@ def state(subject):
         for name, tensor in (*part.named_parameters(), *part.named_buffers()):
             found[f"memory:hidden {i}.{name}"] = _hash(tensor)
     found["other:attributes"] = _remembered(subject.module)[0].digest()
-    for i, optimizer in enumerate(subject.optimizers()):
+    for i, optimizer in enumerate(subject.optimizers() if trained else ()):
         for key, tensor in _optimizer_tensors(optimizer):
             found[f"optimizer:{i}.{key}"] = _hash(tensor)
     for name, value in random_state().items():

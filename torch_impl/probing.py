@@ -89,9 +89,9 @@ class Subject:
         finally:
             self._within = within
 
-    def state(self):
+    def state(self, trained=True):
         """Hash all state, see `keeping.state`."""
-        return keeping.state(self)
+        return keeping.state(self, trained)
 
     def batch(self, raw):
         """Unpack what the data gave, on the model's device."""

@@ -45,9 +45,9 @@ def probe(subject: Subject, batches: list[Batch], precision: str) -> Probed:
     """Evaluate twice, hash the state around an evaluation, and compare samples alone with those in a batch."""
     found, most = Probed(), ROUNDING.get(precision, 1e-4)
     with subject.kept():
-        before = subject.state()
+        before = subject.state(trained=False)
         passes = [subject.evaluate(batches, keep=True, seed=1)]
-        after = subject.state()
+        after = subject.state(trained=False)
         found.changed = _differing(before, after, ("weights", "statistics"))
         found.in_a_row = [loss_of(passes[0])]
         if not found.changed:

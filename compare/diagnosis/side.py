@@ -41,11 +41,12 @@ class Subject(Protocol):
         """
         ...
 
-    def state(self) -> dict[str, str]:
+    def state(self, trained: bool = True) -> dict[str, str]:
         """Hash all of that state, item by item: ``part:name`` -> hash.
 
         Parts are ``weights``, ``statistics`` (whatever else a layer keeps), ``modes``, ``gradients``,
-        ``optimizer``, ``metrics``, ``random`` and ``other``.
+        ``optimizer``, ``metrics``, ``random`` and ``other``. Without ``trained`` gradients and the optimizer, which
+        training alone changes, are left out.
         """
         ...
 
