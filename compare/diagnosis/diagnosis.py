@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -76,7 +77,7 @@ def diagnose(
     figures = read(reported)
     known = batch_size or figures.batch_size
     # infinite inputs are measured like any others; NumPy needn't warn of them
-    with _one_line(), np.errstate(invalid="ignore", over="ignore"):
+    with _one_line(), _collecting_own(), np.errstate(invalid="ignore", over="ignore"):
         subject = side.Subject(model, loss=loss, step=step, metrics=metrics, batch_size=known, limit=limit)
         subject.modes, subject.trained = dict(figures.modes), figures.trained
         known = known or subject.facts().batch_size or batch_size_of(data, figures.steps)
@@ -117,6 +118,19 @@ def audit(model: Any) -> Audit:
         subject = side.Subject(model, loss=lambda outputs, targets: outputs)
         with subject.kept():
             return judging.audit(framework, subject.name, subject.layers(None), {})
+
+
+@contextmanager
+def _collecting_own() -> Iterator[None]:
+    """Have Python's garbage collector leave alone what was there before: a framework's objects are a million."""
+    if gc.get_freeze_count():  # somebody has done so, and says when it ends
+        yield
+        return
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 @contextmanager

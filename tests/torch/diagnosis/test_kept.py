@@ -1,5 +1,6 @@
 """Whatever a module keeps in its attributes comes back, however deep, and however a diagnosis ends."""
 
+import gc
 import random
 from collections import deque
 from types import SimpleNamespace
@@ -262,3 +263,18 @@ def test_between_measurements_weights_are_put_back_only_where_passes_change_them
             parameter.data += 1
         assert (subject.state() == before) == weights
     assert subject.state() == before
+
+
+@pytest.mark.parametrize("somebody", [False, True])
+def test_the_garbage_collector_leaves_alone_what_was_there_and_looks_at_it_again_afterwards(somebody):
+    net, counts = mlp(), []
+    net.register_forward_hook(lambda module, inputs, outputs: counts.append(gc.get_freeze_count()))
+    gc.unfreeze()  # the tests' own
+    try:
+        if somebody:
+            gc.freeze()
+        compare.diagnose(net, loader(toy(64), 16), loss=F.cross_entropy)
+        assert all(counts)
+        assert bool(gc.get_freeze_count()) == somebody
+    finally:
+        gc.freeze()
