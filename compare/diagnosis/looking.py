@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -133,7 +133,7 @@ def fingerprints(arrays: Sequence[np.ndarray]) -> tuple[str, ...]:
 
 
 def _hash(parts: list[Any]) -> bytes:
-    digest = blake2b(digest_size=8)
+    digest = sha256()  # processors have instructions for it
     for part in parts:
         digest.update(np.ascontiguousarray(part).tobytes())
-    return digest.digest()
+    return digest.digest()[:8]
