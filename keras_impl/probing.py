@@ -216,10 +216,8 @@ class Subject:
             at_once = self.graphs.at_once(self, batches) if self.graphs else None
         if at_once is not None:
             return at_once
-        # a step of the model's own counts its metrics while the other passes wait inside theirs, and what layers add
-        # to the loss is kept in them, of all passes together
-        adds = any(layer._losses for layer in self.model._flatten_layers())
-        counted, steps = not self.objective.tests_itself and not adds, {}
+        # a step of the model's own counts its metrics while the other passes wait inside theirs
+        counted, steps = not self.objective.tests_itself, {}
 
         def forward(batch, i):
             self.switches.begin(0, i)
