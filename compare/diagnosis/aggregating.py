@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal
 
 import numpy as np
 
-from compare.diagnosis.case import Case
+from compare.diagnosis.case import Case, rounding
 from compare.diagnosis.side import Pass
 
 # relative: a figure recomputed from the same numbers; from the same by float32; one that weights moved a little under
@@ -78,7 +77,7 @@ def _reset(case: Case, losses: np.ndarray, sizes: np.ndarray, said: float) -> Av
     """
     if not case.fit.dealt or not 2 < len(losses) <= FEW:
         return None
-    exactly = max(SINGLE * abs(said), _rounding(said))
+    exactly = max(SINGLE * abs(said), rounding(said))
     if exactly > EXACT / 4 * abs(said):
         return None
     count = (case.elsewhere or case.fit).look.size
@@ -91,12 +90,6 @@ def _reset(case: Case, losses: np.ndarray, sizes: np.ndarray, said: float) -> Av
     best = min(ways, key=lambda way: abs(way.value - said))
     near = [way for way in ways if abs(way.value - said) <= APART * exactly]
     return best if len(near) <= 2 and abs(best.value - said) <= exactly else None
-
-
-def _rounding(said: float) -> float:
-    """Half a unit of the last digit that a figure was written with."""
-    exponent = Decimal(repr(float(said))).as_tuple().exponent
-    return 0.5 * 10.0**exponent if isinstance(exponent, int) else float("inf")
 
 
 def _factor(true: float, said: float, known: int | None, moving: bool) -> Average | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from decimal import Decimal
 from math import isfinite, isnan, nan
 
 import numpy as np
@@ -154,6 +155,12 @@ def loss(one: Pass | None) -> float:
 def figure(value: float) -> str:
     """A figure as people read it."""
     return f"{value:.4g}"
+
+
+def rounding(said: float) -> float:
+    """Half a unit of the last digit that a figure was written with."""
+    exponent = Decimal(repr(float(said))).as_tuple().exponent
+    return 0.5 * 10.0**exponent if isinstance(exponent, int) else float("inf")
 
 
 def share(value: float) -> float:

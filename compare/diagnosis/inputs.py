@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from compare.diagnosis.case import Case, figure
+from compare.diagnosis.case import Case, figure, rounding
 from compare.diagnosis.finding import find
 from compare.diagnosis.side import Batch, Layer, Seen
 
@@ -151,19 +151,13 @@ def evaluated_as(case: Case, said: float) -> str | None:
     near = NEAR
     if sum(batch.size for batch in batches) == (case.elsewhere or case.fit).look.size:
         # few other inputs evaluate better than the right ones: there a coarse figure fits by chance
-        near = min(NEAR, EXACT + (written_to(said) if said > case.evaluated_elsewhere else 0.0))
+        near = min(NEAR, EXACT + (rounding(said) / abs(said) if said > case.evaluated_elsewhere else 0.0))
     changes = [change for change in CHANGES if not change.colours or len(case.fit.look.mean) == 3]
     about = {change.code: apart(change, _some(batches)) for change in changes}
     for change in sorted(changes, key=lambda change: about[change.code])[:2]:
         if about[change.code] < abs(said) / 2 and apart(change, batches) < near * abs(said):
             return change.written(case.framework)
     return None
-
-
-def written_to(said: float) -> float:
-    """How much a figure may be off by the digits that it is written with, relative to itself."""
-    places = len(repr(float(said)).partition("e")[0].partition(".")[2])
-    return 0.5 * 10.0**-places / abs(said) if said else 0.0
 
 
 def _possible(case: Case) -> list[Change]:
