@@ -15,6 +15,7 @@ import pytest
 from compare.cli import app as cli
 from tests.support import fake_cells
 from tests.support.command_line import options, photos_in, refused
+from tests.support.processes import left_running
 
 ROOT = Path(__file__).parents[2]
 TABLES = ("results.csv", "history.csv", "gap.csv", "layers.csv", "stages.csv")
@@ -146,21 +147,7 @@ def test_kill_9_leaves_no_worker_and_nothing_that_counts(photos):
 
 
 def assert_gone(lines):
-    workers = {int(pid) for pid, what, _ in lines if what == "load"}
-    for _ in range(100):
-        alive = [pid for pid in workers if is_running(pid)]
-        if not alive:
-            return
-        time.sleep(0.05)
-    raise AssertionError(alive)
-
-
-def is_running(pid):
-    """Whether a process is there and not a zombie that waits to be reaped."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
+    assert left_running({int(pid) for pid, what, _ in lines if what == "load"}) == []
 
 
 def resume_and_compare(folder):

@@ -15,6 +15,7 @@ from compare.processes.errors import WorkerDiedError, WorkerError
 from compare.processes.worker import SAY, Worker
 from compare.spec import InputError
 from tests.support import far_functions as far
+from tests.support.processes import left_running
 
 TORCH = FRAMEWORKS["torch"]
 
@@ -128,15 +129,7 @@ def test_a_worker_ends_when_its_parent_is_killed():
     ) as parent:
         worker = int(parent.stdout.readline())
         parent.kill()
-    for _ in range(100):
-        if not Path(f"/proc/{worker}").exists() or _is_zombie(worker):
-            return
-        time.sleep(0.05)
-    pytest.fail("the worker lives on")
-
-
-def _is_zombie(process):
-    return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    assert left_running([worker]) == []
 
 
 def test_the_parents_environment_stays_as_it_was(monkeypatch):

@@ -31,9 +31,3 @@ def nodes(count, cpus=1, gpus=0):
     finally:
         cluster.shutdown()
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def parent(pid):
-    """The process that started another."""
-    with open(f"/proc/{pid}/stat") as file:
-        return int(file.read().rpartition(")")[2].split()[1])
