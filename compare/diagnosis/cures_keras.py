@@ -100,8 +100,8 @@ mean = total / count""",
 model.evaluate(x, y, sample_weight=weights)""",
     (
         "objective",
-        "step",
-    ): "values = [step(model, batch) for batch in train_ds]  # of both data by one objective",
+        "by-step",
+    ): "values = [step(model, batch) for batch in train_ds]  # what fit sees, by evaluation's objective",
     ("metric", ""): """\
 accuracy = keras.metrics.SparseCategoricalAccuracy(name="accuracy")  # or Categorical, Binary
 model.compile(model.optimizer, model.loss, metrics=[accuracy])""",
