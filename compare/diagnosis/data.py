@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import count, islice
 from typing import Any
 
+from compare.diagnosis.arrays import are_arrays, leaves, rows
 from compare.spec import InputError
 
 # of fit, for bare arrays, where nobody says it: Keras's own
@@ -43,9 +44,9 @@ class Data:
         first = given() if is_function(given) else given
         if iter_is_itself(first) and not is_function(given):
             raise InputError(f"{name} {ONCE}")
-        self.arrays = _are_arrays(first)
+        self.arrays = are_arrays(first)
         if self.arrays:
-            lengths = {len(leaf) for leaf in _leaves(first)}
+            lengths = {len(leaf) for leaf in leaves(first)}
             if len(lengths) > 1:
                 raise InputError(f"{name} has arrays of {' and '.join(map(str, sorted(lengths)))} samples")
             self.assumed = batch_size is None
@@ -70,9 +71,9 @@ class Data:
 
 def batch_size_of(given: Any, steps: int | None) -> int | None:
     """The batch size that makes so many batches of arrays: a power of two, since any other would be a guess."""
-    if steps is None or is_function(given) or not _are_arrays(given):
+    if steps is None or is_function(given) or not are_arrays(given):
         return None
-    length = len(_leaves(given)[0])
+    length = len(leaves(given)[0])
     return next((size for size in (2**k for k in range(16)) if -(-length // size) == steps > 1), None)
 
 
@@ -111,40 +112,8 @@ def _tells_its_length(given: Any) -> bool:
         return False
 
 
-def _is_array(value: Any) -> bool:
-    return (
-        hasattr(value, "shape")
-        and hasattr(value, "dtype")
-        and hasattr(value, "__getitem__")
-        and len(value.shape) > 0
-    )
-
-
-def _leaves(given: Any) -> list[Any]:
-    if isinstance(given, dict):
-        return [leaf for value in given.values() for leaf in _leaves(value)]
-    if isinstance(given, tuple | list):
-        return [leaf for value in given if value is not None for leaf in _leaves(value)]
-    return [given]
-
-
-def _are_arrays(given: Any) -> bool:
-    """Whether this is all samples at once: arrays, named ones, or a tuple of them (a list is one of batches)."""
-    if _is_array(given):
-        return True
-    return isinstance(given, tuple | dict) and bool(given) and all(_is_array(leaf) for leaf in _leaves(given))
-
-
 def _sliced(given: Any, size: int) -> Iterator[Any]:
-    def cut(value: Any, part: slice) -> Any:
-        if isinstance(value, dict):
-            return {key: cut(item, part) for key, item in value.items()}
-        if isinstance(value, tuple | list):
-            return tuple(cut(item, part) for item in value if item is not None)
-        return value[part]
-
-    for start in range(0, len(_leaves(given)[0]), size):
-        yield cut(given, slice(start, start + size))
+    return (rows(given, slice(start, start + size)) for start in range(0, len(leaves(given)[0]), size))
 
 
 def form_of(raw: Any) -> str:

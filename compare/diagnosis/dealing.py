@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from compare.diagnosis.arrays import are_arrays, leaves, rows
+from compare.diagnosis.looking import fingerprints
 from compare.diagnosis.side import Batch, Subject
 
 # samples whose hashes are taken at a time
@@ -39,11 +42,10 @@ def by_number(given: Any) -> tuple[Take, int] | None:
     """How samples are taken from data by number, and how many there are; None where they can't be.
 
     Args:
-        given: arrays, named ones or a tuple of them; or a loader with ``dataset`` and ``collate_fn``.
+        given: arrays; or a loader with ``dataset`` and ``collate_fn``.
     """
-    leaves = [leaf for leaf in _leaves(given) if leaf is not None]
-    if isinstance(given, tuple | dict) and all(hasattr(leaf, "shape") and len(leaf.shape) for leaf in leaves):
-        return (lambda numbers: _rows(given, numbers)), len(leaves[0])
+    if are_arrays(given):
+        return partial(rows, given), len(leaves(given)[0])
     dataset: Any = getattr(given, "dataset", None)
     collate: Any = getattr(given, "collate_fn", None)
     whole = getattr(given, "batch_sampler", None) is not None
@@ -52,19 +54,12 @@ def by_number(given: Any) -> tuple[Take, int] | None:
     return None
 
 
-def by_sample(array: np.ndarray, size: int) -> np.ndarray:
-    """An array by sample, of targets in one row after another, too; of no sample where they don't come out even."""
-    if array.ndim == 0 or len(array) == size:
-        return array
-    return array.reshape(size, -1) if size and len(array) and len(array) % size == 0 else array[:0]
-
-
-def names(subject: Subject, take: Take, count: int, hashed: Callable[[list[np.ndarray]], Any]) -> list[str]:
+def hashes(subject: Subject, take: Take, count: int) -> list[str]:
     """The hash of each sample's inputs, by number."""
     found: list[str] = []
     for start in range(0, count, CHUNK):
         arrays = subject.arrays(subject.batch(take(range(start, min(count, start + CHUNK)))))
-        found += hashed([array for name, array in arrays.items() if name.startswith("x")])
+        found += fingerprints([array for name, array in arrays.items() if name.startswith("x")])
     return found
 
 
@@ -94,17 +89,3 @@ def dealt_anew(subject: Subject, batches: list[Batch], seed: int = 0) -> list[Ba
     sizes = [batch.size for batch in batches]
     order = np.random.default_rng(seed).permutation(sum(sizes))
     return [subject.join(batches, part) for part in np.split(order, np.cumsum(sizes)[:-1]) if len(part)]
-
-
-def _rows(value: Any, numbers: Sequence[int]) -> Any:
-    if isinstance(value, dict):
-        return {name: _rows(item, numbers) for name, item in value.items()}
-    if isinstance(value, tuple | list):
-        return tuple(_rows(item, numbers) for item in value if item is not None)
-    return value[np.asarray(list(numbers))]
-
-
-def _leaves(given: Any) -> list[Any]:
-    if isinstance(given, dict):
-        return [leaf for value in given.values() for leaf in _leaves(value)]
-    return [leaf for value in given for leaf in _leaves(value)] if isinstance(given, tuple) else [given]

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from compare.diagnosis.data import Data
-from compare.diagnosis.dealing import by_sample
 from compare.diagnosis.ending import endless
 from compare.diagnosis.moments import Moments
 from compare.diagnosis.side import Batch, Subject
@@ -73,7 +72,7 @@ def look(subject: Subject, data: Data, seed: int, limit: int) -> Look:
         weighted |= batch.weights is not None
         if held is not None:
             held = [*held, batch] if sum(sizes) <= limit else None
-        parts = [[by_sample(a, batch.size) for k, a in arrays.items() if k[0] == part] for part in "xy"]
+        parts = [[_by_sample(a, batch.size) for k, a in arrays.items() if k[0] == part] for part in "xy"]
         if not any(parts):  # a batch that only the person's step can unpack
             parts[0] = [a for a in arrays.values() if a.ndim and len(a) == batch.size]
         for i in range(batch.size):
@@ -96,6 +95,13 @@ def batches(subject: Subject, data: Data, seed: int) -> Iterator[Batch]:
     """One pass as batches, shuffled and augmented as with that seed."""
     for raw in subject.replayed(data, seed):
         yield subject.batch(raw)
+
+
+def _by_sample(array: np.ndarray, size: int) -> np.ndarray:
+    """An array by sample, of targets in one row after another, too; of no sample where they don't come out even."""
+    if array.ndim == 0 or len(array) == size:
+        return array
+    return array.reshape(size, -1) if size and len(array) and len(array) % size == 0 else array[:0]
 
 
 def _refuse_endless(data: Data, samples: list[bytes], sizes: list[int]) -> None:

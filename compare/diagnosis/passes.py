@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 
 import numpy as np
 
+from compare.diagnosis.arrays import rows
 from compare.diagnosis.data import Data, is_function
-from compare.diagnosis.dealing import Deal, by_number, names, order_of
-from compare.diagnosis.looking import batches, fingerprints, look
+from compare.diagnosis.dealing import Deal, by_number, hashes, order_of
+from compare.diagnosis.looking import batches, look
 from compare.diagnosis.side import Batch, Subject
 
 
@@ -53,16 +55,14 @@ class Passes:
         source = None if is_function(self.data.given) else by_number(self.data.given)
         dealt: Iterable[Batch] | None
         if source is not None:
-            take, known = source[0], names(self.subject, *source, fingerprints)
-            order = order_of(seen, known, self.look.size)
-            dealt = None if order is None else Deal(self.subject, order, take)
+            order = order_of(seen, hashes(self.subject, *source), self.look.size)
+            dealt = None if order is None else Deal(self.subject, order, source[0])
         else:
             dealt = self._deal_held(seen)
         if dealt is None:
             return False
-        self.held = self.look.held = list(dealt) if self.look.size <= self.limit else None
         self.look.batches = [len(batch) for batch in seen]
-        self._source = dealt
+        self._pass(dealt)
         return True
 
     def _deal_held(self, seen: Sequence[Sequence[str]]) -> list[Batch] | None:
@@ -79,20 +79,20 @@ class Passes:
         """Whether these are arrays whose order in `fit` nobody saw."""
         return self.data.arrays and not self.dealt and not is_function(self.data.given)
 
-    def anew(self) -> Deal | None:
-        """The samples of arrays dealt to other batches, as `fit` does unless it is told otherwise; None of others."""
-        source = by_number(self.data.given)
-        if source is None:
-            return None
-        parts = np.split(
-            np.random.default_rng(0).permutation(self.look.size), np.cumsum(self.look.batches)[:-1]
-        )
-        return Deal(self.subject, [part.tolist() for part in parts], source[0])
+    def anew(self) -> Deal:
+        """The samples of arrays dealt to other batches, as `fit` does unless it is told otherwise."""
+        order = np.random.default_rng(0).permutation(self.look.size)
+        parts = np.split(order, np.cumsum(self.look.batches)[:-1])
+        return Deal(self.subject, [part.tolist() for part in parts], partial(rows, self.data.given))
 
     def shuffle(self, dealt: Deal) -> None:
-        """Pass these batches from now on."""
-        self.held = self.look.held = list(dealt) if self.look.size <= self.limit else None
-        self._source, self.shuffled = dealt, True
+        """Pass these batches from now on: `fit` shuffled the arrays, which stand in another order."""
+        self._pass(dealt)
+        self.shuffled = True
+
+    def _pass(self, dealt: Iterable[Batch]) -> None:
+        self.held = self.look.held = list(dealt) if self.few else None
+        self._source = dealt
 
     def _once(self) -> Iterator[Batch]:
         return iter(self._source or batches(self.subject, self.data, 0))

@@ -52,6 +52,34 @@ def test_arrays_and_loaders_are_taken_by_number():
     assert by_number([(X, X)]) is None
 
 
+def test_one_array_and_parts_in_a_list_are_taken_by_number_and_what_is_none_is_left_out():
+    take, count = by_number(X)
+    assert (take([5, 0]).tolist(), count) == ([[10, 11], [0, 1]], 6)
+    take, count = by_number((X, [X[:, 0], X[:, 1]], None))
+    assert ([part.tolist() for part in take([2])[1]], count) == ([[4], [5]], 6)
+
+
+class Series:
+    """Values that know their labels, like a Series of pandas."""
+
+    shape, dtype = (3,), "int64"
+
+    def __len__(self):
+        return 3
+
+    def __getitem__(self, which):
+        assert isinstance(which, slice)
+        return np.array([7, 8, 9])[which]
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array([7, 8, 9])
+
+
+def test_numbers_are_places_and_not_labels():
+    take, count = by_number((X[:3], Series()))
+    assert (take([2, 0])[1].tolist(), count) == ([9, 7], 3)
+
+
 def test_what_was_seen_is_read_as_reported():
     seen = Seen()
     for part in (X[:4], X[4:]):

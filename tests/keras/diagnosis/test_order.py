@@ -32,6 +32,17 @@ def test_arrays_that_fit_has_shuffled_are_shuffled_here(says):
     assert any("shuffled" in note for note in found.notes)
 
 
+def test_tensors_are_shuffled_like_arrays():
+    model, x, y = sorted_by_class()
+    seen = told(model, x, y, fitted(model, x, y, epochs=10))
+    of_arrays, of_tensors = (
+        diagnose(model, given, batch_size=32, reported=seen)
+        for given in ((x, y), tuple(map(keras.ops.convert_to_tensor, (x, y))))
+    )
+    assert any("shuffled" in note for note in of_tensors.notes)
+    assert of_tensors.measured == of_arrays.measured
+
+
 @pytest.mark.parametrize("shift", [3.0, 5.0])
 def test_batches_of_one_class_are_unmixed_though_evaluation_is_no_worse(shift):
     model, x, y = sorted_by_class(shift)
