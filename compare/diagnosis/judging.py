@@ -20,7 +20,7 @@ def judge(case: Case) -> Audit:
     reporting.judge_fit(case)
     foreign_weights = case.has("other-weights")
     for term in terms.of_switches(case.measured):
-        if term.term == terms.STORED:
+        if term.term == terms.LAST_STEP:
             if foreign_weights or not case.normalisations():
                 case.add("stale-statistics" if case.normalisations() else "other-layers", term.value)
             else:

@@ -62,14 +62,21 @@ def _left(row: Layer, mean: np.ndarray, variance: np.ndarray, floor: np.ndarray)
 
 
 def judge(case: Case, value: float) -> None:
-    """Name the causes of the last step, and split it among them."""
-    rows = case.normalisations()
-    groups = _causes(case, rows, value)
+    """Name the causes of the last step, and split it among them; there is a layer that stands on stored values."""
+    groups = _causes(case, case.normalisations(), value)
     for cause, share in _shares(case, groups, value).items():
         case.add(cause, share)
-        layers = tuple(row.name for row in groups[cause])
-        if cause in ("not-frozen", "numerics") or (_costs(case, share) and _felt(case, cause, groups[cause])):
-            _find(case, cause, share, layers, groups[cause])
+        rows = groups[cause]
+        # those of an input are told, with their evidence, where the input's change is found
+        if cause != "input-scale" and _harms(case, cause, share, rows):
+            _find(case, cause, share, rows)
+
+
+def _harms(case: Case, cause: str, share: float, rows: list[Layer]) -> bool:
+    """Whether a cause does harm: broken values, and layers that only look frozen, whatever they cost."""
+    if cause == "numerics" or (cause == "not-frozen" and case.measured.facts.trains):
+        return True
+    return _costs(case, share) and _felt(case, cause, rows)
 
 
 def _felt(case: Case, cause: str, rows: list[Layer]) -> bool:
@@ -94,12 +101,12 @@ def _causes(case: Case, rows: list[Layer], value: float) -> dict[str, list[Layer
     copied = _is_copy(case, rows)
     corrupt = _corrupt(case, rows) if case.costs(value) else None
     # of values that are as they were made, inputs of another scale are no cause, though they may come nearer to them
-    other = case.costs(value) and not case.fit.prepared and not (rows and _as_made(case, rows[0]))
+    other = case.costs(value) and not case.fit.prepared and not _as_made(case, rows[0])
     changed = corrupt is None and other and changed_inputs(case)
     for row in rows:
         cause = "numerics" if row.name == corrupt else _cause(row, copied)
         groups["input-scale" if changed and not row.faults else cause].append(row)
-    return groups or {"stale-statistics": []}
+    return groups
 
 
 def _as_made(case: Case, row: Layer) -> bool:
@@ -167,23 +174,17 @@ def _shares(case: Case, groups: dict[str, list[Layer]], value: float) -> dict[st
     return shares
 
 
-def _find(case: Case, cause: str, value: float, layers: tuple[str, ...], rows: list[Layer]) -> None:
-    detail = "by-hand" if any(row.by_hand for row in rows) else ""
+def _find(case: Case, cause: str, value: float, rows: list[Layer]) -> None:
     if cause == "numerics":
-        evidence = "; ".join(_broken(case, row) for row in rows[:3])
-        find(case, cause, True, value, layers, f"The stored statistics are broken: {evidence}.", detail)
-        return
-    if cause == "input-scale":
-        return  # told with its evidence where it was found
-    worst = _worst(case, rows)
-    harmful = _costs(case, value) or (cause == "not-frozen" and case.measured.facts.trains)
-    if harmful:
-        text = (
-            f"{_what(case, cause, rows)} {worst} With the mean of the batches' own statistics in their place an"
-            f" evaluation's loss is {figure(loss(case.measured.under_averages))}, with those stored"
+        evidence = f"The stored statistics are broken: {'; '.join(_broken(case, row) for row in rows[:3])}."
+    else:
+        evidence = (
+            f"{_what(case, cause, rows)} {_worst(case, rows)} With the mean of the batches' own statistics in their"
+            f" place an evaluation's loss is {figure(loss(case.measured.under_averages))}, with those stored"
             f" {figure(case.evaluated)}."
         )
-        find(case, cause, True, value, layers, text, detail)
+    detail = "by-hand" if any(row.by_hand for row in rows) else ""
+    find(case, cause, True, value, tuple(row.name for row in rows), evidence, detail)
 
 
 def _broken(case: Case, row: Layer) -> str:
@@ -232,11 +233,8 @@ def _what(case: Case, cause: str, rows: list[Layer]) -> str:
 
 
 def _worst(case: Case, rows: list[Layer]) -> str:
-    far = max(rows, key=lambda row: _drift(case, row).mean, default=None)
-    if far is None:
-        return ""
-    measured = _drift(case, far)
-    return f"The means of {far.name} lie {measured.mean:.2g} standard deviations off the data's."
+    far = max(rows, key=lambda row: _drift(case, row).mean)
+    return f"The means of {far.name} lie {_drift(case, far).mean:.2g} standard deviations off the data's."
 
 
 def _drift(case: Case, row: Layer) -> Drift:

@@ -12,8 +12,11 @@ from compare.diagnosis.mixing import unmixed
 from compare.diagnosis.records import Term
 
 # the last step of normalisation, before its cause is known
-STORED = "stored-statistics"
-ORDER = ("dropout", "augmentation", "other", "objective", "normalisation")
+LAST_STEP = "stored-statistics"
+# the switches that one term stands for each, in the order in which they are told; normalisation has several
+ORDER = ("dropout", "augmentation", "other", "objective")
+# switch -> its term, where that isn't called the same
+NAMES = {"other": "other-layers"}
 
 
 def shapley(losses: dict[frozenset[str], float]) -> dict[str, tuple[float, float]]:
@@ -46,7 +49,7 @@ def of_switches(measured: Measured, metric: str = "loss") -> list[Term]:
     if not measured.switches:
         return []
     shares = shapley(losses)
-    terms = [Term(NAMES[player], *shares[player]) for player in ORDER[:-1] if player in shares]
+    terms = [Term(NAMES.get(player, player), *shares[player]) for player in ORDER if player in shares]
     if "normalisation" in shares:
         terms += _normalisation(measured, *shares["normalisation"], losses[frozenset()], end, metric)
     elif terms:
@@ -55,21 +58,13 @@ def of_switches(measured: Measured, metric: str = "loss") -> list[Term]:
     return terms
 
 
-NAMES = {
-    "dropout": "dropout",
-    "augmentation": "augmentation",
-    "other": "other-layers",
-    "objective": "objective",
-}
-
-
 def _normalisation(
     measured: Measured, share: float, spread: float, pooled: float, end: float, metric: str
 ) -> list[Term]:
     """batch -> population -> mean of the batches' statistics -> stored."""
     if measured.population is None or measured.under_averages is None:
         # normalisation that can't be given other statistics: two positions
-        return [Term(STORED, share + end - pooled, spread)]
+        return [Term(LAST_STEP, share + end - pooled, spread)]
     averaged = measured.under_averages.figures[metric]
     by_call = averaged if measured.by_call is None else measured.by_call.figures[metric]
     apart = unmixed(measured)
@@ -89,7 +84,7 @@ def _normalisation(
         terms.append(Term("variance-shift", by_call - arrived))
     if measured.by_call is not None:
         terms.append(Term("shared-layer", averaged - by_call))
-    terms.append(Term(STORED, end - averaged))
+    terms.append(Term(LAST_STEP, end - averaged))
     return terms
 
 

@@ -78,7 +78,7 @@ def _accuracy(case: Case) -> tuple[Term, ...]:
     cause = max(of_loss, key=lambda term: abs(term.value)).term if of_loss else STORED[0]
     found = [Term("weights-moved", moved)]
     for term in terms.of_switches(measured, "accuracy"):
-        name = cause if term.term == terms.STORED else term.term
+        name = cause if term.term == terms.LAST_STEP else term.term
         found.append(Term(name, term.value, term.uncertainty))
     return tuple(term for term in found if term.value)
 
