@@ -39,7 +39,7 @@ def averaged(case: Case, one: Pass | None, said: float, near: float = EXACT) -> 
     losses = np.array([step.loss for step in one.steps])
     sizes = np.array([step.size for step in one.steps], float)
     true = one.figures["loss"]
-    count, known = len(losses), case.measured.facts.accumulation
+    count = len(losses)
     ways = [Average(float(losses.mean()), "the mean of the batches' means, whatever their sizes"),
             Average(float(losses.sum()), "the sum over the batches"),
             Average(float(losses.sum() / sizes.sum()), "the sum of the batches' means over the number of samples"),
@@ -58,11 +58,9 @@ def averaged(case: Case, one: Pass | None, said: float, near: float = EXACT) -> 
     in_fit = one is case.measured.fit
     if in_fit and (reset := _reset(case, losses, sizes, said)) is not None:
         return reset
-    if case.framework == "keras" and known is None:
-        return None  # its figures are the framework's own averages, which know no micro-batches
     # evaluation's weights don't move; and where its figure isn't that of these weights, training's isn't either
     of_these = not case.matters(case.said_in_evaluation - case.evaluated_elsewhere)
-    return _factor(true, said, known, moving=in_fit and of_these)
+    return divided(case, true, said, NEAR if in_fit and of_these else EXACT)
 
 
 def _off(value: float, other: float) -> float:
@@ -92,26 +90,29 @@ def _reset(case: Case, losses: np.ndarray, sizes: np.ndarray, said: float) -> Av
     return best if len(near) <= 2 and abs(best.value - said) <= exactly else None
 
 
-def _factor(true: float, said: float, known: int | None, moving: bool) -> Average | None:
+def divided(case: Case, true: float, said: float, near: float) -> Average | None:
     """A whole number between the two: micro-batches an update.
 
     Args:
+        case: knows how many there are, where the trainer says so.
         true, said: the mean over the samples, and the figure that was said.
-        known: how many there are, where the trainer says so.
-        moving: whether weights may have moved under the figure.
+        near: how far from that number weights that moved may have taken the figure, relative.
     """
+    known = case.measured.facts.accumulation
+    if case.framework == "keras" and known is None:
+        return None  # its figures are the framework's own averages, which know no micro-batches
     if not (true > 0 and said > 0):
         return None
     for up, ratio in ((False, true / said), (True, said / true)):
-        nearest = round(ratio)
-        if nearest < 2 or (nearest not in FACTORS and nearest != known):
-            continue
-        off = abs(ratio / nearest - 1)
-        # weights that moved make training's figure larger, so that only a division is told apart by being near, and
-        # numbers that few people use lie too close to one another for that
-        near = moving and (nearest == known or (not up and nearest in USUAL and ratio < nearest))
-        if off <= (NEAR if near else EXACT):
-            how = "times" if up else "divided by"
-            words = f"the true figure {how} {nearest}, as by {nearest} micro-batches an update"
-            return Average(true * nearest if up else true / nearest, words, exact=off <= EXACT)
+        for number in sorted(
+            {*FACTORS, *({known} if known and known > 1 else ())}, key=lambda n: abs(ratio / n - 1)
+        ):
+            off = abs(ratio / number - 1)
+            # weights that moved make training's figure larger, so that only a division is told apart by being near,
+            # and numbers that few people use lie too close to one another for that
+            usual = number == known or (not up and number in USUAL and ratio < number)
+            if off <= (near if usual else EXACT):
+                how = "times" if up else "divided by"
+                words = f"the true figure {how} {number}, as by {number} micro-batches an update"
+                return Average(true * number if up else true / number, words, exact=off <= EXACT)
     return None

@@ -123,6 +123,10 @@ class Case:
         apart = [b.loss - a.loss for a, b in pairs if isfinite(a.loss) and isfinite(b.loss)]
         return 2 * float(np.std(apart)) / len(apart) ** 0.5 if len(apart) > 2 else 0.0
 
+    def draws(self) -> bool:
+        """Whether a pass as in training draws random numbers, for masks or for augmentations."""
+        return bool(self.measured.switches & {"dropout", "augmentation"})
+
     def normalisations(self) -> list[Layer]:
         """The normalisation layers whose evaluation stands on stored statistics and whose training doesn't."""
         return [

@@ -6,16 +6,19 @@ from math import isfinite
 
 import numpy as np
 
-from compare.diagnosis.aggregating import EXACT, Average, averaged
+from compare.diagnosis.aggregating import EXACT, Average, averaged, divided
 from compare.diagnosis.case import Case, figure, names
 from compare.diagnosis.finding import find
 from compare.diagnosis.inputs import evaluated_as
 from compare.diagnosis.mixing import deal_again, unmixed
 from compare.diagnosis.objectives import other_objective
+from compare.diagnosis.recorded import End, end_of
 from compare.diagnosis.side import Pass
 
 # relative: a figure that masks and weights moved a little under
 NEAR = 0.03
+# the same of weights that moved more, where something else shows that the figure isn't theirs
+ROUGH = 0.15
 # of training's figure: what weights that are partly as an initialiser makes them are worse by if they weren't trained
 FAR = 2.0
 # of the loss: what a random evaluation may be off by at the least, few as the evaluations are that were made
@@ -45,12 +48,7 @@ def judge_fit(case: Case) -> None:
         case.add("aggregation", rest)
         _find_aggregation(case, rest, average, "training's")
         return
-    other = None
-    if case.matters(rest) and case.matters(max(beyond, 0.0)):
-        other = other_objective(case, case.said_in_fit, evaluation=False)
-    if other is not None:
-        case.add(other[0], rest)
-        find(case, other[0], False, rest, (), other[1])
+    if case.matters(rest) and case.matters(max(beyond, 0.0)) and _of_another(case, rest):
         return
     if by_order:
         part = float(np.clip(rest, -by_order, by_order))
@@ -59,6 +57,63 @@ def judge_fit(case: Case) -> None:
     case.add("weights-moved", rest)
     if case.matters(rest) and abs(rest) > _by_mask(case):
         _moved(case, rest)
+
+
+def _of_another(case: Case, rest: float) -> bool:
+    """Whether training's figure is of another objective or divided, so that weights that moved aren't all of it."""
+    end = end_of(case)
+    if end is None or end.stayed:
+        other = other_objective(case, case.said_in_fit, evaluation=False)
+        if other is not None:
+            case.add(other[0], rest)
+            find(case, other[0], False, rest, (), other[1])
+            return True
+    if (average := _divided(case, end)) is not None:
+        whole = case.said_in_fit * case.as_in_fit / average.value
+        case.add("weights-moved", case.as_in_fit - whole)
+        case.add("aggregation", whole - case.said_in_fit)
+        _find_aggregation(case, whole - case.said_in_fit, average, "training's")
+        return True
+    if end is None or not end.surely:
+        return False
+    case.add("weights-moved", end.value - case.said_in_fit)
+    _beyond(case, end)
+    return True
+
+
+def _beyond(case: Case, end: End) -> None:
+    """What an epoch's end was off by already, and is no known objective: another one, or other weights."""
+    rest, times = case.as_in_fit - end.value, end.value / case.as_in_fit
+    evidence = (
+        "At the end of the epoch, when the weights were nearly the last ones, the losses of the loop were"
+        f" {figure(times)} times those of the loss and the model that are given here: "
+    )
+    if times < 1:
+        evidence += (
+            "this model has other weights than the loop left, or the loop divides its loss, weights it, or sees other"
+            " inputs."
+        )
+    else:
+        evidence += (
+            "the loop's loss is another one, with weights of classes, smoothed or mixed targets, a penalty or a factor,"
+            " or it sees other inputs."
+        )
+    cause, detail = ("other-weights", "perhaps") if times < 1 else ("objective", "")
+    case.add(cause, rest)
+    find(case, cause, False, rest, (), evidence, detail)
+
+
+def _divided(case: Case, end: End | None) -> Average | None:
+    """A division by micro-batches though weights moved much; None where something else may have made it so small."""
+    if end is not None:
+        return divided(case, case.as_in_fit, end.value, ROUGH) if end.surely else None
+    steps = case.measured.fit.steps if case.measured.fit else []
+    of_these = not case.matters(case.said_in_evaluation - case.evaluated_elsewhere)
+    # an epoch that makes a network worse leaves batches whose loss is as little; without evaluation's figure these
+    # may be other weights
+    if "loss" not in case.reported.evaluate or not of_these or case.said_in_fit >= min(s.loss for s in steps):
+        return None
+    return divided(case, case.as_in_fit, case.said_in_fit, ROUGH)
 
 
 def judge_evaluation(case: Case) -> None:
@@ -254,7 +309,7 @@ def _by_order(case: Case, rest: float) -> float:
 
 def _by_mask(case: Case) -> float:
     """How far apart two draws of dropout's masks, or of augmentations, could take training's figure."""
-    return 2**0.5 * case.chance() if case.measured.switches & {"dropout", "augmentation"} else 0.0
+    return 2**0.5 * case.chance() if case.draws() else 0.0
 
 
 def _moved(case: Case, rest: float) -> None:
@@ -267,5 +322,10 @@ def _moved(case: Case, rest: float) -> None:
         evidence += (
             f" No batch gives as little now ({figure(min(losses))} at best): weights moved, or these are"
             " other weights, such as those of the best epoch."
+        )
+    if case.framework == "torch" and not case.reported.losses:
+        evidence += (
+            " Another loss in the loop, of weighted classes or of smoothed or mixed targets, would show in the same"
+            " way: an epoch under compare.torch.watch tells the two apart."
         )
     find(case, "weights-moved", False, rest, (), evidence)
