@@ -267,7 +267,7 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def some(names: Sequence[str], most: int = 10) -> str:
+def some(names: Sequence[str], most: int = 4) -> str:
     """List names, of many the first: ``a, b and 3 more``."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more

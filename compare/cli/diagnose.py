@@ -86,6 +86,7 @@ def diagnose(
       compare diagnose train.py:model --audit
     """
     from compare.diagnosis import diagnosis
+    from compare.diagnosis.refusing import told
     from compare.given import names
     from compare.processes.quiet import hush
     from compare.spec import InputError
@@ -119,7 +120,7 @@ def diagnose(
             traceback.print_exc()
         if isinstance(error, InputError):
             raise
-        raise InputError(diagnosis.told(error)) from error
+        raise InputError(told(error)) from error
     said = json.dumps(found.to_json(), indent=1)
     if out is not None:
         from compare.files import write

@@ -137,7 +137,7 @@ def assemble(
     classes_of(name, files, positive)
     digests, problems = inspect(root, files, decode)
     if problems and not skip_unreadable:
-        listed = some([f"{file} ({why})" for file, why in problems.items()])
+        listed = some([f"{file} ({why})" for file, why in problems.items()], 10)
         raise InputError(
             f"--data {name}: {len(problems)} of {len(files)} images can't be read "
             f"(--skip-unreadable goes on without them): {listed}"

@@ -162,17 +162,11 @@ def figure(value: float) -> str:
 
 
 def rounding(said: float) -> float:
-    """Half a unit of the last digit that a figure was written with."""
+    """Half a unit of the last digit that a figure was written with; NaN of one that is no finite number."""
     exponent = Decimal(repr(float(said))).as_tuple().exponent
-    return 0.5 * 10.0**exponent if isinstance(exponent, int) else float("inf")
+    return 0.5 * 10.0**exponent if isinstance(exponent, int) else nan
 
 
 def share(value: float) -> float:
     """A share that may be written in percent: 98.4 is 0.984."""
     return value / 100 if 1 < value <= 100 else value
-
-
-def names(layers: list[str] | tuple[str, ...], most: int = 3) -> str:
-    """Some names in a sentence."""
-    shown = ", ".join(layers[:most])
-    return shown if len(layers) <= most else f"{shown} and {len(layers) - most} more"

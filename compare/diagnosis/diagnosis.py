@@ -16,10 +16,10 @@ from compare.diagnosis.asked import asked
 from compare.diagnosis.case import Case
 from compare.diagnosis.data import Data, batch_size_of, form_of
 from compare.diagnosis.frameworks import own_data, side_of
-from compare.diagnosis.measured import Measured
 from compare.diagnosis.measuring import measure
 from compare.diagnosis.passes import Passes
 from compare.diagnosis.records import Audit, Diagnosis
+from compare.diagnosis.refusing import one_line
 from compare.diagnosis.reported import read
 from compare.spec import InputError
 
@@ -77,7 +77,7 @@ def diagnose(
     figures = read(reported)
     known = batch_size or figures.batch_size
     # infinite inputs are measured like any others; NumPy needn't warn of them
-    with _one_line(), _collecting_own(), np.errstate(invalid="ignore", over="ignore"):
+    with one_line(), _collecting_own(), np.errstate(invalid="ignore", over="ignore"):
         subject = side.Subject(model, loss=loss, step=step, metrics=metrics, batch_size=known, limit=limit)
         subject.modes, subject.trained = dict(figures.modes), figures.trained
         known = known or subject.facts().batch_size or batch_size_of(data, figures.steps)
@@ -114,7 +114,7 @@ def audit(model: Any) -> Audit:
         InputError: ``model`` isn't one. It is a `ValueError`.
     """
     side, framework = side_of(model)
-    with _one_line():
+    with one_line():
         subject = side.Subject(model, loss=lambda outputs, targets: outputs)
         with subject.kept():
             return judging.audit(framework, subject.name, subject.layers(None), {})
@@ -162,52 +162,3 @@ def _check(counts: dict[str, Any], functions: dict[str, Any], metrics: Any, seed
     named = metrics is None or (isinstance(metrics, Mapping) and all(map(callable, metrics.values())))
     if not named:
         raise InputError("metrics must be a dictionary of functions: name -> callable(outputs, targets)")
-
-
-@contextmanager
-def _one_line() -> Iterator[None]:
-    """What a framework or a person's own code refuses becomes one line that names it."""
-    try:
-        yield
-    except InputError:
-        raise
-    except Exception as error:
-        raise InputError(told(error)) from error
-
-
-# characters of somebody else's message that are told: some print a whole batch
-LONGEST = 240
-
-
-def told(error: BaseException) -> str:
-    """Tell an error in one line: its message, and the line of the person's own code that it comes from."""
-    import re
-    import traceback
-    from pathlib import Path
-
-    # a terminal's colours, what TensorFlow says of its graph, and what Keras adds of the arguments, aren't for a line
-    text = re.sub(r"\x1b\[[0-9;]*m|\{\{\w+ \S+\}\}|\[Op:\w+\]( name:)?", "", str(error))
-    message = " ".join(text.partition("Arguments received by")[0].split()) or type(error).__name__
-    if len(message) > LONGEST:
-        message = f"{message[:LONGEST].rstrip()} ..."
-    message += "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
-    not_theirs = {Path(__file__).parent.parent.parent, Path(traceback.__file__).parent}
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [
-        frame
-        for frame in frames
-        if "site-packages" not in frame.filename
-        and not_theirs.isdisjoint(Path(frame.filename).resolve().parents)
-    ]
-    if isinstance(error, ModuleNotFoundError) and any(
-        "keras" in Path(frame.filename).parts for frame in frames
-    ):
-        message += ", which Keras computes with unless KERAS_BACKEND says otherwise: set it to jax or torch"
-    if own and "importlib" not in own[-1].filename:
-        return f"{Path(own[-1].filename).name}, line {own[-1].lineno}: {type(error).__name__}: {message}"
-    # what a framework says by itself names neither model nor data
-    theirs = isinstance(error, RuntimeError) or (bool(frames) and "site-packages" in frames[-1].filename)
-    return f"the model or its loss refuses the data: {message}" if theirs else message
-
-
-__all__ = ["Measured", "audit", "diagnose"]

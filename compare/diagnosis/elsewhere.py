@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from compare.diagnosis import noise
-from compare.diagnosis.case import Case, figure, names
+from compare.diagnosis.case import Case, figure
 from compare.diagnosis.finding import find
 from compare.diagnosis.inputs import CHANGES
 from compare.diagnosis.looking import Look
+from compare.spec import some
 
 # moments that are one preprocessing's of another, relative; by channel, how far inputs of one kind may lie apart
 SAME, LIKE = 0.03, 0.25
@@ -45,7 +46,7 @@ def _weights(case: Case, ours: Look, theirs: Look, value: float) -> None:
     # an arithmetic of a person's own that keeps nothing has no row, but a sample's outputs show what it does
     together = bool(by_batch) or case.measured.probed.alone == "differs"
     if ours.weighted == theirs.weighted and together and case.matters(value):
-        what = f"{names(by_batch)} normalises" if by_batch else "the model computes"
+        what = f"{some(by_batch)} normalises" if by_batch else "the model computes"
         evidence = (
             f"Both data sets hold the same samples, in other batches; {what} with the batch in evaluation, too: the"
             f" loss is {figure(case.evaluated_elsewhere)} and not {figure(case.evaluated)}."

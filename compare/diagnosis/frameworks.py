@@ -16,11 +16,13 @@ def side_of(model: Any) -> tuple[Side, str]:
     Raises:
         InputError: it is no model of either framework.
     """
-    for module, framework in (("keras", "keras"), ("torch", "torch")):
-        if module in sys.modules and _is_of(model, framework):
-            side = cast(Side, import_module(f"{framework}_impl.probing"))
-            if side.is_model(model):
-                return side, framework
+    # a keras.Model that PyTorch computes is a module of PyTorch, too: one that stands on Keras's classes is Keras's
+    packages = {base.__module__.split(".")[0] for base in type(model).__mro__}
+    framework = "keras" if packages & {"keras", "tf_keras"} else "torch"
+    if framework in sys.modules:
+        side = cast(Side, import_module(f"{framework}_impl.probing"))
+        if side.is_model(model):
+            return side, framework
     if isinstance(model, type):
         raise InputError(f"model is the class {model.__name__}; give an object of it, with its weights")
     raise InputError(
@@ -33,11 +35,3 @@ def own_data(model: Any) -> Any:
     if callable(getattr(model, "get_train_dataloader", None)):
         return model.get_train_dataloader
     return getattr(model, "train_dataloader", None) if hasattr(model, "lightning_module") else None
-
-
-def _is_of(model: Any, framework: str) -> bool:
-    """Keras on PyTorch imports both: a keras.Model is a module there, too, so that Keras is asked first."""
-    names = {base.__module__.split(".")[0] for base in type(model).__mro__}
-    if framework == "keras":
-        return bool(names & {"keras", "tf_keras"})
-    return "keras" not in names

@@ -11,8 +11,6 @@ from compare.diagnosis.case import Case, figure, rounding
 from compare.diagnosis.finding import find
 from compare.diagnosis.side import Batch, Layer, Seen
 
-CAFFE = np.array([103.939, 116.779, 123.68])
-MEAN, DEVIATION = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
 # of the step that a change of the inputs must close, and of the first layer's distance
 CLOSED = 0.6
 # of the first layer's distance that may be left for a change to be the one, and of the step that it must close then
@@ -56,11 +54,11 @@ class Change:
         return self.torch if framework == "torch" and self.torch else self.code
 
 
-_CAFFE = "[103.939, 116.779, 123.68]"
-_MEAN, _DEVIATION = "[0.485, 0.456, 0.406]", "[0.229, 0.224, 0.225]"
+CAFFE = [103.939, 116.779, 123.68]
+MEAN, DEVIATION = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 
 
-def _vector(values: str) -> str:
+def _vector(values: list[float]) -> str:
     """Three numbers beside PyTorch's images."""
     return f"torch.tensor({values})[:, None, None]"
 
@@ -74,14 +72,14 @@ CHANGES = (
     Change("the inputs aren't scaled from 0..1 to -1..1", "x * 2 - 1", lambda x: x * 2 - 1, most=SMALL),
     Change("the inputs are -1..1 and should be 0..1", "(x + 1) / 2", lambda x: (x + 1) / 2, most=SMALL),
     Change("the channels are in the other order, RGB for BGR", "x[..., ::-1]", lambda x: x[..., ::-1], "x.flip(1)"),
-    Change("the inputs lack the Caffe preprocessing", f"x[..., ::-1] - {_CAFFE}", lambda x: x[..., ::-1] - CAFFE,
-           f"x.flip(1) - {_vector(_CAFFE)}", least=SMALL),
-    Change("the inputs lack ImageNet's mean and deviation", f"(x - {_MEAN}) / {_DEVIATION}",
-           lambda x: (x - MEAN) / DEVIATION, f"(x - {_vector(_MEAN)}) / {_vector(_DEVIATION)}", most=SMALL),
-    Change("ImageNet's mean and deviation are taken off twice", f"x * {_DEVIATION} + {_MEAN}",
-           lambda x: x * DEVIATION + MEAN, f"x * {_vector(_DEVIATION)} + {_vector(_MEAN)}", most=MIDDLE),
-    Change("the inputs lack the scaling to 0..1 and ImageNet's mean", f"(x / 255 - {_MEAN}) / {_DEVIATION}",
-           lambda x: (x / 255 - MEAN) / DEVIATION, f"(x / 255 - {_vector(_MEAN)}) / {_vector(_DEVIATION)}",
+    Change("the inputs lack the Caffe preprocessing", f"x[..., ::-1] - {CAFFE}", lambda x: x[..., ::-1] - CAFFE,
+           f"x.flip(1) - {_vector(CAFFE)}", least=SMALL),
+    Change("the inputs lack ImageNet's mean and deviation", f"(x - {MEAN}) / {DEVIATION}",
+           lambda x: (x - MEAN) / DEVIATION, f"(x - {_vector(MEAN)}) / {_vector(DEVIATION)}", most=SMALL),
+    Change("ImageNet's mean and deviation are taken off twice", f"x * {DEVIATION} + {MEAN}",
+           lambda x: x * DEVIATION + MEAN, f"x * {_vector(DEVIATION)} + {_vector(MEAN)}", most=MIDDLE),
+    Change("the inputs lack the scaling to 0..1 and ImageNet's mean", f"(x / 255 - {MEAN}) / {DEVIATION}",
+           lambda x: (x / 255 - MEAN) / DEVIATION, f"(x / 255 - {_vector(MEAN)}) / {_vector(DEVIATION)}",
            least=SMALL),
 )  # fmt: skip
 
@@ -184,12 +182,7 @@ def _some(batches: list[Batch]) -> list[Batch]:
 
 def _first(case: Case) -> Layer | None:
     """The first normalisation that stands on stored statistics in evaluation; None where there is none."""
-    if "normalisation" not in case.measured.switches:
-        return None
-    rows = [
-        row for row in case.normalisations() if row.evaluate == "moving" and row.name in case.measured.seen
-    ]
-    return next(iter(rows), None)
+    return next((row for row in case.normalisations() if row.name in case.measured.seen), None)
 
 
 def _reaching(case: Case, first: Layer | None, batches: list[Batch]) -> Seen | None:

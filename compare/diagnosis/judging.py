@@ -5,10 +5,11 @@ from __future__ import annotations
 from math import isfinite, isnan
 
 from compare.diagnosis import elsewhere, modes, reporting, resolving, stored, switching, terms
-from compare.diagnosis.case import Case, loss, names
+from compare.diagnosis.case import Case, loss
 from compare.diagnosis.cures import cure
 from compare.diagnosis.records import Answer, Audit, AuditRow, Diagnosis, Finding, Probes
 from compare.diagnosis.side import Layer
+from compare.spec import some
 
 # what makes the figures themselves unreliable comes first, whatever the terms say
 FIRST = ("mode-override", "random-evaluation", "evaluation-changes-state", "mode-in-evaluation")
@@ -74,7 +75,7 @@ def _nothing(case: Case) -> str:
     rows = case.measured.layers
     alike = tuple(row.name for row in rows if row.role == "normalisation" and row.evaluate == "batch")
     if alike:
-        return f"{names(alike)} normalises with the batch's own statistics in evaluation, too, and {text}"
+        return f"{some(alike)} normalises with the batch's own statistics in evaluation, too, and {text}"
     if not any(row.switch for row in rows) and not case.measured.switches:
         return f"Nothing in this model acts differently in training and in evaluation, and {text}"
     return f"E{text[1:]}"

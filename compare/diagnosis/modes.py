@@ -7,12 +7,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from compare.diagnosis.case import Case, figure, loss, names
+from compare.diagnosis.case import Case, figure, loss
 from compare.diagnosis.finding import find
 from compare.diagnosis.side import Layer
+from compare.spec import some
 
 # of the loss: what evaluating on the batch's statistics must cost to be called harmful
 DEARLY = 0.25
+# of the loss: what half precision may change
+HALF = 0.01
 # deviations that inputs lie off 0 from which on float32 keeps few digits of them
 FAR = 100.0
 
@@ -34,7 +37,8 @@ def judge(case: Case) -> None:
     _switched_off(case)
     _by_batch(case)
     _never_training(case)
-    _numerics(case)
+    _not_finite(case)
+    _in_half(case)
     _compiled(case)
 
 
@@ -50,7 +54,7 @@ def _random(case: Case) -> None:
             f" {figure(max(losses))}."
         )
         if drawing:
-            evidence += f" Random in evaluation: {names([row.name for row in drawing])}."
+            evidence += f" Random in evaluation: {some([row.name for row in drawing])}."
         kinds = {row.kind.lower() for row in drawing} - {"step"}
         detail = "" if any("drop" in kind for kind in kinds) else "drawn" if kinds else "step"
         if drawing and all(row.override is not None and row.override.by == "hand" for row in drawing):
@@ -73,7 +77,7 @@ def _changing(case: Case) -> None:
         return
     changed = [name.partition(":")[2] for name in probed.changed]
     losses = ", ".join(figure(value) for value in probed.in_a_row)
-    evidence = f"An evaluation changes what the model keeps: {names(changed)}."
+    evidence = f"An evaluation changes what the model keeps: {some(changed)}."
     if len(set(probed.in_a_row)) > 1:
         evidence += f" Evaluations of the same samples one after the other give losses of {losses}."
     layers = tuple(row.name for row in case.measured.layers if row.moves_in_evaluation)
@@ -116,7 +120,7 @@ def _ignored(case: Case) -> None:
 def _find_each(case: Case, alike: dict[_Same, list[str]]) -> None:
     """Find what is so of layers, once for all of which the same is so."""
     for same, layers in alike.items():
-        evidence = f"{names(layers)}: {same.words}"
+        evidence = f"{some(layers)}: {same.words}"
         find(case, same.cause, True, 0.0, tuple(layers), evidence, same.detail)
 
 
@@ -166,7 +170,7 @@ def _by_batch(case: Case) -> None:
     if not cost or case.has("mode-in-evaluation"):
         return
     evidence = (
-        f"{names([row.name for row in rows])} normalises with the batch in evaluation: what a sample's outputs are"
+        f"{some([row.name for row in rows])} normalises with the batch in evaluation: what a sample's outputs are"
         f" depends on its neighbours. In other batches the loss is {figure(cost)} away."
     )
     meant = all(row.override is None for row in rows)  # no mode would make it another
@@ -185,45 +189,47 @@ def _never_training(case: Case) -> None:
     ]
     if idle:
         evidence = (
-            f"The model was in evaluation mode inside the training step: {names(idle)} normalised with stored"
+            f"The model was in evaluation mode inside the training step: {some(idle)} normalised with stored"
             " statistics, which don't move then; dropout was off."
         )
         find(case, "mode-override", True, 0.0, tuple(idle), evidence, "never-training")
 
 
-def _numerics(case: Case) -> None:
-    """Losses that aren't finite in evaluation only, or that are others in float32."""
+def _not_finite(case: Case) -> None:
+    """Losses that aren't finite in evaluation, though the stored statistics are."""
     measured = case.measured
-    fit = [step.loss for step in measured.fit.steps] if measured.fit else []
     evaluated = [step.loss for step in measured.evaluate.steps]
-    faulty = tuple(row.name for row in measured.layers if row.faults)
-    if not np.isfinite(evaluated).all() and not faulty:
-        where = (
-            f" The first layer whose output isn't finite is {measured.nonfinite}."
-            if measured.nonfinite
-            else ""
-        )
-        broken = sum(not np.isfinite(value) for value in evaluated)
-        training = "all have" if np.isfinite(fit).all() else f"{sum(~np.isfinite(fit))} have none"
-        evidence = f"{broken} of {len(evaluated)} batches have no finite loss in evaluation"
-        evidence += f"; in training {training}.{where}"
-        layers, detail = ((measured.nonfinite,), "layer") if measured.nonfinite else ((), "loss")
-        find(case, "numerics", True, case.gap, layers, evidence, detail)
+    if np.isfinite(evaluated).all() or any(row.faults for row in measured.layers):
+        return
+    fit = [step.loss for step in measured.fit.steps] if measured.fit else []
+    broken = sum(not np.isfinite(value) for value in evaluated)
+    training = "all have" if np.isfinite(fit).all() else f"{sum(~np.isfinite(fit))} have none"
+    evidence = (
+        f"{broken} of {len(evaluated)} batches have no finite loss in evaluation; in training {training}."
+    )
+    if measured.nonfinite:
+        evidence += f" The first layer whose output isn't finite is {measured.nonfinite}."
+    layers, detail = ((measured.nonfinite,), "layer") if measured.nonfinite else ((), "loss")
+    find(case, "numerics", True, case.gap, layers, evidence, detail)
+
+
+def _in_half(case: Case) -> None:
+    """A loss that half precision makes another one than float32 does, of the same outputs."""
     pairs = [
-        (s.loss - s.penalty, s.loss_in_float32)
-        for s in measured.evaluate.steps
-        if s.loss_in_float32 is not None
+        (step.loss - step.penalty, step.loss_in_float32)
+        for step in case.measured.evaluate.steps
+        if step.loss_in_float32 is not None
     ]
-    if pairs and not case.has("numerics"):
-        lesser, full = (float(np.mean(values)) for values in zip(*pairs, strict=True))
-        if np.isfinite(full) and (
-            not np.isfinite(lesser) or abs(lesser - full) > 0.01 * max(abs(full), 1e-6)
-        ):
-            evidence = (
-                f"The loss of outputs in {measured.facts.precision} is {figure(lesser)}, of the same outputs in"
-                f" float32 {figure(full)}: the loss leaves the precision's range."
-            )
-            find(case, "numerics", True, lesser - full, (), evidence, "half")
+    if not pairs or case.has("numerics"):
+        return
+    half, full = (float(np.mean(values)) for values in zip(*pairs, strict=True))
+    # where one of both isn't finite neither is their distance
+    if np.isfinite(full) and not abs(half - full) <= HALF * max(abs(full), 1e-6):
+        evidence = (
+            f"The loss of outputs in {case.measured.facts.precision} is {figure(half)}, of the same outputs in"
+            f" float32 {figure(full)}: the loss leaves the precision's range."
+        )
+        find(case, "numerics", True, half - full, (), evidence, "half")
 
 
 def _compiled(case: Case) -> None:

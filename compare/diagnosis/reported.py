@@ -59,10 +59,10 @@ def read(given: Any) -> Reported:
     for name in ("losses", "modes", "trained", "batches"):
         if getattr(given, name, None):
             extra[name] = getattr(given, name)
-    if isinstance(getattr(given, "params", None), Mapping) and given.params.get("batch_size"):
-        extra["batch_size"] = int(given.params["batch_size"])
-    if isinstance(getattr(given, "params", None), Mapping) and given.params.get("steps"):
-        extra["steps"] = int(given.params["steps"])
+    params = getattr(given, "params", None)
+    for name in ("batch_size", "steps"):
+        if isinstance(params, Mapping) and params.get(name):
+            extra[name] = int(params[name])
     values = (
         given if isinstance(given, Mapping) else getattr(given, "history", getattr(given, "figures", None))
     )
@@ -70,7 +70,7 @@ def read(given: Any) -> Reported:
         raise InputError(
             f"reported is {type(given).__name__}; it must be a dictionary of figures or a History"
         )
-    figures = {str(name): _figure(str(name), value) for name, value in values.items() if _is_figure(value)}
+    figures = {str(name): _figure(value) for name, value in values.items() if _is_figure(value)}
     wrong = [name for name, value in values.items() if not _is_figure(value)]
     if wrong and not figures:
         raise InputError(f"reported: {wrong[0]} is no number")
@@ -97,5 +97,5 @@ def _is_figure(value: Any) -> bool:
     return True
 
 
-def _figure(name: str, value: Any) -> float:
+def _figure(value: Any) -> float:
     return float(value[-1]) if isinstance(value, list | tuple) else float(value)

@@ -7,13 +7,14 @@ from math import isfinite
 import numpy as np
 
 from compare.diagnosis.aggregating import EXACT, Average, averaged, divided
-from compare.diagnosis.case import Case, figure, names
+from compare.diagnosis.case import Case, figure
 from compare.diagnosis.finding import find
 from compare.diagnosis.inputs import evaluated_as
 from compare.diagnosis.mixing import deal_again, unmixed
 from compare.diagnosis.objectives import other_objective
 from compare.diagnosis.recorded import End, end_of
 from compare.diagnosis.side import Pass
+from compare.spec import some
 
 # relative: a figure that masks and weights moved a little under
 NEAR = 0.03
@@ -277,7 +278,7 @@ def _other_weights(case: Case, rest: float) -> bool:
         if fresh:
             evidence += (
                 f" {len(facts.initial)} of {facts.parameters} parameters are as an initialiser makes them"
-                f" ({names(facts.initial)}), and training reported {figure(case.said_in_fit)} where these weights give"
+                f" ({some(facts.initial)}), and training reported {figure(case.said_in_fit)} where these weights give"
                 f" {figure(case.as_in_fit)}: they aren't the trained ones."
             )
         case.add("other-weights", rest)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from compare.diagnosis.case import Case, figure, share
+from compare.diagnosis.case import Case, figure, rounding, share
 from compare.diagnosis.finding import find
 from compare.diagnosis.side import Batch, Pass
 
@@ -56,8 +56,7 @@ def _agree(said: float, measured: float) -> bool:
 
 def _as_measured(said: float, measured: float) -> bool:
     """Whether a loss that was reported is the one that is measured, but for rounding: the person's, too."""
-    decimals = len(repr(said).partition(".")[2]) if "e" not in repr(said) else 12
-    return abs(said - measured) <= max(EXACT * abs(measured), 0.5 * 10.0**-decimals)
+    return abs(said - measured) <= max(EXACT * abs(measured), rounding(said))
 
 
 def _shared(case: Case, name: str, said: float, evaluated: float) -> str | None:

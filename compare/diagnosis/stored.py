@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from compare.diagnosis.averages import of_layer
-from compare.diagnosis.case import Case, figure, loss, names
+from compare.diagnosis.case import Case, figure, loss
 from compare.diagnosis.finding import find
 from compare.diagnosis.inputs import changed_inputs
 from compare.diagnosis.side import Layer
+from compare.spec import some
 
 # share of the initial or pretrained values that may be left of a moving average that has arrived
 LEFT = 0.05
@@ -198,7 +199,7 @@ def _broken(case: Case, row: Layer) -> str:
 
 
 def _what(case: Case, cause: str, rows: list[Layer]) -> str:
-    row, names_of = rows[0], names(tuple(row.name for row in rows))
+    row, names_of = rows[0], some(tuple(row.name for row in rows))
     if cause == "foreign-statistics":
         return (
             f"Training normalises {names_of} with each batch's own statistics, evaluation with stored ones that never"

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from math import isfinite, log, nan
 
-from compare.diagnosis.case import Case, figure, names
+from compare.diagnosis.case import Case, figure
 from compare.diagnosis.finding import find
 from compare.diagnosis.measuring import ALONE, shifting
 from compare.diagnosis.mixing import unmixed
 from compare.diagnosis.records import BETWEEN, Term
+from compare.spec import some
 
 # samples a batch that people train normalisation on without harm
 LARGE = 16
@@ -147,7 +148,7 @@ def _find_shift(case: Case, term: Term) -> None:
     ratios = shifting(case.measured)
     layer = max(ratios, key=lambda name: abs(log(ratios[name])))
     evidence = (
-        f"It is on before {names(tuple(ratios))}, whose stored variances are of such inputs: in training they are"
+        f"It is on before {some(tuple(ratios))}, whose stored variances are of such inputs: in training they are"
         f" {figure(ratios[layer])} times those of evaluation in {layer}. By that alone evaluation's loss is"
         f" {figure(abs(term.value))} {'better' if term.value < 0 else 'worse'}."
     )

@@ -9,9 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from compare.parity.figures import Distance, Stage, Verdict, compare, judge
-from compare.spec import InputError
+from compare.spec import InputError, some
 from compare.weights import reading
-from compare.weights.network import listed
 
 Arrays = dict[str, np.ndarray]
 # of the less precise of the two; of complex numbers, of each of their parts
@@ -47,7 +46,7 @@ def compare_files(a: Path, b: Path) -> Stage:
         ("unexpected", first.keys() - second.keys()),
     ):
         if names:
-            stage.notes.append(f"{len(names)} {what} in {a}: {listed(sorted(names))}")
+            stage.notes.append(f"{len(names)} {what} in {a}: {some(sorted(names))}")
     for name in second:
         if name in first:
             stage.rows.append(compare_arrays(name, first[name], second[name]))

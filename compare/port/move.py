@@ -19,9 +19,9 @@ from compare.files import sha256
 from compare.port import certificate
 from compare.port.destination import Destination, destination, fitted
 from compare.port.trace import Process
-from compare.spec import EPSILONS, InputError, choose
+from compare.spec import EPSILONS, InputError, choose, some
 from compare.weights import guard, spellings
-from compare.weights.network import ACTIVATIONS, Arrays, Network, listed, unify
+from compare.weights.network import ACTIVATIONS, Arrays, Network, unify
 from compare.weights.reading import read as read_file
 from compare.weights.settle import settle
 from compare.weights.source import Source
@@ -184,7 +184,7 @@ def _write(process: Process, target: Destination, folder: Path, arrays: Arrays, 
         if getattr(again.told, fact) not in (None, getattr(network, fact))
     ]
     if different:
-        raise InputError(f"DEST {target.path} holds something else than it was given: {listed(different)}")
+        raise InputError(f"DEST {target.path} holds something else than it was given: {some(different)}")
     return again.arrays
 
 

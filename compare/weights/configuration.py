@@ -6,10 +6,10 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from compare.spec import EPSILONS
+from compare.spec import EPSILONS, some
 from compare.weights.errors import UnreadableError
 from compare.weights.keras_layers import Layer, activation_name, class_names, either, ends_of, half, layers_of
-from compare.weights.network import ACTIVATIONS, Dense, Told, listed
+from compare.weights.network import ACTIVATIONS, Dense, Told
 from compare.weights.spellings import OLD_LAYERS
 
 OLD_EPSILON = EPSILONS["v1-old"]  # of Keras's ResNet50 as long as it had the old names
@@ -278,7 +278,7 @@ class _Reader:
         if len(self.epsilons) > 1:
             found = [f"{name} {epsilon:g} and {decay:g}" for (epsilon, decay), name in self.epsilons.items()]
             raise UnreadableError(
-                f"can't be read: its BN layers have several epsilons and momentums: {listed(found)}"
+                f"can't be read: its BN layers have several epsilons and momentums: {some(found)}"
             )
         for epsilon, decay in self.epsilons:
             told = replace(told, epsilon=epsilon, decay=decay)

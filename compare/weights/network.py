@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from compare.spec import BACKBONES, EPSILONS, UNPADDED, InputError
+from compare.spec import BACKBONES, EPSILONS, UNPADDED, InputError, some
 from compare.weights.errors import UnreadableError
 from compare.weights.shapes import shapes
 
@@ -26,7 +26,6 @@ PREPROCESSING = ("caffe", "torch")
 PROJECT_HEAD = ("head_dense_1", "head_dense_2", "head_output")
 # dense layers whose order is tried out; more have to stand in the file's order
 PERMUTED = 8
-LISTED = 4
 
 
 @dataclass(frozen=True)
@@ -228,7 +227,7 @@ def chain(
     orders = permutations(names) if len(names) <= PERMUTED else iter([tuple(names)])
     fitting = [order for order in orders if fits(order)]
     if not fitting:
-        found = listed([f"{called(name)} {kernels[name].shape}" for name in names])
+        found = some([f"{called(name)} {kernels[name].shape}" for name in names])
         raise ValueError(
             f"has dense layers that don't follow one another from {channels} channels on: {found}"
         )
@@ -298,12 +297,6 @@ def check(arrays: Arrays, expected: dict[str, tuple[int, ...]]) -> None:
         "unexpected": sorted(arrays.keys() - expected.keys()),
         "misshapen": misshapen,
     }
-    found = "; ".join(f"{len(names)} {what}: {listed(names)}" for what, names in lists.items() if names)
+    found = "; ".join(f"{len(names)} {what}: {some(names)}" for what, names in lists.items() if names)
     if found:
         raise ValueError(found)
-
-
-def listed(names: list[str]) -> str:
-    """Names in a line, the first few of them."""
-    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
-    return f"{', '.join(names[:LISTED])}{more}"

@@ -14,11 +14,11 @@ from typing import TypeVar
 
 import numpy as np
 
-from compare.spec import InputError
+from compare.spec import InputError, some
 from compare.weights import guard, keras_files, torch_files
 from compare.weights.errors import UnreadableError
 from compare.weights.formats import Container, sniff
-from compare.weights.network import Arrays, check, listed
+from compare.weights.network import Arrays, check
 from compare.weights.source import MOVED, Source
 
 T = TypeVar("T")
@@ -84,7 +84,7 @@ def known(source: Source) -> Source:
     parts = [source.keys.get(name, name) for name in source.arrays if _IN_PARTS.search(name)]
     if parts and (source.other in MOVED or not source.backbone or _lacks(source)):
         raise InputError(
-            f"{source.path} keeps weights in parts ({listed(parts)}), as pruning and parametrizations do; take those"
+            f"{source.path} keeps weights in parts ({some(parts)}), as pruning and parametrizations do; take those"
             " off before saving: torch.nn.utils.prune.remove, parametrize.remove_parametrizations"
         )
     if source.other in MOVED:
@@ -111,7 +111,7 @@ def _lacks(source: Source) -> bool:
 
 def _summary(arrays: Arrays) -> str:
     names = list(arrays)
-    return f"{len(names)} arrays ({listed(names)})" if names else "no arrays"
+    return f"{len(names)} arrays ({some(names)})" if names else "no arrays"
 
 
 def _size(path: Path) -> int:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from compare.spec import DECAY, EPSILONS, InputError
+from compare.spec import DECAY, EPSILONS, InputError, some
 from compare.weights.network import (
     PROJECT_HEAD,
     Dense,
     Network,
     check,
     kernels_of,
-    listed,
     square,
     with_output,
 )
@@ -110,7 +109,7 @@ def _top(source: Source, network: Network) -> tuple[Network, list[str]]:
         activations = ", ".join(f"{layer.name} {layer.activation}" for layer in top)
         lines.append(f"activations ({activations}; else --output) and no dropout: weights don't say")
     if order.unsure:
-        lines.append(f"the order of {listed(list(order.unsure))}, which fit in any: the file doesn't say")
+        lines.append(f"the order of {some(list(order.unsure))}, which fit in any: the file doesn't say")
     flatten = order.rows > 1
     flattened = told.pooling == "flatten" and told.map != (1, 1)
     if told.pooling is not None and flatten != flattened and (flatten or told.map):

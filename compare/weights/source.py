@@ -7,6 +7,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Literal
 
+from compare.spec import some
 from compare.weights.network import (
     Arrays,
     Chain,
@@ -15,7 +16,6 @@ from compare.weights.network import (
     chain,
     channels_of,
     kernels_of,
-    listed,
     map_of,
     square,
 )
@@ -162,7 +162,7 @@ def _without_others(source: Source, rest: Arrays) -> Source:
     if not unsaid:
         return source
     what = ("layers", "are no dense layers") if len(unsaid) > 1 else ("layer", "is no dense layer")
-    line = f"{what[0]} {listed([_of_file(source, layer) for layer in unsaid])} {what[1]} and can't be moved"
+    line = f"{what[0]} {some([_of_file(source, layer) for layer in unsaid])} {what[1]} and can't be moved"
     return replace(source, obstacles=(*source.obstacles, line))
 
 
@@ -172,7 +172,7 @@ def _with_misfits(source: Source, rest: Arrays, channels: int) -> Source:
     inner -= {channels, *(array.shape[-1] for array in kernels_of(rest).values())}
     gammas = {name.rpartition("/")[0]: array.size for name, array in rest.items() if name.endswith("/gamma")}
     odd = [layer for layer, size in gammas.items() if size in inner]
-    line = f"layers {listed(odd)} are as wide as layers of the backbone alone, and a plain one hasn't them"
+    line = f"layers {some(odd)} are as wide as layers of the backbone alone, and a plain one hasn't them"
     return replace(source, inside=(line,)) if odd else source
 
 

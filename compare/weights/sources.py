@@ -27,8 +27,7 @@ import safetensors.numpy
 from compare.files import sha256, write
 from compare.frameworks import own
 from compare.processes.worker import Worker, WorkerDiedError
-from compare.spec import EPSILONS, NAMES, InputError
-from compare.weights.network import listed
+from compare.spec import EPSILONS, NAMES, InputError, some
 from compare.weights.reading import known, read
 from compare.weights.settle import backbone as backbone_of
 from compare.weights.shapes import random_arrays
@@ -257,12 +256,12 @@ def _left(source: Source) -> str:
     others = [name for name, what in source.beside if what is Beside.NETWORK]
     if others:
         lines.append(
-            f"; its {'/'.join(map(str, source.where))} is taken and not {listed(others)}, another network"
+            f"; its {'/'.join(map(str, source.where))} is taken and not {some(others)}, another network"
         )
     if head:
-        lines.append(f"; its head is left ({listed(head)})")
+        lines.append(f"; its head is left ({some(head)})")
     if source.front:
-        lines.append(f"; left, though they changed what the backbone saw: {listed(list(source.front))}")
+        lines.append(f"; left, though they changed what the backbone saw: {some(list(source.front))}")
     return "".join(lines)
 
 

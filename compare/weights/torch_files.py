@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from compare.spec import some
 from compare.weights import pickles, tensors
 from compare.weights.errors import PickledError, UnreadableError
 from compare.weights.formats import Container, sniff
 from compare.weights.hdf5 import natural
-from compare.weights.network import Arrays, Told, listed
+from compare.weights.network import Arrays, Told
 from compare.weights.recognise import recognise
 from compare.weights.source import MOVED, Beside, Format, Source, completed
 from compare.weights.spellings import Names, Spelled, is_known, plain_keys, spelled, to_neutral
@@ -254,7 +255,7 @@ def _with_others(source: Source, one: Spelled) -> Source:
     others = {name: key for name, key in source.keys.items() if name not in table}
     odd = [key for name, key in others.items() if one.within(one.keys[name])]
     front = [key for key in others.values() if _FRONT.fullmatch(key.rpartition(".")[2]) and key not in odd]
-    inside = (f"{listed(odd)} within the backbone: a plain one has no such arrays",) if odd else ()
+    inside = (f"{some(odd)} within the backbone: a plain one has no such arrays",) if odd else ()
     obstacles = (*inside, *source.obstacles)
     return replace(source, inside=inside, obstacles=obstacles, front=tuple(front))
 

@@ -17,7 +17,7 @@ from compare.diagnosis.show import words
 from compare.diagnosis.show.text import narrow
 from compare.pages.code import coloured
 from compare.pages.render import render
-from compare.spec import NAMES
+from compare.spec import NAMES, some
 from compare.words import Span, signed
 
 # rows of the figure of drift need this many layers to show a course over depth
@@ -116,7 +116,7 @@ def finding(found: Finding) -> dict[str, Any]:
         "harm": "harmful" if found.harmful else "harmless",
         "value": f"{words.change(found.value)} in loss" if found.value else "",
         "layers": found.layers,
-        "some": words.names(found.layers),
+        "some": some(found.layers),
         "evidence": found.evidence,
         "cure": found.cure.text,
         "code": coloured(narrow(found.cure.code)) if found.cure.code else "",

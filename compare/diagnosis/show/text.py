@@ -9,7 +9,7 @@ from textwrap import wrap
 
 from compare.diagnosis.records import Audit, AuditRow, Diagnosis, Finding, Term, plain
 from compare.diagnosis.show import words
-from compare.spec import NAMES
+from compare.spec import NAMES, some
 from compare.words import plain as text_of
 
 WIDTH = 80
@@ -69,7 +69,7 @@ def _findings(findings: Sequence[Finding]) -> list[str]:
         harm = "harmful" if finding.harmful else "harmless"
         worth = f", {words.change(finding.value)} in loss" if finding.value else ""
         lines += [f"{place}. {words.label(finding.cause)}: {harm}{worth}"]
-        lines += _filled(words.names(finding.layers), "   ") + _filled(finding.evidence, "   ")
+        lines += _filled(some(finding.layers), "   ") + _filled(finding.evidence, "   ")
         lines += _filled(finding.cure.text, "   ")
         lines += [f"     {line}".rstrip() for line in narrow(finding.cure.code).splitlines()]
     return lines if findings else []

@@ -140,12 +140,6 @@ def _upper(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def names(layers: Sequence[str], most: int = 4) -> str:
-    """Some of the names of layers."""
-    shown = ", ".join(layers[:most])
-    return shown if len(layers) <= most else f"{shown} and {len(layers) - most} more"
-
-
 def groups(rows: Sequence[AuditRow]) -> list[list[AuditRow]]:
     """Layers that do the same stand together, in the order of the first of each."""
     found: dict[tuple[object, ...], list[AuditRow]] = {}
