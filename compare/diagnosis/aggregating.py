@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from compare.diagnosis.case import Case, rounding
+from compare.diagnosis.case import Case, figure, rounding
+from compare.diagnosis.finding import find
 from compare.diagnosis.side import Pass
 
 # relative: a figure recomputed from the same numbers; from the same by float32; one that weights moved a little under
@@ -116,3 +117,17 @@ def divided(case: Case, true: float, said: float, near: float) -> Average | None
                 words = f"the true figure {how} {number}, as by {number} micro-batches an update"
                 return Average(true * number if up else true / number, words, exact=off <= EXACT)
     return None
+
+
+def find_average(case: Case, value: float, average: Average, evaluation: bool) -> None:
+    """Find that a reported loss, evaluation's or else training's, is averaged in another way."""
+    whose, said, measured = (
+        ("evaluation's", case.said_in_evaluation, case.evaluated_elsewhere)
+        if evaluation
+        else ("training's", case.said_in_fit, case.as_in_fit)
+    )
+    evidence = (
+        f"The mean over all samples is {figure(measured)}; {whose} reported {figure(said)} is {average.words}"
+        f" (ratio {measured / said:.4g})."
+    )
+    find(case, "aggregation", False, value, (), evidence)

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from math import isfinite, isnan
 
-from compare.diagnosis import elsewhere, modes, reporting, resolving, stored, switching, terms
+from compare.diagnosis import (
+    elsewhere,
+    modes,
+    resolving,
+    said_in_evaluation,
+    said_in_fit,
+    stored,
+    switching,
+    terms,
+)
 from compare.diagnosis.case import Case, loss
 from compare.diagnosis.cures import cure
 from compare.diagnosis.records import Answer, Audit, AuditRow, Diagnosis, Finding, Probes
@@ -18,7 +27,7 @@ FIRST = ("mode-override", "random-evaluation", "evaluation-changes-state", "mode
 def judge(case: Case) -> Audit:
     """Make terms and findings, in the order in which they depend on one another, and say what the layers do."""
     modes.judge(case)
-    reporting.judge_fit(case)
+    said_in_fit.judge(case)
     foreign_weights = case.has("other-weights")
     for term in terms.of_switches(case.measured):
         if term.term == terms.LAST_STEP:
@@ -40,7 +49,7 @@ def judge(case: Case) -> Audit:
         kept = sum(term.value for term in case.terms)
         case.add("samples", case.evaluated - case.said_in_fit - kept)
     elsewhere.judge(case)
-    reporting.judge_evaluation(case)
+    said_in_evaluation.judge(case)
     resolving.judge(case)
     _close(case)
     return audit(case.framework, case.subject.name, case.measured.layers, stored.drifts(case))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from math import isfinite
 from typing import NamedTuple
 
 import numpy as np
@@ -230,6 +231,13 @@ def _in_half(case: Case) -> None:
             f" float32 {figure(full)}: the loss leaves the precision's range."
         )
         find(case, "numerics", True, half - full, (), evidence, "half")
+
+
+def find_no_figure(case: Case, who: str, said: float, measured: float) -> None:
+    """Find that a loss was reported as no number, by ``Training`` or ``Evaluation``, though these weights give one."""
+    if isfinite(measured) and not isfinite(said):
+        evidence = f"{who} reported {said} as its loss; with these weights and data it is {figure(measured)}."
+        find(case, "numerics", True, said - measured, (), evidence, "reported")
 
 
 def _compiled(case: Case) -> None:

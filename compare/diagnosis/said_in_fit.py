@@ -1,4 +1,4 @@
-"""What was reported beside what is measured: weights that moved, averages of another kind, other weights."""
+"""Training's reported loss beside a pass as in training: weights that moved, another average, other weights."""
 
 from __future__ import annotations
 
@@ -6,34 +6,29 @@ from math import isfinite
 
 import numpy as np
 
-from compare.diagnosis.aggregating import EXACT, Average, averaged, divided
+from compare.diagnosis.aggregating import Average, averaged, divided, find_average
 from compare.diagnosis.case import Case, figure
 from compare.diagnosis.finding import find
-from compare.diagnosis.inputs import evaluated_as
 from compare.diagnosis.mixing import deal_again, unmixed
+from compare.diagnosis.modes import find_no_figure
 from compare.diagnosis.objectives import other_objective
 from compare.diagnosis.recorded import End, end_of
-from compare.diagnosis.side import Pass
 from compare.spec import some
 
-# relative: a figure that masks and weights moved a little under
-NEAR = 0.03
-# the same of weights that moved more, where something else shows that the figure isn't theirs
+# relative: what weights that moved much change, where something else shows that the figure isn't theirs
 ROUGH = 0.15
 # of training's figure: what weights that are partly as an initialiser makes them are worse by if they weren't trained
 FAR = 2.0
-# of the loss: what a random evaluation may be off by at the least, few as the evaluations are that were made
-RANDOM = 0.2
 
 
-def judge_fit(case: Case) -> None:
+def judge(case: Case) -> None:
     """Split what lies between training's reported loss and a pass as in training."""
     if "loss" not in case.reported.fit:
         return
     rest = case.as_in_fit - case.said_in_fit
     if not isfinite(rest):
         case.add("weights-moved", rest)
-        _find_no_figure(case, "Training", case.said_in_fit, case.as_in_fit)
+        find_no_figure(case, "Training", case.said_in_fit, case.as_in_fit)
         return
     if case.reported.plain:
         case.add("weights-moved", rest)
@@ -47,7 +42,7 @@ def judge_fit(case: Case) -> None:
     beyond = abs(rest) - by_order - _by_mask(case)
     if average is not None and (average.exact or beyond > 0):
         case.add("aggregation", rest)
-        _find_aggregation(case, rest, average, "training's")
+        find_average(case, rest, average, evaluation=False)
         return
     if case.matters(rest) and case.matters(max(beyond, 0.0)) and _of_another(case, rest):
         return
@@ -73,7 +68,7 @@ def _of_another(case: Case, rest: float) -> bool:
         whole = case.said_in_fit * case.as_in_fit / average.value
         case.add("weights-moved", case.as_in_fit - whole)
         case.add("aggregation", whole - case.said_in_fit)
-        _find_aggregation(case, whole - case.said_in_fit, average, "training's")
+        find_average(case, whole - case.said_in_fit, average, evaluation=False)
         return True
     if end is None or not end.surely:
         return False
@@ -115,154 +110,6 @@ def _divided(case: Case, end: End | None) -> Average | None:
     if "loss" not in case.reported.evaluate or not of_these or case.said_in_fit >= min(s.loss for s in steps):
         return None
     return divided(case, case.as_in_fit, case.said_in_fit, ROUGH)
-
-
-def judge_evaluation(case: Case) -> None:
-    """Split what lies between a measured evaluation and evaluation's reported loss."""
-    if "loss" not in case.reported.evaluate:
-        return
-    rest = case.said_in_evaluation - case.evaluated_elsewhere
-    if not isfinite(rest):
-        case.add("unexplained", rest)
-        _find_no_figure(case, "Evaluation", case.said_in_evaluation, case.evaluated_elsewhere)
-        return
-    if abs(rest) <= 1e-6 * max(1.0, abs(case.gap)):
-        return
-    if not case.matters(rest):
-        others = "samples" if case.reported.validation and case.elsewhere is None else "unexplained"
-        case.add(others if not case.has("random-evaluation") else "random-evaluation", rest)
-        return
-    cause = _of_evaluation(case, rest)
-    case.add(cause, rest)
-
-
-def _find_no_figure(case: Case, who: str, said: float, measured: float) -> None:
-    """A loss that was reported as no number though these weights give one."""
-    if isfinite(measured) and not isfinite(said):
-        evidence = f"{who} reported {said} as its loss; with these weights and data it is {figure(measured)}."
-        find(case, "numerics", True, said - measured, (), evidence, "reported")
-
-
-def _of_evaluation(case: Case, rest: float) -> str:
-    measured, said = case.measured, case.said_in_evaluation
-    evaluated = measured.elsewhere or measured.evaluate
-    chance = _by_chance(case, evaluated)
-    near = max(EXACT, chance / max(abs(evaluated.figures["loss"]), 1e-30))
-    if (average := averaged(case, evaluated, said, near)) is not None:
-        _find_aggregation(case, rest, average, "evaluation's")
-        return "aggregation"
-    if case.has("evaluation-changes-state") or abs(rest) <= chance:
-        return "evaluation-changes-state" if case.has("evaluation-changes-state") else "random-evaluation"
-    if case.reported.validation and case.elsewhere is None:
-        return _of_validation(case, rest)
-    as_in_fit = _is_as_in_fit(case, said)
-    if as_in_fit is not None:
-        evidence = (
-            f"Evaluation's reported loss, {figure(said)}, is what a pass over its data in training mode gives"
-            f" ({figure(as_in_fit)}); in evaluation mode it is {figure(case.evaluated_elsewhere)}."
-        )
-        find(case, "mode-in-evaluation", True, rest, (), evidence)
-        return "mode-in-evaluation"
-    parted = _is_of_other_targets(case, evaluated, said)
-    if parted is not None:
-        evidence = (
-            f"Evaluation's reported loss, {figure(said)}, is what targets of other samples give"
-            f" ({figure(parted)}); with their own it is {figure(case.evaluated_elsewhere)}:"
-            " inputs and targets have come apart, as where each is taken in a pass of its own over shuffled data."
-        )
-        find(case, "samples", True, rest, (), evidence, "apart")
-        return "samples"
-    if (change := evaluated_as(case, said)) is not None:
-        find(
-            case,
-            "data-differ",
-            True,
-            rest,
-            (),
-            f"Evaluation's reported loss is that of other inputs: {change}.",
-        )
-        return "data-differ"
-    other = other_objective(case, said, evaluation=True)
-    if other is not None:
-        find(case, other[0], False, rest, (), other[1])
-        return other[0]
-    evidence = (
-        f"These weights evaluate to {figure(case.evaluated_elsewhere)} on these data, {figure(said)} was reported:"
-        " it is of other weights, of other data, or in other units."
-    )
-    known = bool(case.measured.facts.notes)
-    find(case, "other-weights", known, rest, (), evidence, "" if known else "perhaps")
-    return "other-weights"
-
-
-def _by_chance(case: Case, evaluated: Pass) -> float:
-    """How far apart two evaluations may be where evaluation is random: 0 where it isn't."""
-    if not case.has("random-evaluation"):
-        return 0.0
-    losses, steps = case.measured.probed.losses, [step.loss for step in evaluated.steps]
-    return max(
-        RANDOM * evaluated.figures["loss"],
-        3 * (max(losses) - min(losses)),
-        3 * float(np.std(steps)) / len(steps) ** 0.5,
-    )
-
-
-def _of_validation(case: Case, rest: float) -> str:
-    """What `fit` says of validation is evaluation, in its mode and by its loss: of other samples, then."""
-    evidence = (
-        f"val_loss, {figure(case.said_in_evaluation)}, is of the validation data that fit was given; these samples"
-        f" evaluate to {figure(case.evaluated_elsewhere)}."
-    )
-    find(case, "samples", False, rest, (), evidence, "validation")
-    return "samples"
-
-
-def _is_as_in_fit(case: Case, said: float) -> float | None:
-    """What passes in training mode over evaluation's data give, where that is a figure and evaluation isn't.
-
-    That is by their spread over masks.
-    """
-    switches, evaluated = case.measured.switches, case.evaluated_elsewhere
-    if not switches or not case.matters(said - evaluated):
-        return None
-    losses = [case.as_in_fit if case.elsewhere is None else _in_training(case, 0)]
-    if not abs(said - losses[0]) < abs(said - evaluated):
-        return None
-    losses += [_in_training(case, seed) for seed in (1, 2, 3)]
-    middle, spread = float(np.mean(losses)), 3 * float(np.std(losses))
-    near = abs(said - middle)
-    found = near <= max(NEAR * abs(said), spread) and 2 * near < abs(said - evaluated)
-    return middle if found else None
-
-
-def _is_of_other_targets(case: Case, one: Pass, said: float) -> float | None:
-    """What these outputs give beside targets of other samples, where the figure is that and not something beyond."""
-    losses = [step.shuffled for step in one.steps if step.shuffled is not None]
-    if not losses:
-        return None
-    parted = float(np.mean(losses))
-    near = abs(said - parted)
-    # of an untrained model other targets give nearly what its own do: any figure near both would be called this
-    found = near < 0.15 * abs(said) and 2 * near < abs(said - case.evaluated_elsewhere)
-    return parted if found else None
-
-
-def _in_training(case: Case, seed: int) -> float:
-    """The loss of evaluation's data in training mode; batches of one sample, which that refuses, are left out."""
-    data = case.elsewhere or case.fit
-    least = min(2, max(data.look.batches))
-    batches = (batch for batch in data if batch.size >= least)
-    return case.subject.run(batches, case.measured.switches, seed=seed).figures["loss"]
-
-
-def _find_aggregation(case: Case, value: float, average: Average, whose: str) -> None:
-    said = case.said_in_fit if whose == "training's" else case.said_in_evaluation
-    measured = case.as_in_fit if whose == "training's" else case.evaluated_elsewhere
-    evidence = (
-        f"The mean over all samples is {figure(measured)}; {whose} reported {figure(said)} is {average.words}"
-        f" (ratio {measured / said:.4g})."
-    )
-    find(case, "aggregation", False, value, (), evidence)
 
 
 def _other_weights(case: Case, rest: float) -> bool:
