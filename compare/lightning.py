@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from math import isfinite
 from typing import Any
 
@@ -15,6 +16,9 @@ from compare.torch import Watching
 
 __all__ = ["Diagnose"]
 
+# what Lightning adds to a figure's name, before the loader's number, where validation has several
+LOADER = "/dataloader_idx_"
+
 
 class Diagnose(Callback):
     """Diagnose the model at the end of training. The trainer's own figures are the same with it.
@@ -23,7 +27,8 @@ class Diagnose(Callback):
 
     Args:
         data: what training sees; None takes the trainer's own loader.
-        evaluate_data: what validation sees; None takes the trainer's own loader where there is one.
+        evaluate_data: what validation sees; None takes the trainer's own loader where there is one, and the first of
+            several.
         verbose: whether the diagnosis is printed.
         options: of `compare.diagnose`, such as ``limit``.
 
@@ -72,9 +77,14 @@ class Diagnose(Callback):
         if self._watching is None:
             return
         data = trainer.train_dataloader if self.data is None else self.data
-        evaluate_data = _only(trainer.val_dataloaders) if self.evaluate_data is None else self.evaluate_data
+        loaders = _listed(trainer.val_dataloaders)
+        evaluate_data, at = self.evaluate_data, 0
+        if evaluate_data is None:
+            evaluate_data = loaders[0] if loaders else None
+        else:
+            at = next((i for i, one in enumerate(loaders) if one is evaluate_data), -1)
         seen = self._watching.seen
-        figures = _figures(trainer.callback_metrics)
+        figures = _figures(trainer.callback_metrics, at)
         # without data of its own, or of weights that have moved on since, validation's figures say nothing of these
         if evaluate_data is None or self._validated != trainer.global_step:
             figures = {name: value for name, value in figures.items() if not name.startswith("val_")}
@@ -85,23 +95,33 @@ class Diagnose(Callback):
             self.diagnosis = diagnose(
                 pl_module, data, evaluate_data=evaluate_data, reported=seen.reported(figures), **options
             )
+        if self.evaluate_data is None and len(loaders) > 1:
+            said = (
+                f"Validation has {len(loaders)} loaders: evaluation is that of the first, with the figures of"
+                " dataloader_idx_0. Another one is diagnosed where it is given as evaluate_data."
+            )
+            self.diagnosis = replace(self.diagnosis, notes=(*self.diagnosis.notes, said))
         self._watching = None
         if self.verbose and trainer.is_global_zero:
             print(self.diagnosis)
 
 
-def _figures(logged: Mapping[str, Any]) -> dict[str, float]:
-    """What was logged, by names without ``_epoch`` and ``/``; a step's own figure only where there is no epoch's."""
-    plain = {name.replace("/", "_"): float(value) for name, value in logged.items()}
+def _figures(logged: Mapping[str, Any], at: int) -> dict[str, float]:
+    """What was logged, by names without ``_epoch`` and ``/``; a step's own figure only where there is no epoch's.
+
+    Of several loaders' figures those of one, by its number.
+    """
+    of_one = {name.removesuffix(f"{LOADER}{at}"): value for name, value in logged.items()}
+    plain = {n.replace("/", "_"): float(value) for n, value in of_one.items() if LOADER not in n}
     found = {name.removesuffix("_step"): v for name, v in plain.items() if name.endswith("_step")}
     return found | {n.removesuffix("_epoch"): v for n, v in plain.items() if not n.endswith("_step")}
 
 
-def _only(loaders: Any) -> Any:
-    """The only one of several loaders; None where there are none, or more."""
-    if isinstance(loaders, list | tuple):
-        return loaders[0] if len(loaders) == 1 else None
-    return loaders
+def _listed(loaders: Any) -> list[Any]:
+    """Validation's loaders, in the order in which Lightning numbers them."""
+    if isinstance(loaders, Mapping):
+        return list(loaders.values())
+    return list(loaders) if isinstance(loaders, list | tuple) else [] if loaders is None else [loaders]
 
 
 def _steps(trainer: Any, data: Any) -> int | None:

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 # fewer values than this can't be told from trained ones by their distribution
-_LEAST = 48
+_LEAST = 24
 # 1.63 / sqrt(n) is what one uniform sample in a hundred exceeds (Kolmogorov 1933)
 _CRITICAL = 1.63
 

@@ -209,7 +209,7 @@ class Objective:
         module = self.module
         step = module.training_step if training else logged.evaluation_step(module)
         with self._logging.taking() as seen:
-            result = step(*[batch.raw, index][: len(inspect.signature(step).parameters)])
+            result = step(*[batch.raw, index, 0][: _taken(step)])
         said = result if isinstance(result, dict) else {} if result is None else {"loss": result}
         if said.get("loss") is None or not training:
             named = logged.named_loss(seen)
@@ -223,13 +223,19 @@ def module_of(model):
     """The module of a model or a trainer, without the wrapper of ``torch.compile``.
 
     Raises:
-        ValueError: it has none.
+        ValueError: it has none, or one that can't be watched.
     """
     for name in ("lightning_module", "model"):
         if not isinstance(model, torch.nn.Module) and isinstance(getattr(model, name, None), torch.nn.Module):
             model = getattr(model, name)
     if not isinstance(model, torch.nn.Module):
         raise ValueError(f"model is {type(model).__name__}; it must be a torch.nn.Module or a trainer of one")
+    for path, module in model.named_modules():
+        if isinstance(module, torch.jit.ScriptModule):
+            what = f"model.{path}" if path else "model"
+            raise ValueError(
+                f"{what} is compiled by torch.jit, which hides what it does: give the module it is made of"
+            )
     return getattr(model, "_orig_mod", model)
 
 
@@ -278,6 +284,13 @@ def _stepped(step, module, raw):
                 "step computes gradients; it must return the loss alone, without backward() and an optimizer's step"
             ) from error
         raise
+
+
+def _taken(step):
+    """How many of a batch, its number and its loader's number a LightningModule's step takes; the last if it must."""
+    taken = inspect.signature(step).parameters.values()
+    must = [p for p in taken if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
+    return max(min(2, len(taken)), len(must))
 
 
 def _takes_weights(loss):

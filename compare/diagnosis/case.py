@@ -82,6 +82,8 @@ class Case:
     def floor(self) -> float:
         """A loss that is nothing beside what a network without any skill has."""
         known = [abs(step.shuffled) for step in self._steps() if step.shuffled is not None]
+        if not known and self.measured.unskilled is not None and isfinite(self.measured.unskilled):
+            known = [abs(self.measured.unskilled)]
         return FLOOR * float(np.mean(known)) if known else 0.0
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -89,3 +89,19 @@ def dealt_anew(subject: Subject, batches: list[Batch], seed: int = 0) -> list[Ba
     sizes = [batch.size for batch in batches]
     order = np.random.default_rng(seed).permutation(sum(sizes))
     return [subject.join(batches, part) for part in np.split(order, np.cumsum(sizes)[:-1]) if len(part)]
+
+
+def mispaired(subject: Subject, batches: list[Batch]) -> Batch:
+    """All samples of some batches in one, the first part of each beside the other parts of the one before it.
+
+    Raises:
+        ValueError: the samples can't be dealt anew, or have one part alone.
+    """
+    numbers = np.arange(sum(batch.size for batch in batches))
+    own, other = (subject.join(batches, at).raw for at in (numbers, np.roll(numbers, 1)))
+    if isinstance(own, Mapping):
+        first = next(iter(own))
+        return subject.batch({**other, first: own[first]})
+    if not isinstance(own, tuple | list) or len(own) < 2:
+        raise ValueError("a sample has one part alone")
+    return subject.batch(type(own)([own[0], *other[1:]]))

@@ -37,6 +37,7 @@ class Measured:
         uncompiled: an evaluation of the same without the compiler, where what that makes of it differs by much.
         nonfinite: first layer whose output isn't finite.
         dropped: batches of one sample that no training takes.
+        unskilled: the loss of some samples with parts of others, where no pass's steps tell what that gives.
         skipped: why something couldn't be measured, a sentence each.
     """
 
@@ -61,6 +62,7 @@ class Measured:
     uncompiled: Pass | None = None
     nonfinite: str | None = None
     dropped: int = 0
+    unskilled: float | None = None
     skipped: list[str] = field(default_factory=list)
 
     @property

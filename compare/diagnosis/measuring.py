@@ -8,7 +8,7 @@ import numpy as np
 
 from compare.diagnosis import ordering
 from compare.diagnosis.averages import by_call, by_layer
-from compare.diagnosis.dealing import dealt_anew, spread
+from compare.diagnosis.dealing import dealt_anew, mispaired, spread
 from compare.diagnosis.measured import Measured
 from compare.diagnosis.mixing import HARDLY, mix
 from compare.diagnosis.ordering import MILDLY, unlike
@@ -59,6 +59,7 @@ def measure(
         with subject.kept():
             done.nonfinite = subject.nonfinite(few)
     as_in_fit(subject, fit, some, done, said is not None, seed)
+    done.unskilled = _unskilled(subject, few, done)
     if any(row.evaluate == "batch" and row.role == "normalisation" for row in layers):
         with subject.kept():
             done.restacked = done.dealing(
@@ -66,6 +67,17 @@ def measure(
             )
     _compile(subject, fit, few, done)
     return done
+
+
+def _unskilled(subject: Subject, few: list[Batch], done: Measured) -> float | None:
+    """The loss of samples that are paired wrongly, where a step alone knows the loss; None where they can't be."""
+    if any(step.shuffled is not None for step in (done.fit or done.evaluate).steps):
+        return None
+    try:
+        with subject.kept():
+            return subject.run([mispaired(subject, few)], done.switches).figures["loss"]
+    except Exception:  # whatever the step says to such a batch: it is a figure that is nice to have
+        return None
 
 
 def _compile(subject: Subject, fit: Passes, few: list[Batch], done: Measured) -> None:

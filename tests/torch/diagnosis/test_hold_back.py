@@ -147,3 +147,46 @@ def test_there_are_no_more_passes_than_sets_of_switches_and_five(switches):
     named = {"dropout", "augmentation", "batch-noise"} & {term.term for term in found.terms}
     assert len(named) == switches
     assert 640 < passed[0] <= 640 * (2**switches + 5)
+
+
+class Views(nn.Module):
+    """Three views of a sample through one network."""
+
+    def __init__(self, momentum):
+        super().__init__()
+        torch.manual_seed(0)
+        self.net = nn.Sequential(
+            nn.Linear(8, 24), nn.BatchNorm1d(24, momentum=momentum), nn.ReLU(), nn.Linear(24, 8)
+        )
+
+    def forward(self, *views):
+        return [self.net(view) for view in views]
+
+
+@pytest.mark.parametrize("named", [False, True])
+@pytest.mark.parametrize(("momentum", "shift", "harmful"), [(0.1, 0.0, False), (0.002, 3.0, True)])
+def test_what_is_nothing_beside_wrongly_paired_samples_does_no_harm_where_a_step_alone_knows_the_loss(
+    named, momentum, shift, harmful
+):
+    g = torch.Generator().manual_seed(1)
+    anchor = shift + torch.randn(192, 8, generator=g)
+    near = anchor + 0.3 * torch.randn(192, 8, generator=g)
+    samples = (anchor, near, shift + torch.randn(192, 8, generator=g))
+    data = loader(samples) if not named else [
+        dict(zip(("anchor", "near", "far"), batch, strict=True)) for batch in loader(samples)
+    ]  # fmt: skip
+
+    def step(model, batch):
+        return nn.functional.triplet_margin_loss(*model(*(batch.values() if named else batch)))
+
+    net = Views(momentum)
+    optimizer = torch.optim.Adam(net.parameters(), 0.005)
+    for _ in range(8):
+        for batch in data:
+            optimizer.zero_grad()
+            step(net, batch).backward()
+            optimizer.step()
+    found = compare.diagnose(net, data, step=step)
+    assert found.measured["evaluate_loss"] > 2 * found.measured["fit_loss"]
+    assert found.harmful == harmful
+    assert found.findings[0].cause == ("stale-statistics" if harmful else "none")

@@ -44,13 +44,15 @@ class Frozen(pl.Callback):
 def trained(*callbacks, model=Model, validate=True, **options):
     torch.manual_seed(0)
     module, batches = model(), loader(toy(96, shift=6.0), 16, shuffle=True)
+    if validate is True:
+        validate = loader(toy(96, shift=6.0), 16)
     trainer = pl.Trainer(
         max_epochs=3, accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False,
         enable_model_summary=False, num_sanity_val_steps=0, callbacks=list(callbacks), **options,
     )  # fmt: skip
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        trainer.fit(module, batches, loader(toy(96, shift=6.0), 16) if validate else None)
+        trainer.fit(module, batches, validate or None)
     return module, batches, {name: value.item() for name, value in trainer.callback_metrics.items()}
 
 
@@ -173,3 +175,34 @@ def test_a_validation_before_the_last_steps_says_nothing_of_these_weights():
     callback = compare.lightning.Diagnose(verbose=False)
     trained(callback, max_steps=12)
     assert "val_loss" in callback.diagnosis.reported
+
+
+class Two(Model):
+    """Validated by two loaders, whose number a step then has to take."""
+
+    def validation_step(self, batch, index, dataloader_idx):
+        self.log("val_loss", F.cross_entropy(self(batch[0]), batch[1]))
+
+
+@pytest.mark.parametrize("form", [list, lambda loaders: dict(zip("ab", loaders, strict=True))])
+def test_of_several_validation_loaders_the_first_is_diagnosed_with_its_figures_and_said_to_be(form):
+    first, second = toy(96, shift=6.0, seed=2), toy(64, shift=6.0, seed=3)
+    callback = compare.lightning.Diagnose(verbose=False)
+    _, _, figures = trained(callback, model=Two, validate=form([loader(first, 16), loader(second, 16)]))
+    found = callback.diagnosis
+    assert found.measured["evaluate_loss"] == pytest.approx(figures["val_loss/dataloader_idx_0"])
+    assert found.reported["val_loss"] == pytest.approx(figures["val_loss/dataloader_idx_0"])
+    assert "96 samples" in found.given["evaluate_data"]
+    assert any("2 loaders" in note and "evaluate_data" in note for note in found.notes)
+
+
+@pytest.mark.parametrize("one_of_them", [True, False])
+def test_another_validation_loader_may_be_given_and_has_its_own_figures(one_of_them):
+    loaders = [loader(toy(96, shift=6.0, seed=2), 16), loader(toy(64, shift=6.0, seed=3), 16)]
+    given = loaders[1] if one_of_them else loader(toy(64, shift=6.0, seed=3), 16)
+    callback = compare.lightning.Diagnose(evaluate_data=given, verbose=False)
+    _, _, figures = trained(callback, model=Two, validate=loaders)
+    said = {"val_loss": pytest.approx(figures["val_loss/dataloader_idx_1"])} if one_of_them else {}
+    assert {name: value for name, value in callback.diagnosis.reported.items() if "val" in name} == said
+    assert callback.diagnosis.measured["evaluate_loss"] == pytest.approx(figures["val_loss/dataloader_idx_1"])
+    assert not any("2 loaders" in note for note in callback.diagnosis.notes)

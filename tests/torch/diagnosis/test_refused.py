@@ -1,6 +1,7 @@
 """What a person got wrong is one line that names it, and nothing is changed; lazy layers get their shapes on a copy."""
 
 import itertools
+import warnings
 
 import pytest
 import torch
@@ -18,6 +19,12 @@ def forgets():
     raise ZeroDivisionError("mine")
 
 
+def compiled(net):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it is deprecated, and still met
+        return torch.jit.script(net)
+
+
 class Parted(nn.Module):
     def __init__(self, device):
         super().__init__()
@@ -26,6 +33,16 @@ class Parted(nn.Module):
 
 WRONG = {
     "a class": (nn.Linear, {}, "model is the class Linear; give an object of it"),
+    "a scripted model": (
+        compiled(mlp()),
+        {},
+        "model is compiled by torch.jit, which hides what it does: give the module it is made of",
+    ),
+    "a scripted part of a model": (
+        nn.Sequential(compiled(nn.Linear(8, 8)), nn.Linear(8, 3)),
+        {},
+        "model.0 is compiled by torch.jit",
+    ),
     "no model": (3, {}, "model is int; it must be a keras.Model, a torch.nn.Module"),
     "a limit of 0": (None, {"limit": 0}, "limit is 0; it must be a whole number, 1 or more"),
     "steps below 0": (None, {"steps": -1}, "steps is -1; it must be"),

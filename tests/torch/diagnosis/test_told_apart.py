@@ -221,3 +221,18 @@ def test_a_reported_figure_is_of_other_inputs_only_as_exactly_as_it_is_written(c
     found = compare.diagnose(net, loader((x, y)), loss=CE, reported={"evaluate_loss": said})
     assert found.findings[0].cause == cause
     assert found.harmful == (cause == "data-differ")
+
+
+@pytest.mark.parametrize("loaded", [False, True])
+def test_a_small_head_that_no_file_has_filled_is_seen(loaded):
+    net = mlp(hidden=12)
+    said = fit(net.train(), loader(toy()), 12)
+    state = {name: value for name, value in net.state_dict().items() if loaded or not name.startswith("6")}
+    other = mlp(hidden=12, seed=5)
+    other.load_state_dict(state, strict=False)
+    reported = {"loss": said, "evaluate_loss": evaluated(other, loader(toy()))}
+    found = compare.diagnose(other, loader(toy()), loss=CE, reported=reported)
+    assert found.harmful != loaded
+    if not loaded:
+        assert found.findings[0].cause == "other-weights"
+        assert "6.weight" in found.findings[0].evidence
