@@ -67,7 +67,6 @@ class _Sums:
         self.sample, self.sample_square = zeros.copy(), zeros.copy()
         self.batch_mean, self.batch_square, self.batch_variance = zeros.copy(), zeros.copy(), zeros.copy()
         self.inverse = 0.0  # sum of 1 / samples of a batch
-        self.last = (zeros, zeros)
 
     def add(self, means, variances, positions, by_sample, unbiased):
         number = len(means)
@@ -88,7 +87,6 @@ class _Sums:
         self.batch_square += off**2
         self.batch_variance += stored
         self.inverse += 1 / number
-        self.last = (mean, stored)
         self.count += number * positions
         self.samples += number
         self.batches += 1
@@ -108,8 +106,6 @@ class _Sums:
             variance=np.maximum(self.square / self.count - off**2, 0),
             batch_mean=self.first + share,
             batch_variance=self.batch_variance / self.batches,
-            last_mean=self.last[0],
-            last_variance=self.last[1],
             between=np.maximum(between, 0),
             expected=np.maximum(spread, 0) * self.inverse / self.batches * left,
             batches=self.batches,

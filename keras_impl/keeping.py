@@ -155,7 +155,7 @@ def replaced(target, **values):
 class _Snapshot:
     """A copy of all state of a model."""
 
-    def __init__(self, model, weights=True, optimizer=True):
+    def __init__(self, model, weights, optimizer):
         self.generators = random_state()
         found = [*(model.variables if weights else model.non_trainable_variables)]
         found += _untracked(model)

@@ -1,6 +1,5 @@
 """What a call of a Keras layer or operation is, in neutral words: its kind, its facts and the arrays that it reads."""
 
-import keras
 from keras import layers as L
 
 from . import spatial
@@ -285,6 +284,3 @@ def _constants(thing):
 
 def _number(value):
     return float(value) if value is not None else 0.0
-
-
-Operation = keras.Operation

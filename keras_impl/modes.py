@@ -63,11 +63,6 @@ def stand(model, training):
     return False
 
 
-def keeps_statistics(layer):
-    """Whether a layer has moving statistics, and so normalises otherwise in training than in evaluation."""
-    return isinstance(layer, BATCH_NORM)
-
-
 def without_gradients():
     """Keep a forward pass of this thread from holding on to what a backward pass would need.
 

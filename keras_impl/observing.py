@@ -72,15 +72,13 @@ def is_leaf(layer):
     return isinstance(layer, kinds.LEAVES) or not layer._flatten_layers(include_self=False, recursive=False)
 
 
-def observe(model, inputs, training=False, edits=(), values=True, until=None):
+def observe(model, inputs, training=False):
     """Run a model and record each call of a layer or operation; leave its state as it was.
 
     Args:
         model: a model.
         inputs: a list of arrays, as the model takes them.
         training: whether layers behave as in training; dropout and other noise are off in any case.
-        edits, until: none; it is PyTorch's side that a cause is tried on.
-        values: whether to keep what goes in and out.
 
     Returns:
         ``calls``, ``inputs``, ``outputs`` (names of values), ``values`` (name -> array) and ``error``: why the pass
@@ -89,7 +87,7 @@ def observe(model, inputs, training=False, edits=(), values=True, until=None):
     tensors = [tensor(array) for array in inputs]
     if not model.built:
         model(tensors if len(tensors) > 1 else tensors[0])
-    watch = _Watch(model, values)
+    watch = _Watch(model)
     with kept(model), quiet(model):
         names = [watch.name(x) for x in tensors]
         with watch.attached():
@@ -102,8 +100,7 @@ def observe(model, inputs, training=False, edits=(), values=True, until=None):
 class _Watch:
     """Sees every call of a layer or operation and writes down what it sees."""
 
-    def __init__(self, model, values):
-        self.keep = values
+    def __init__(self, model):
         self.calls, self.values, self.masks, self.held, self.names = [], {}, {}, [], {}
         self.paths = paths(model)
         held = [(path, layer) for path, layer in self.paths.values() if not is_leaf(layer)]
@@ -132,8 +129,7 @@ class _Watch:
         name = f"k{len(self.held)}"
         self.held.append(value)
         self.names[id(value)] = name
-        if self.keep:
-            self.values[name] = np.array(keras.ops.convert_to_numpy(value))
+        self.values[name] = np.array(keras.ops.convert_to_numpy(value))
         return name
 
     def _result(self, value, incoming):
@@ -181,7 +177,7 @@ class _Watch:
 
     def masked(self, layer, mask):
         """Keep what a layer is told to leave out, for the next call that is written down of it."""
-        self.mask = None if mask is None or not self.keep else (layer, f"m{len(self.masks)}")
+        self.mask = None if mask is None else (layer, f"m{len(self.masks)}")
         if self.mask is not None:
             self.masks[self.mask[1]] = mask
 
@@ -226,7 +222,7 @@ class _Watch:
 
     def _write(self, layer, incoming, results, fused, numbers):
         path = self.paths.get(id(layer), (f"{self.scopes[-1][0]}/{layer.name}".strip("/"), None))[0]
-        shapes = [list(self.values[n].shape) if n in self.values else [] for n in incoming]
+        shapes = [list(self.values[n].shape) for n in incoming]
         out = results[0].shape if results else []
         kind, facts = kinds.describe(layer, shapes, [int(size) for size in out])
         facts |= {"trains": getattr(layer, "trainable", True), "scope": type(self.scopes[-1][1]).__name__}

@@ -17,10 +17,9 @@ class Steps:
         optimizer: settings: ``kind`` (of `optimizers.NAMES`), ``learning_rate`` and what else it has.
         loss: ``kind``, one of `LOSSES`, and ``logits``.
         head: paths of layers whose softmax or sigmoid at the end is left out; none if None.
-        edits, axes: PyTorch's alone.
     """
 
-    def __init__(self, model, optimizer, loss, head=None, edits=(), axes=None):
+    def __init__(self, model, optimizer, loss, head=None):
         self.model, self.settings, self.head = model, loss, head or ()
         self.optimizer = make(optimizer, None)
         names = {id(variable): name for name, (variable, _) in observing.variables(model).items()}

@@ -86,6 +86,7 @@ ONE_SIDED = {
     "metrics.crossentropy": "PyTorch's own takes logits, which may be anything",
     "metrics.metrics": "Keras compiles metric objects into a model; PyTorch measures an epoch's predictions at its end",
     "names.of_path": "a Keras layer has a name of its own, whatever the path to it",
+    "names.of_weights": "as names.of_path: a PyTorch model's weights are found by their keys in a state dict",
     "names.of_state": "a state dict is named without a model; Keras's files hold the names themselves",
     "names.torchvision": "as names.of_state: torchvision's modules have names of their own",
     "names.to_array": "Keras's layout is the neutral one",
@@ -133,6 +134,7 @@ OTHER_ARGUMENTS = {
     "keeping.random_state": "Keras's layers have generators of their own",
     "keeping.seed_all": "as random_state",
     "owned.find": "PyTorch's buffers have names that say what they are; Keras's variables are told by what they do",
+    "observing.observe": "PyTorch's calls can be changed one by one, as a cause is tried",
     "networks.backbone": "a Keras layer has a name of its own, which a file may want otherwise",
     "networks.join": "as backbone",
 }

@@ -18,7 +18,6 @@ class Seen:
         mean, variance: pooled over all batches, float64 ``(C,)``; the variance is biased (divided by n).
         batch_mean, batch_variance: mean over the batches of each batch's own, the variance as the framework
             would store it: what a moving average that has converged holds.
-        last_mean, last_variance: of the last batch, as the framework would store it.
         between: variance of the batches' means, ``(C,)``.
         expected: the same for batches of the same size dealt at random, from the samples' own means, ``(C,)``.
         batches: how many there were.
@@ -31,8 +30,6 @@ class Seen:
     variance: np.ndarray
     batch_mean: np.ndarray
     batch_variance: np.ndarray
-    last_mean: np.ndarray
-    last_variance: np.ndarray
     between: np.ndarray
     expected: np.ndarray
     batches: int
@@ -167,13 +164,11 @@ class Pass:
         steps: a batch each.
         figures: ``loss`` and the metrics over all batches, averaged as the framework itself averages them.
         seen: call of a normalisation layer (``bn``, ``bn#2`` for its second call) -> what reached it.
-        nonfinite: name of the first layer whose output isn't finite, None where all are.
     """
 
     steps: list[Step]
     figures: dict[str, float]
     seen: dict[str, Seen] = field(default_factory=dict)
-    nonfinite: str | None = None
 
 
 @dataclass(frozen=True)

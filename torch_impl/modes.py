@@ -51,7 +51,7 @@ def switched(model, dropout=False, normalise="evaluate"):
         model.train(normalise == "fit")
         bn_policy.hold(model)
         for module in model.modules():
-            if not keeps_statistics(module):
+            if not _keeps_statistics(module):
                 module.training = dropout
             elif module.training and isinstance(module, bn_policy.BATCH_NORM):
                 module.track_running_stats = True
@@ -76,9 +76,6 @@ def stand(model, training):
     return True
 
 
-def keeps_statistics(layer):
-    """Whether a layer has moving statistics, and so normalises otherwise in training than in evaluation.
-
-    DIFFERS: PyTorch's InstanceNorm can have some, too.
-    """
+def _keeps_statistics(layer):
+    """Whether a layer has moving statistics, as PyTorch's InstanceNorm can, too."""
     return isinstance(layer, bn_policy.BATCH_NORM) or getattr(layer, "running_mean", None) is not None

@@ -61,23 +61,13 @@ def of_layers(model, kind=object):
     return {of_path(path): module for path, module in model.named_modules() if isinstance(module, kind)}
 
 
-def of_weights(model):
-    """Find the floating-point weights and moving statistics of a model: neutral name -> tensor, as it is.
-
-    Raises:
-        ValueError: two layers have the same name.
-    """
-    state = model.state_dict(keep_vars=True)
-    return {name: state[key] for key, name in of_state(state).items()}
-
-
 def of_path(path):
     """Name the layer that a module of this project's models is; any other keeps its path."""
     return MODULES.get(path.removeprefix("backbone."), path)
 
 
-def of_state(state, kept=()):
-    """Map the floating-point keys of a state dict to neutral names; modules in ``kept`` are layers themselves.
+def of_state(state):
+    """Map the floating-point keys of a state dict to neutral names.
 
     Raises:
         ValueError: two layers have the same name.
@@ -90,8 +80,9 @@ def of_state(state, kept=()):
         module, _, kind = key.rpartition(".")
         batch_norm = f"{module}.running_mean" in state or state.get(f"{module}.weight", tensor).ndim == 1
         own = module if table else module.removeprefix("backbone.").removeprefix("head.")
-        layer = own if own in kept else (table or MODULES).get(own, own)
-        names[key] = f"{layer}/{(BATCH_NORM_KINDS if batch_norm else KINDS).get(kind, kind)}"
+        names[key] = (
+            f"{(table or MODULES).get(own, own)}/{(BATCH_NORM_KINDS if batch_norm else KINDS).get(kind, kind)}"
+        )
     twice = sorted(name for name, count in Counter(names.values()).items() if count > 1)
     if twice:
         raise ValueError(f"layers of the model have the same name: {', '.join(twice)}")

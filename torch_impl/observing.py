@@ -61,7 +61,7 @@ def arrays(model):
     return found
 
 
-def observe(model, inputs, training=False, edits=(), values=True, until=None):
+def observe(model, inputs, training=False, edits=(), until=None):
     """Run a model and record each call of a layer or function; leave its state as it was.
 
     Args:
@@ -69,7 +69,6 @@ def observe(model, inputs, training=False, edits=(), values=True, until=None):
         inputs: a list of arrays, as the model takes them.
         training: whether layers behave as in training; dropout and other noise are off in any case.
         edits: changes of single calls (`editing.apply`), as tried on a copy; one may be of a mode's calls alone.
-        values: whether to keep what goes in and out.
         until: the last call that is of interest; the pass ends behind it.
 
     Returns:
@@ -77,7 +76,7 @@ def observe(model, inputs, training=False, edits=(), values=True, until=None):
         ended early, or None.
     """
     tensors = [tensor(array) for array in inputs]
-    watch = Watch(model, edits, values)
+    watch = Watch(model, edits)
     watch.until = until
     error = outputs = None
     with kept(model), torch.no_grad(), watch.attached():
@@ -89,7 +88,7 @@ def observe(model, inputs, training=False, edits=(), values=True, until=None):
         except Exception as failed:
             error = " ".join(f"{type(failed).__name__}: {failed}".split())[:300]
     found = [watch.name(x) for x in returned(outputs)] if error is None else []
-    stored = {name: _array(value) for name, value in watch.values.items()}
+    stored = {name: value.cpu().numpy() for name, value in watch.values.items()}
     return {"calls": watch.calls, "inputs": names, "outputs": found, "values": stored, "error": error}
 
 
@@ -336,7 +335,3 @@ def _name(func):
 
 def _index(index):
     return index if index is None or isinstance(index, str) else index.numpy()
-
-
-def _array(value):
-    return value.cpu().numpy()

@@ -16,12 +16,11 @@ class Steps:
         model: a module.
         optimizer: settings: ``kind`` (of `optimizers.NAMES`), ``learning_rate`` and what else it has.
         loss: ``kind``, one of `LOSSES`, and ``logits``.
-        head: Keras's alone.
         edits: changes of single calls, as `observing.observe` takes them.
         axes: of each output, in Keras's order.
     """
 
-    def __init__(self, model, optimizer, loss, head=None, edits=(), axes=None):
+    def __init__(self, model, optimizer, loss, edits=(), axes=None):
         self.model, self.loss, self.axes = model, loss, axes
         self.edits = list(edits)
         self.parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}

@@ -268,8 +268,6 @@ def seen(stored: Sequence[Moments], sizes: Sequence[int]) -> dict[str, Seen]:
             variance=variances.mean(0) + means.var(0),
             batch_mean=means.mean(0),
             batch_variance=variances.mean(0),
-            last_mean=means[-1],
-            last_variance=variances[-1],
             between=between,
             expected=between,
             batches=len(means),

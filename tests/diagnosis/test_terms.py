@@ -46,9 +46,7 @@ def test_two_switches_that_only_act_together_share_alike_and_say_how_uncertain_t
 
 def seen(between, expected, batches=12, mean=0.0):
     ones = np.ones(3)
-    return Seen(
-        100, ones * mean, ones, ones * mean, ones, ones, ones, ones * between, ones * expected, batches, 8
-    )
+    return Seen(100, ones * mean, ones, ones * mean, ones, ones * between, ones * expected, batches, 8)
 
 
 def measured(one):
