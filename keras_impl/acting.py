@@ -10,7 +10,7 @@ from .asking import asks, baked_in, frozen
 from .batches import made_up
 from .evidence import Layer
 from .keeping import random_state, replaced, set_random_state, value
-from .switches import given
+from .switches import Switches, given
 
 _BY_SAMPLE = (
     keras.layers.LayerNormalization, keras.layers.GroupNormalization, keras.layers.UnitNormalization,
@@ -45,8 +45,6 @@ def observe(switches, objective, batches):
 
 def alone(model):
     """Describe every layer by what it does with inputs made up for the model."""
-    from .switches import Switches
-
     return observe(Switches(model), _OutputsAlone(model), [made_up(model)])
 
 

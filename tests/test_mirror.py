@@ -82,6 +82,7 @@ ONE_SIDED = {
     "observing.is_leaf": "PyTorch's functions are watched, not its modules",
     "observing.quiet": "PyTorch's noise is switched off call by call",
     "layers.SameConv": 'Keras\'s own convolution knows padding="same" at any stride',
+    "modes.autocast": "a Keras layer has its precision itself",
     "modes.without_gradients": "PyTorch's own is torch.no_grad",
     "metrics.crossentropy": "PyTorch's own takes logits, which may be anything",
     "metrics.metrics": "Keras compiles metric objects into a model; PyTorch measures an epoch's predictions at its end",
@@ -108,6 +109,7 @@ ONE_SIDED = {
 # what is the same to the letter on both sides: whole files, and definitions
 SAME_FILES = ("evidence", "gathering", "lockstep", "remembering")
 SAME = {
+    "acting": ("faults",),
     "bn_policy": ("Policy",),
     "metrics": ("right",),
     "networks": ("ACTIVATIONS",),

@@ -1,14 +1,16 @@
 """Say of each layer what it does in training and in evaluation, as it was seen to do it."""
 
 from collections import Counter
+from dataclasses import replace
 
+import numpy as np
 import torch
 from torch import nn
 
 from . import owned, trying, within
 from .asking import RUNNING, flag, frozen, override, why
 from .evidence import Layer, Override
-from .traces import trainable_of
+from .traces import modes_of, trainable_of
 
 
 def observe(switches, moved_in_fit, moved_in_evaluation, others=()):
@@ -37,13 +39,11 @@ def observe(switches, moved_in_fit, moved_in_evaluation, others=()):
             rows.append(_acting(switches, path, role, (moved_in_fit, moved_in_evaluation)))
     rows += _functions(switches)
     rows.sort(key=lambda row: order.get(row.name, len(order)))
-    return [_ordered(row, i) for i, row in enumerate(rows)]
+    return [replace(row, order=i) for i, row in enumerate(rows)]
 
 
 def alone(model):
     """Describe every layer by what it does on arrays made up for it, in training mode and in evaluation mode."""
-    from .traces import modes_of
-
     fit_modes, evaluate_modes = modes_of(model)
     trainable, rows = trainable_of(model), []
     for path, module in model.named_modules():
@@ -68,18 +68,18 @@ def alone(model):
                     calls=1,
                 )
             )
-    return [_ordered(row, i) for i, row in enumerate(rows)]
+    return [replace(row, order=i) for i, row in enumerate(rows)]
 
 
 def faults(mean, variance):
     """What is wrong with statistics, in words."""
     found = []
     for name, values in (("means", mean), ("variances", variance)):
-        for what, wrong in (("NaN", torch.isnan(values)), ("infinity", torch.isinf(values))):
+        for what, wrong in (("NaN", np.isnan(values)), ("infinity", np.isinf(values))):
             if wrong.any():
-                found.append(f"{what} in {int(wrong.sum())} of {wrong.numel()} {name}")
+                found.append(f"{what} in {int(wrong.sum())} of {wrong.size} {name}")
     if (variance < 0).any():
-        found.append(f"a negative value in {int((variance < 0).sum())} of {variance.numel()} variances")
+        found.append(f"a negative value in {int((variance < 0).sum())} of {variance.size} variances")
     return tuple(found)
 
 
@@ -149,14 +149,14 @@ def _kept(model, path, module, trainable, moved, call):
     if mean is None:
         return fields
     tracked = getattr(module, "num_batches_tracked", None)
-    initial = bool((mean == 0).all() and (variance == 1).all())
+    mean, variance = (values.cpu().double().numpy().copy() for values in (mean, variance))
     return fields | {
-        "virgin": initial,
+        "virgin": bool((mean == 0).all() and (variance == 1).all()),
         "by_hand": not hasattr(module, "reset_running_stats"),
         "steps": None if tracked is None else int(tracked),
         "faults": faults(mean, variance),
-        "mean": mean.cpu().double().numpy().copy(),
-        "variance": variance.cpu().double().numpy().copy(),
+        "mean": mean,
+        "variance": variance,
     }
 
 
@@ -165,7 +165,7 @@ def _stored(module, path, call, model):
     own = owned.find(module) if not isinstance(module, RUNNING) else None
     if own is not None:
         mean, variance = own.stored()
-        return mean, variance, {_join(path, name) for name in own.names}
+        return mean, variance, {f"{path}.{name}".removeprefix(".") for name in own.names}
     pair = (getattr(module, "running_mean", None), getattr(module, "running_var", None))
     if not isinstance(pair[0], torch.Tensor) and call is not None:
         pair = (call.mean, call.variance)
@@ -197,7 +197,7 @@ def _role(switches, path, others):
 
 def _acting(switches, path, role, moved):
     module = switches.modules[path]
-    own = {_join(path, name) for name in module._buffers}
+    own = {name for name, _ in module.named_buffers(path, recurse=False)}
     called = [key for key in switches.fit.noises if key[0] == path]
     fit, evaluate = (
         ("on" if path in trace.drew or any(trace.noises.get(key) for key in called) else "off")
@@ -278,13 +278,3 @@ def _described(model, path, module, done, fit_mode, evaluate_modes, trainable):
         override=why(model, path, evaluate_modes),
         **(kept | {"moves": moves, "moves_in_evaluation": moves_there}),
     )
-
-
-def _ordered(row, i):
-    from dataclasses import replace
-
-    return replace(row, order=i)
-
-
-def _join(path, name):
-    return f"{path}.{name}" if path else name

@@ -32,7 +32,7 @@ def kept(subject, weights=True):
         weights: False leaves out parameters and gradients, which a pass without gradients doesn't change, and a copy
             of which may take gigabytes.
     """
-    memory, found = _remembered(subject.module)
+    memory, found, _ = _reached(subject.module)
     parameters = list(subject.module.parameters()) if weights else []
     found = [tensor for tensor in found if weights or not isinstance(tensor, torch.nn.Parameter)]
     tensors = [(tensor, tensor.detach().clone(), tensor.requires_grad) for tensor in found]
@@ -66,7 +66,7 @@ def buffers_kept(modules, names=None):
         (module, name, buffer, buffer.clone())
         for path, module in modules.items()
         for name, buffer in module._buffers.items()
-        if buffer is not None and (names is None or _join(path, name) in names)
+        if buffer is not None and (names is None or f"{path}.{name}".removeprefix(".") in names)
     ]
     try:
         yield
@@ -112,23 +112,25 @@ def state(subject, trained=True):
             found[f"gradients:{name}"] = _hash(parameter.grad)
         found[f"other:{name}.requires_grad"] = str(parameter.requires_grad)
     for path, module in subject.module.named_modules():
-        part, memory = ("metrics", "metrics") if counts(module) else ("statistics", "memory")
-        for name, buffer in module.named_buffers(recurse=False):
-            found[f"{part}:{_join(path, name)}"] = _hash(buffer)
+        of_buffers, of_others = ("metrics", "metrics") if counts(module) else ("statistics", "memory")
+        for name, buffer in module.named_buffers(path, recurse=False):
+            found[f"{of_buffers}:{name}"] = _hash(buffer)
         found[f"modes:{path}"] = str(module.training)
         for key, value in vars(module).items():
+            name = f"{path}.{key}".removeprefix(".")
             if isinstance(value, torch.Tensor):
-                found[f"{memory}:{_join(path, key)}"] = _hash(value)
+                found[f"{of_others}:{name}"] = _hash(value)
             elif key.endswith("_hooks"):
-                found[f"other:{_join(path, key)}"] = str([id(hook) for hook in value.values()])
+                found[f"other:{name}"] = str([id(hook) for hook in value.values()])
             elif isinstance(value, _PLAIN) and key != "training":
-                found[f"{memory}:{_join(path, key)}"] = repr(value)
+                found[f"{of_others}:{name}"] = repr(value)
             elif isinstance(value, list | tuple) and any(isinstance(item, torch.Tensor) for item in value):
-                found[f"{memory}:{_join(path, key)}"] = " ".join(map(_item_hash, value))
-    for i, part in enumerate(_hidden(subject.module)):
+                found[f"{of_others}:{name}"] = " ".join(map(_item_hash, value))
+    memory, _, hidden = _reached(subject.module)
+    for i, part in enumerate(hidden):
         for name, tensor in (*part.named_parameters(), *part.named_buffers()):
             found[f"memory:hidden {i}.{name}"] = _hash(tensor)
-    found["other:attributes"] = _remembered(subject.module)[0].digest()
+    found["other:attributes"] = memory.digest()
     for i, optimizer in enumerate(subject.optimizers() if trained else ()):
         for key, tensor in _optimizer_tensors(optimizer):
             found[f"optimizer:{i}.{key}"] = _hash(tensor)
@@ -139,8 +141,7 @@ def state(subject, trained=True):
 
 def attributes(model):
     """Remember what modules keep in their attributes, and what functions hooked to them write to: a `Memory`."""
-    memory, _ = _remembered(model, _hooked(model))
-    return memory
+    return _reached(model, _hooked(model))[0]
 
 
 def random_state():
@@ -173,17 +174,12 @@ def seed_all(seed):
     torch.manual_seed(seed)
 
 
-def _remembered(module, more=()):
-    """What all modules keep as attributes, and more, however deep: a `Memory`, and every tensor once."""
-    return _reached(module, more)[:2]
-
-
-def _hidden(module):
-    """Modules that are kept where PyTorch doesn't look for them, as in a plain list."""
-    return _reached(module)[2]
-
-
 def _reached(module, more=()):
+    """What all modules keep as attributes, and more, however deep.
+
+    Returns:
+        A `Memory`, every tensor once, and the modules that PyTorch itself doesn't find, such as those in a list.
+    """
     hidden = []
     while True:
         memory, tensors, new = _looked_through([module, *hidden], more)
@@ -192,7 +188,7 @@ def _reached(module, more=()):
         hidden += new
 
 
-def _looked_through(modules, more=()):
+def _looked_through(modules, more):
     """What modules keep: a `Memory`, every tensor once, and other modules that they reach."""
     parts = {id(part): part for module in modules for part in module.modules()}
     found, others, of_type = {}, {}, {}
@@ -236,10 +232,6 @@ def _assign(tensor, values):
         tensor.data = values
     elif not nested.equal(tensor, values):
         tensor.copy_(values)
-
-
-def _join(path, key):
-    return f"{path}.{key}" if path else key
 
 
 def _item_hash(value):

@@ -3,7 +3,7 @@
 Each function is a context manager at whose end the model is as it was, bit by bit, whatever happens.
 """
 
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from types import SimpleNamespace
 
 import torch
@@ -74,6 +74,27 @@ def stand(model, training):
     model.train(training)
     bn_policy.hold(model)
     return True
+
+
+def autocast():
+    """Take the autocast that is around this call, and return what enters it in another thread: it belongs to one.
+
+    DIFFERS: a Keras layer has its precision itself.
+    """
+    around = [
+        (device, torch.get_autocast_dtype(device))
+        for device in ("cpu", "cuda")
+        if torch.is_autocast_enabled(device)
+    ]
+
+    @contextmanager
+    def entered():
+        with ExitStack() as stack:
+            for device, dtype in around:
+                stack.enter_context(torch.autocast(device, dtype))
+            yield
+
+    return entered
 
 
 def _keeps_statistics(layer):

@@ -82,7 +82,7 @@ class Objective:
         elif self.step is not None:
             said = _stepped(self.step, self.module, batch.raw)
         elif self.trainer is not None and self.loss is None:
-            with _context(self.trainer):
+            with getattr(self.trainer, "compute_loss_context_manager", nullcontext)():
                 counted = _counted(self.trainer, dict(batch.raw), self.device)
                 loss, outputs = self.trainer.compute_loss(
                     self.module, dict(batch.raw), return_outputs=True, **counted
@@ -315,15 +315,6 @@ def _counted(trainer, batch, device):
     count = getattr(trainer, "get_batch_samples", None)
     found = _quietly(lambda: count(iter([batch]), 1, device)[1])
     return {} if found is None else {"num_items_in_batch": found}
-
-
-def _context(trainer):
-    manager = getattr(trainer, "compute_loss_context_manager", None)
-    if manager is None:
-        from contextlib import nullcontext
-
-        return nullcontext()
-    return manager()
 
 
 def _own(function):

@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 import torch
 
-from . import acting, keeping, lockstep, logged, nested, sorting, waiting
+from . import acting, keeping, lockstep, logged, modes, nested, sorting, waiting
 from .evidence import Facts, Pass
 from .gathering import Gathering, Reached, Until
 from .initial import initial
@@ -84,7 +84,8 @@ class Subject:
         within, self._within = self._within, True
         weights = not within or self.switches is None or "weights" in self.beside
         try:
-            with keeping.kept(self, weights), _eager():
+            # what was compiled runs as it was written: only that can be watched
+            with keeping.kept(self, weights), torch.compiler.set_stance("force_eager"):
                 yield
         finally:
             self._within = within
@@ -269,7 +270,7 @@ class Subject:
 
         Source: Wu and Johnson 2021, https://arxiv.org/abs/2105.07576, section 3
         """
-        autocast, pool, steps = _autocast(), {}, [None] * len(batches)
+        autocast, pool, steps = modes.autocast(), {}, [None] * len(batches)
 
         def forward(one, batch, i):
             with torch.no_grad(), autocast(), one():
@@ -326,21 +327,6 @@ def _figures(steps):
         having = [step for step in steps if name in step.metrics]
         figures[name] = sum(s.metrics[name] * s.weight for s in having) / sum(s.weight for s in having)
     return figures
-
-
-@contextmanager
-def _eager():
-    """Run what was compiled as it was written: only that can be watched."""
-    with torch.compiler.set_stance("force_eager"):
-        yield
-
-
-def _autocast():
-    """What makes the present autocast again in another thread."""
-    for device in ("cuda", "cpu"):
-        if torch.is_autocast_enabled(device):
-            return partial(torch.autocast, device, torch.get_autocast_dtype(device))
-    return partial(torch.autocast, "cpu", enabled=False)
 
 
 def _look(found, path, module, args, output):

@@ -89,7 +89,7 @@ def population(model, batches, weights=None, take=None):
         raise ValueError("batches is empty; population statistics need at least one batch")
     layers = batch_norms(model)
 
-    autocast = _autocast()
+    autocast = modes.autocast()
 
     def forward(i):
         with autocast():
@@ -209,24 +209,6 @@ def _normalises(script):
     if any(name.endswith("running_mean") for name, _ in script.named_buffers()):
         return True
     return hasattr(script, "inlined_graph") and "batch_norm" in str(script.inlined_graph)
-
-
-def _autocast():
-    """Make what enters the autocast that is around this call, which belongs to the thread, in another thread."""
-    around = [
-        (device, torch.get_autocast_dtype(device))
-        for device in ("cpu", "cuda")
-        if torch.is_autocast_enabled(device)
-    ]
-
-    @contextmanager
-    def entered():
-        with ExitStack() as stack:
-            for device, dtype in around:
-                stack.enter_context(torch.autocast(device, dtype))
-            yield
-
-    return entered
 
 
 def _moments(x):
