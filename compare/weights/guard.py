@@ -12,6 +12,8 @@ from compare.processes.worker import Worker, WorkerDiedError
 
 T = TypeVar("T")
 
+# seconds for the process to start and import what reads, on a busy machine or from a network's disk
+START = 180.0
 # seconds for a file, and bytes a second on top: a disk's and h5py's on a busy machine
 PATIENCE, PACE = 20.0, 10e6
 # bytes of address space for libraries, and how many times the file's size on top
@@ -27,8 +29,10 @@ class _Guard:
     def call(self, function: Callable[..., T], arguments: tuple, size: int) -> T:
         # no framework is imported there; whose environment it has is of no matter
         self.worker = self.worker or Worker(FRAMEWORKS["torch"], threads=1, prepared=False)
-        self.worker.patience = PATIENCE + size / PACE
         try:
+            self.worker.patience = START
+            self.worker.call(_imported, function)
+            self.worker.patience = PATIENCE + size / PACE
             return self.worker.call(_limited, ROOM + COPIES * size, function, *arguments)
         except (WorkerDiedError, TimeoutError):
             self.stop()
@@ -63,6 +67,10 @@ def call(function: Callable[..., T], *arguments: Any, size: int = 0) -> T:
 def end() -> None:
     """End the process, whose memory may be wanted; a later call starts another."""
     _GUARD.stop()
+
+
+def _imported(function: Callable) -> None:
+    """Do nothing: to be sent a function is to import its module, which takes no part of the file's time."""
 
 
 def _limited(room: int, function: Callable, *arguments: Any) -> Any:

@@ -132,16 +132,16 @@ def test_what_differs_from_run_to_run_stands_in_timing_alone(tmp_path):
 
 def test_another_process_writing_the_run_is_refused_and_a_dead_one_is_not(tmp_path):
     script = f"""
-import sys, time
+import sys
 from pathlib import Path
 from compare.cells import store
 store.create(Path({str(tmp_path / "a")!r}), {CONFIG!r}, [], lambda p: p.write_bytes(b"weights") and {{}})
 print("open", flush=True)
-time.sleep(60)
+sys.stdin.read()
 """
     root = os.path.dirname(os.path.dirname(__file__))
     with subprocess.Popen(
-        [sys.executable, "-c", script], cwd=root, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", script], cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as other:
         assert other.stdout.readline() == "open\n"
         with pytest.raises(InputError, match="another process is writing"):

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from functools import partial
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from compare.cli import app as cli
 from tests.support import fake_cells
 from tests.support.command_line import options, photos_in, refused
 from tests.support.processes import left_running
+from tests.support.waiting import LONG, until
 
 ROOT = Path(__file__).parents[2]
 TABLES = ("results.csv", "history.csv", "gap.csv", "layers.csv", "stages.csv")
@@ -44,22 +44,20 @@ def start(*arguments, **misbehave):
 
 
 def finish(process):
-    stdout, stderr = process.communicate(timeout=300)
+    stdout, stderr = process.communicate(timeout=LONG)
     return process.returncode, stdout, stderr
 
 
 def wait_for_hang(folder):
     """Wait until three of the four cells are finished and the last hangs; return the log's lines."""
-    for _ in range(600):
-        lines = (
-            [line.split() for line in (folder / "log").read_text().splitlines()]
-            if (folder / "log").exists()
-            else []
-        )
-        if len(list(folder.glob("cut/cells/*/cell.json"))) == 3 and any(line[1] == "hang" for line in lines):
-            return lines
-        time.sleep(0.05)
-    raise TimeoutError(lines)
+    log = folder / "log"
+
+    def lines():
+        said = [line.split() for line in log.read_text().splitlines()] if log.exists() else []
+        finished = len(list(folder.glob("cut/cells/*/cell.json"))) == 3
+        return said if finished and any(line[1] == "hang" for line in said) else []
+
+    return until(lines)
 
 
 def started(folder):

@@ -1,5 +1,4 @@
 import json
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -108,20 +107,12 @@ def test_what_is_no_run_is_one_line_and_exit_code_2(tmp_path, capsys, monkeypatc
     assert capsys.readouterr().err.splitlines()[-1] == words
 
 
-def test_the_default_run_is_rendered_in_seconds_without_a_framework(tmp_path):
+def test_the_default_run_is_rendered_without_a_framework(tmp_path):
+    """That takes no more than seconds; `benchmarks.report_again` prints how many."""
     folder = make_run(tmp_path / "run")
     program = (
         "import sys; from compare.cli.app import main; code = main(['report', sys.argv[1]]);"
         "sys.exit(code or bool({'keras', 'tensorflow', 'torch', 'jax'} & set(sys.modules)))"
     )
     command = [sys.executable, "-c", program, str(folder)]
-    # The processor's time, and the best of three: what else the machine does isn't the command's fault. Measured:
-    # 2.2 s beside a few other processes, half as much again beside many.
-    assert min(_processor_time(command) for _ in range(3)) < 4
-
-
-def _processor_time(command):
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+    assert subprocess.run(command, cwd=ROOT, capture_output=True).returncode == 0

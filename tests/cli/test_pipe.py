@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.command_line import options, photos_in
+from tests.support.waiting import LONG
 
 ROOT = Path(__file__).parents[2]
 FILES = ("results.csv", "history.csv", "gap.csv", "report.html")
@@ -19,7 +20,7 @@ def run_into(stdout, stderr, folder, *more):
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "FAKE_CELLS": "{}"}
     command = [sys.executable, "-m", "tests.support.fake_cells", *options("run", *more)]
     return subprocess.run(
-        command, env=environment, cwd=folder, stdout=stdout, stderr=stderr, timeout=300
+        command, env=environment, cwd=folder, stdout=stdout, stderr=stderr, timeout=LONG
     ).returncode
 
 

@@ -4,7 +4,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from compare.diagnosis.averages import by_layer
@@ -21,6 +21,7 @@ def subsets(players):
     return [frozenset(part) for size in range(len(players) + 1) for part in combinations(players, size)]
 
 
+@settings(deadline=None, derandomize=True, database=None)
 @given(st.lists(st.floats(-10, 10), min_size=8, max_size=8))
 def test_shares_add_up_to_the_fall_from_all_switches_on_to_none(losses):
     values = dict(zip(subsets(PLAYERS), losses, strict=True))

@@ -2,10 +2,10 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
-import time
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from benchmarks import cluster_losing_nodes
 from tests.support.command_line import options, photos_in
 from tests.support.processes import left_running, parent
 from tests.support.ray_nodes import STORE, nodes
+from tests.support.waiting import LONG, until
 
 pytest.importorskip("ray", reason="Ray isn't installed: pip install 'compare-bn[ray]'")
 
@@ -71,7 +72,7 @@ def start(folder, *arguments):
 
 
 def finish(process):
-    stdout, stderr = process.communicate(timeout=120)
+    stdout, stderr = process.communicate(timeout=LONG)
     return process.returncode, stdout, stderr
 
 
@@ -89,12 +90,12 @@ def same_as_local(folder, out):
 
 def hanging(folder):
     """Wait until a cell hangs; return its process."""
-    for _ in range(600):
+
+    def hung():
         lines = [line.split() for line in (folder / "log").read_text().splitlines()]
-        if hung := [int(line[0]) for line in lines if line[1] == "hang"]:
-            return hung[0]
-        time.sleep(0.1)
-    raise TimeoutError(lines)
+        return [int(line[0]) for line in lines if line[1] == "hang"]
+
+    return until(hung)[0]
 
 
 def test_a_run_on_two_nodes_is_the_local_one_byte_for_byte(home, cluster):
@@ -150,10 +151,7 @@ def test_ctrl_c_ends_everything_and_resume_goes_on_elsewhere(home, cluster):
     ask(home, **{CELL: "hang"})
     process = start(home, *on_ray(cluster, "cut"))
     worker = hanging(home)
-    for _ in range(600):
-        if len(list(home.glob("cut/cells/*/cell.json"))) == 3:
-            break
-        time.sleep(0.1)
+    until(lambda: len(list(home.glob("cut/cells/*/cell.json"))) == 3)
     os.killpg(process.pid, signal.SIGINT)
     code, _, stderr = finish(process)
     assert code == 130
@@ -206,18 +204,18 @@ def test_a_node_that_is_killed_costs_the_cell_that_was_on_it(home, cluster):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_without_an_address_ray_is_started_here_and_nothing_is_left_of_it(home, number):
-    before = set(Path("/tmp").glob("compare-ray-*"))
     ask(home, **{CELL: "hang"})
     process = start(home, *options(f"here-{number}", "--engine", "ray"))
     hanging(home)
     started = _processes_of(process.pid)
-    assert any("gcs_server" in command for command in started.values())
+    (server,) = (command for command in started.values() if "gcs_server" in command)
+    (folder,) = set(re.findall("/tmp/compare-ray-[^/ ]+", server))
     (os.killpg if number == signal.SIGINT else os.kill)(process.pid, number)
     code, _, stderr = finish(process)
     assert code == 130, stderr
     assert "to go on: compare run" in stderr
     assert left_running([*started, *_processes_of(process.pid)]) == []
-    assert set(Path("/tmp").glob("compare-ray-*")) <= before
+    assert not Path(folder).exists()
 
 
 def _processes_of(session):

@@ -12,14 +12,17 @@ from compare.processes import engine, nodes
 from compare.processes.engine import Engine
 from compare.spec import InputError
 from tests.support.command_line import options, photos_in, refused
+from tests.support.waiting import LONG
 
+# what every HTTP/2 server says first
+SETTINGS = b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"
 HERE = {"python": "3.12.1", "compare": "0a1b2c3d", "torch": "2.9.1"}
 
 
 @pytest.fixture
 def listening():
-    """A port at which something answers that isn't Ray: nothing, or what it is given."""
-    servers = []
+    """A port at which something answers that isn't Ray: what it is given, or nothing for a minute."""
+    servers, over = [], threading.Event()
 
     def listen(answer):
         servers.append(socket.create_server(("127.0.0.1", 0)))
@@ -30,12 +33,13 @@ def listening():
                 connection.recv(1000)
                 connection.sendall(answer)
                 if not answer:
-                    connection.recv(1000)
+                    over.wait(LONG)
 
         threading.Thread(target=serve, args=servers, daemon=True).start()
         return servers[0].getsockname()[1]
 
     yield listen
+    over.set()
     for server in servers:
         server.close()
 
@@ -62,60 +66,67 @@ def test_an_engine_that_is_not_there_is_said(asked, said, monkeypatch):
     assert "\n" not in str(refused.value)
 
 
-@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 404 Not Found\r\n\r\n"])
-def test_what_answers_and_is_not_ray_is_refused_in_seconds(listening, answer, monkeypatch):
+def test_an_address_has_seconds_to_answer():
+    assert nodes.PATIENCE < 10
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (b"", r"nothing answers there \(timed out\)"),
+        (b"HTTP/1.1 404 Not Found\r\n\r\n", "what answers there is no Ray cluster"),
+    ],
+)
+def test_what_answers_and_is_not_ray_is_refused(listening, answer, said, monkeypatch):
+    """Whoever waited for the one that says nothing would see it close the connection."""
     monkeypatch.setattr(engine, "find_spec", lambda name: name)
-    began = time.monotonic()
-    with pytest.raises(InputError, match=r"--ray-address 127.0.0.1:\d+: (nothing answers|what answers)"):
+    monkeypatch.setattr(nodes, "PATIENCE", 4.0)
+    with pytest.raises(InputError, match=rf"--ray-address 127.0.0.1:\d+: {said}"):
         engine.check(Engine("ray", f"127.0.0.1:{listening(answer)}"))
-    assert time.monotonic() - began < 10
 
 
-def test_a_name_that_nobody_looks_up_is_refused_in_seconds(monkeypatch):
+def test_a_name_that_nobody_looks_up_is_refused_and_not_waited_for(monkeypatch):
     monkeypatch.setattr(engine, "find_spec", lambda name: name)
     monkeypatch.setattr(nodes, "PATIENCE", 1.0)
-    over = threading.Event()
+    over, given_up = threading.Event(), []
 
     def never(*_):
-        over.wait(30)
+        given_up.append(not over.wait(LONG))
         raise socket.gaierror("given up")  # in a thread that is left behind, when nobody listens any more
 
     monkeypatch.setattr(nodes.socket, "getaddrinfo", never)
-    began = time.monotonic()
     with pytest.raises(InputError, match=r"--ray-address head:6379: nothing answers there \(timed out\)"):
         engine.check(Engine("ray", "head:6379"))
-    assert time.monotonic() - began < 3
+    assert given_up == []
     over.set()
 
 
-def test_what_answers_byte_by_byte_is_refused_in_seconds(monkeypatch):
+def test_what_answers_byte_by_byte_is_not_waited_for(monkeypatch):
+    """The four bytes that would tell take longer than an address has in all, though each comes soon enough."""
     monkeypatch.setattr(engine, "find_spec", lambda name: name)
-    monkeypatch.setattr(nodes, "PATIENCE", 1.0)
+    monkeypatch.setattr(nodes, "PATIENCE", 2.0)
     server = socket.create_server(("127.0.0.1", 0))
 
     def drip():
         connection, _ = server.accept()
         with connection, suppress(OSError):
-            for _ in range(3):
-                time.sleep(0.4)
+            for _ in range(5):
+                time.sleep(0.7)
                 connection.sendall(b"\0")
-            connection.recv(1000)
 
     threading.Thread(target=drip, daemon=True).start()
-    began = time.monotonic()
-    with server, pytest.raises(InputError, match="nothing answers there"):
+    with server, pytest.raises(InputError, match=r"nothing answers there \(timed out\)"):
         engine.check(Engine("ray", f"127.0.0.1:{server.getsockname()[1]}"))
-    assert time.monotonic() - began < 3
 
 
-def test_what_speaks_like_ray_and_is_none_is_refused_in_seconds(listening, monkeypatch):
+def test_what_speaks_like_ray_and_is_none_is_refused(listening, monkeypatch):
+    """Ray itself would ask it for two minutes."""
     pytest.importorskip("ray", reason="Ray isn't installed: pip install 'compare-bn[ray]'")
-    settings = b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"
-    began = time.monotonic()
     monkeypatch.setattr(nodes, "PATIENCE", 4.0)
+    began = time.monotonic()
     with pytest.raises(InputError, match="what answers there is no Ray cluster"):
-        engine.check(Engine("ray", f"127.0.0.1:{listening(settings)}"))
-    assert time.monotonic() - began < 10
+        engine.check(Engine("ray", f"127.0.0.1:{listening(SETTINGS)}"))
+    assert time.monotonic() - began < 60
 
 
 def test_an_address_is_refused_before_anything_is_written(tmp_path, monkeypatch, capsys):

@@ -7,12 +7,12 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 
 import pytest
 
 from compare.processes import parcels
 from compare.processes.parcels import Folder, packed
+from tests.support.waiting import until
 
 HOLD = """
 import sys
@@ -73,18 +73,20 @@ def test_processes_of_a_node_share_a_folder_and_the_last_takes_it_away(home):
 
 def test_who_finds_it_unpacked_meanwhile_does_not_wait_for_the_others_end(home, monkeypatch):
     lock, others = fcntl.lockf, []
+    ends = threading.Timer(60, lambda: others[0].kill())  # so that a wait ends, and the test fails
 
     def after_another(file, how):
         if how & fcntl.LOCK_EX and not others:
             others.append(hold())
             ready(others[0])
-            threading.Timer(10, others[0].kill).start()  # so that a wait ends, and the test fails
+            ends.start()
         return lock(file, how)
 
     monkeypatch.setattr(fcntl, "lockf", after_another)
     folder = Folder("run", lambda: [])
     assert (folder.path / "0").read_bytes() == b"zero"
     with others[0] as other:
+        ends.cancel()
         assert other.poll() is None
         folder.close()
 
@@ -99,12 +101,7 @@ def test_what_a_killed_process_left_goes_with_the_next_run_and_what_is_used_stay
         Folder("next", lambda: []).close()
         assert sorted(os.listdir(home)) == ["run", "run.lock"]
         working.kill()
-    for _ in range(100):
-        parcels.sweep()
-        if not os.listdir(home):
-            break
-        time.sleep(0.05)
-    assert os.listdir(home) == []
+    until(lambda: parcels.sweep() or not os.listdir(home))
 
 
 def test_a_full_disk_leaves_nothing_half_unpacked(home):

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.waiting import LONG
+
 ROOT = Path(__file__).parents[2]
 # as TensorFlow 2.21 and 2.19 write, from C
 WORDS = """
@@ -33,7 +35,7 @@ def imported(folder, words):
     (folder / "tensorflow.py").write_text(words + "value = __name__\n")
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(folder), str(ROOT)])}
     return subprocess.run(
-        [sys.executable, "-c", IMPORT], env=environment, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", IMPORT], env=environment, capture_output=True, text=True, timeout=LONG
     )
 
 

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -45,16 +44,13 @@ def test_it_says_things_while_it_works(worker):
     assert said == [1, 2, 3]
 
 
-def test_two_work_side_by_side(worker):
+def test_two_work_side_by_side(worker, tmp_path):
+    """Each waits at its work for the other to be at work."""
+    here, there = str(tmp_path / "here"), str(tmp_path / "there")
     with Worker(TORCH, threads=1, prepared=False) as other:
-        for one in (worker, other):
-            one.call(far.add, 0, 0)
-        start = time.monotonic()
-        for one in (worker, other):
-            one.send(far.sleep, 0.5)
-        for one in (worker, other):
-            one.receive()
-        assert time.monotonic() - start < 0.95
+        worker.send(far.meet, here, there)
+        other.send(far.meet, there, here)
+        assert (worker.receive(), other.receive()) == (None, None)
 
 
 @pytest.mark.parametrize(
@@ -106,7 +102,7 @@ def test_patience_ends():
         Worker(TORCH, prepared=False, patience=1.0) as worker,
         pytest.raises(TimeoutError, match="within 1 s"),
     ):
-        worker.call(far.sleep, 60)
+        worker.call(far.sleep)
 
 
 def test_ctrl_c_is_for_the_parent_alone(worker):
@@ -121,7 +117,7 @@ def test_a_worker_ends_when_its_parent_is_killed():
         "from compare.frameworks import FRAMEWORKS as F; from compare.processes.worker import Worker;"
         "from tests.support import far_functions as far;"
         "w = Worker(F['torch'], prepared=False); w.call(far.add, 1, 1); print(w.process.pid, flush=True);"
-        "w.call(far.sleep, 60)"
+        "w.call(far.sleep)"
     )
     root = Path(__file__).parents[2]
     with subprocess.Popen(

@@ -12,6 +12,7 @@ from PIL import Image
 
 from tests.support.report_pages import reported
 from tests.support.synthetic_run import CONFIG, make_cells, make_run, write_run
+from tests.support.waiting import LONG
 
 # what no page on this disk needs
 QUIET = (
@@ -45,7 +46,7 @@ def browse(browser, tmp_path):
     def open_page(page, *options):
         own = (f"--user-data-dir={tmp_path / 'profile'}", "--headless", "--no-sandbox", "--disable-gpu")
         command = [browser, *own, "--hide-scrollbars", *QUIET, *options, page.as_uri()]
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=LONG).stdout
 
     return open_page
 

@@ -19,9 +19,10 @@ from compare.cells import schedule
 from compare.cells.work import Trained
 from compare.gap.events import EpochDone, StepDone
 from compare.gap.records import Status
-from compare.processes import engine
+from compare.processes import engine, nodes
 from compare.processes.local import Local
 from tests.support.synthetic_run import make_result
+from tests.support.waiting import LONG
 
 LOADED = set()
 
@@ -31,7 +32,16 @@ def install(put=setattr):
     put(schedule, "run_cell", run_cell)
     for module in (schedule, engine):
         put(module, "Local", partial(Local, prepared=False))
-    put(engine, "on_cluster", partial(engine.on_cluster, prepared=False))
+    put(engine, "on_cluster", partial(_patiently, engine.on_cluster))
+    put(nodes, "PATIENCE", LONG)
+
+
+def _patiently(on_cluster, *arguments):
+    """Make the way to workers that have all the time to leave that a busy machine may want."""
+    from compare.processes import cluster
+
+    cluster.FAREWELL = 60
+    return on_cluster(*arguments, prepared=False)
 
 
 def run_cell(cell, task, report):
@@ -73,7 +83,7 @@ def _misbehave(how, result):
         os.kill(os.getpid(), signal.SIGKILL)
     if how == "hang":
         _note("hang", os.getpid())
-        time.sleep(60)
+        time.sleep(3600)
     if how == "nan":
         reason = "loss is not finite at epoch 1, step 2"
         return replace(result, status=Status.NOT_FINITE, reason=reason, history=(), fresh={})

@@ -7,8 +7,10 @@ import signal
 import sys
 import time
 from importlib import import_module
+from pathlib import Path
 
 from compare.spec import InputError
+from tests.support.waiting import until
 
 
 class LocalError(ValueError):
@@ -71,11 +73,18 @@ def die(how):
     if how == "exit":
         os._exit(3)
     os.kill(os.getpid(), signal.Signals[how])
-    time.sleep(60)
+    time.sleep(3600)
 
 
-def sleep(seconds):
-    time.sleep(seconds)
+def sleep():
+    """What only ends with its process."""
+    time.sleep(3600)
+
+
+def meet(mine, other):
+    """Say by a file that one is here, and wait until the other is, too."""
+    Path(mine).touch()
+    until(Path(other).exists, 60)
 
 
 def not_picklable():

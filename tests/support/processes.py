@@ -1,15 +1,15 @@
 """What the system says of a process: whether it runs, and what started it."""
 
-import time
+from contextlib import suppress
 from pathlib import Path
+
+from tests.support.waiting import until
 
 
 def left_running(pids):
-    """Which of some processes still run, after five seconds at most in which they may end."""
-    for _ in range(100):
-        if not any(is_running(pid) for pid in pids):
-            return []
-        time.sleep(0.05)
+    """Which of some processes still run, after a minute at most in which they may end."""
+    with suppress(TimeoutError):
+        until(lambda: not any(is_running(pid) for pid in pids), 60)
     return [pid for pid in pids if is_running(pid)]
 
 

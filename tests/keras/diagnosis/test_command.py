@@ -12,6 +12,7 @@ import pytest
 
 from compare.cli.app import main
 from tests.keras.diagnosis.toys import BN, Dense, compiled
+from tests.support.waiting import LONG
 
 
 def network(width=5):
@@ -61,7 +62,7 @@ def test_tensorflow_says_nothing_beside_the_answer(files):
     environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
     environment["PYTHONPATH"] = str(Path(__file__).parents[3])
     command = [sys.executable, "-m", "compare", "diagnose", "model.keras", "--data", "held.npz"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=LONG)
     assert (done.returncode, done.stderr) == (0, "")
     assert "(Keras), 40 samples" in done.stdout
 
