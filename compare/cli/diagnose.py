@@ -100,6 +100,8 @@ def diagnose(
             person = names.model(model, weights, trust)
             if audit:
                 found: Any = diagnosis.audit(person)
+            elif data is None and diagnosis.own_data(person) is None:
+                raise InputError("--data is missing: give what fit sees (--audit needs none)")
             else:
                 found = diagnosis.diagnose(
                     person,

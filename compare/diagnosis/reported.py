@@ -49,7 +49,7 @@ def read(given: Any) -> Reported:
     """Read the figures.
 
     Raises:
-        InputError: something isn't a figure.
+        InputError: something isn't a figure, or no loss is among them.
     """
     if given is None:
         return Reported()
@@ -83,6 +83,10 @@ def read(given: Any) -> Reported:
             fit[name.removeprefix("train_")] = value
         elif name.startswith("evaluate_") or bare not in evaluate:
             evaluate[bare] = value
+    if figures and isinstance(given, Mapping) and "loss" not in fit | evaluate:
+        raise InputError(
+            f"reported has {', '.join(figures)}, but neither fit's figure as loss nor evaluate's as evaluate_loss"
+        )
     listed = isinstance(values.get("val_loss"), list | tuple) and "evaluate_loss" not in figures
     return Reported(fit, evaluate, figures, validation=listed, **extra)
 

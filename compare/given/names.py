@@ -8,6 +8,7 @@ import re
 import sys
 import warnings
 import zipfile
+from difflib import get_close_matches
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -74,13 +75,24 @@ def _by_name(name: str, what: str) -> ModuleType:
         raise
 
 
-def called(value: Any) -> Any:
-    """An object as it is, or what a function without arguments returns."""
+def called(reference: str, what: str) -> Any:
+    """The object that is named, or what it returns where it is a function or a class.
+
+    Raises:
+        InputError: it isn't there, or can't be called without arguments.
+    """
     import inspect
 
-    return (
-        value() if inspect.isfunction(value) or inspect.ismethod(value) or isinstance(value, type) else value
-    )
+    value = thing(reference, what)
+    if not (inspect.isfunction(value) or inspect.ismethod(value) or isinstance(value, type)):
+        return value
+    try:
+        inspect.signature(value).bind()
+    except TypeError as error:
+        raise InputError(f"{what} {reference} is called without arguments: {error}") from None
+    except ValueError:  # of what is written in C nothing is known
+        pass
+    return value()
 
 
 def model(reference: str, weights: Path | None, trust: bool) -> Any:
@@ -97,7 +109,7 @@ def model(reference: str, weights: Path | None, trust: bool) -> Any:
     elif (path.exists() and path.suffix != ".py") or path.suffix in (*_KERAS, *_PICKLES):
         found = _made(path)
     else:
-        found = called(thing(reference, "MODEL"))
+        found = called(reference, "MODEL")
     if weights is not None:
         held.load(found, weights)
     return found
@@ -207,7 +219,9 @@ def loss(reference: str | None, model: Any = None) -> Any:
     import torch.nn.functional as F
 
     if not hasattr(F, reference):
-        raise InputError(f"--loss: torch.nn.functional has no {reference!r}")
+        near = get_close_matches(reference, dir(F), 1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise InputError(f"--loss: torch.nn.functional has no {reference!r}{hint}")
     return getattr(F, reference)
 
 
@@ -243,7 +257,7 @@ def reported(reference: str | None) -> Any:
             figures = {name.strip(): float(value) for name, value in parts}
         except ValueError:
             figures = {}
-        if not all(figures) or not figures:
+        if not all(figures) or len(figures) != reference.count("=") or not figures:
             raise InputError(f"--reported {reference!r} must be like loss=0.2,evaluate_loss=1.7")
         return figures
-    return called(thing(reference, "--reported"))
+    return called(reference, "--reported")

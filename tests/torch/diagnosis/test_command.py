@@ -48,6 +48,10 @@ def data():
     return DataLoader(TensorDataset(x, y), 16)
 
 
+def takes(width):
+    return nn.Linear(4, width)
+
+
 def raises():
     raise KeyError("what I forgot")
 
@@ -180,13 +184,24 @@ WRONG = {
     ("person",): "neither a file nor",
     ("person.py:nothing", "--data", "person.py:data"): "must be",
     ("person.py:raises", "--data", "person.py:data"): "what I forgot",
-    ("person.py:plain",): "data is missing",
+    ("person.py:plain",): "--data is missing: give what fit sees (--audit needs none)",
+    (
+        "person.py:takes",
+        "--data",
+        "person.py:data",
+    ): "MODEL person.py:takes is called without arguments: missing",
     ("person.py:plain", "--data", "person.py:data"): "no loss",
     ("person.py:plain", "--data", "person.py:used_up", "--loss", "cross_entropy"): "used up",
     ("person.py:plain", "--data", "person.py:wide", "--loss", "cross_entropy"): "shapes",
     ("person.py:plain", "--data", "person.py:with_nan", "--loss", "cross_entropy"): "sample 5 has NaN",
     ("person.py:broken", "--data", "person.py:data", "--loss", "cross_entropy"): "person.py, line",
-    ("person.py:plain", "--data", "person.py:data", "--loss", "cross_entropi"): "no 'cross_entropi'",
+    (
+        "person.py:plain",
+        "--data",
+        "person.py:data",
+        "--loss",
+        "cross_entropi",
+    ): "no 'cross_entropi'; did you mean 'cross_entropy'?",
     (
         "person.py:plain",
         "--data",
@@ -197,6 +212,12 @@ WRONG = {
         "loss=low",
     ): "loss=0.2",
     (*GIVEN, "--reported", "=0.2"): "must be like loss=0.2",
+    (*GIVEN, "--reported", "loss=0.2,loss=1.7"): "must be like loss=0.2",
+    (
+        *GIVEN,
+        "--reported",
+        "los=0.2",
+    ): "reported has los, but neither fit's figure as loss nor evaluate's as evaluate_loss",
     (*GIVEN, "--reported", ""): "neither a file nor",
     ("person.py:plain", "--data", "gone.npz", "--loss", "cross_entropy"): "no file gone.npz",
     ("person.py:plain", "--data", "broken.npz", "--loss", "cross_entropy"): "--data broken.npz can't be read",
