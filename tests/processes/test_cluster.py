@@ -220,7 +220,9 @@ def test_without_an_address_ray_is_started_here_and_nothing_is_left_of_it(home, 
 
 def _processes_of(session):
     """A session's processes: the command of each by its number."""
-    found = subprocess.run(["ps", "-s", str(session), "-o", "pid=,args="], capture_output=True, text=True)
+    found = subprocess.run(
+        ["ps", "-ww", "-s", str(session), "-o", "pid=,args="], capture_output=True, text=True
+    )
     return dict(line.split(maxsplit=1) for line in found.stdout.splitlines())
 
 

@@ -83,7 +83,7 @@ def _misbehave(how, result):
         os.kill(os.getpid(), signal.SIGKILL)
     if how == "hang":
         _note("hang", os.getpid())
-        time.sleep(3600)
+        time.sleep(600)
     if how == "nan":
         reason = "loss is not finite at epoch 1, step 2"
         return replace(result, status=Status.NOT_FINITE, reason=reason, history=(), fresh={})
