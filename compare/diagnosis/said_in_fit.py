@@ -6,7 +6,7 @@ from math import isfinite
 
 import numpy as np
 
-from compare.diagnosis.aggregating import Average, averaged, divided, find_average
+from compare.diagnosis.aggregating import averaged, divided, find_average
 from compare.diagnosis.case import Case, figure
 from compare.diagnosis.finding import find
 from compare.diagnosis.mixing import deal_again, unmixed
@@ -64,14 +64,14 @@ def _of_another(case: Case, rest: float) -> bool:
             case.add(other[0], rest)
             find(case, other[0], False, rest, (), other[1])
             return True
-    if (average := _divided(case, end)) is not None:
+    if end is None or not end.surely:
+        return False
+    if (average := divided(case, case.as_in_fit, end.value, ROUGH)) is not None:
         whole = case.said_in_fit * case.as_in_fit / average.value
         case.add("weights-moved", case.as_in_fit - whole)
         case.add("aggregation", whole - case.said_in_fit)
         find_average(case, whole - case.said_in_fit, average, evaluation=False)
         return True
-    if end is None or not end.surely:
-        return False
     case.add("weights-moved", end.value - case.said_in_fit)
     _beyond(case, end)
     return True
@@ -97,19 +97,6 @@ def _beyond(case: Case, end: End) -> None:
     cause, detail = ("other-weights", "perhaps") if times < 1 else ("objective", "")
     case.add(cause, rest)
     find(case, cause, False, rest, (), evidence, detail)
-
-
-def _divided(case: Case, end: End | None) -> Average | None:
-    """A division by micro-batches though weights moved much; None where something else may have made it so small."""
-    if end is not None:
-        return divided(case, case.as_in_fit, end.value, ROUGH) if end.surely else None
-    steps = case.measured.fit.steps if case.measured.fit else []
-    of_these = not case.matters(case.said_in_evaluation - case.evaluated_elsewhere)
-    # an epoch that makes a network worse leaves batches whose loss is as little; without evaluation's figure these
-    # may be other weights
-    if "loss" not in case.reported.evaluate or not of_these or case.said_in_fit >= min(s.loss for s in steps):
-        return None
-    return divided(case, case.as_in_fit, case.said_in_fit, ROUGH)
 
 
 def _other_weights(case: Case, rest: float) -> bool:
@@ -173,7 +160,7 @@ def _moved(case: Case, rest: float) -> None:
         )
     if case.framework == "torch" and not case.reported.losses:
         evidence += (
-            " Another loss in the loop, of weighted classes or of smoothed or mixed targets, would show in the same"
-            " way: an epoch under compare.torch.watch tells the two apart."
+            " Another loss in the loop, divided by micro-batches, of weighted classes or of smoothed or mixed targets,"
+            " would show in the same way: an epoch under compare.torch.watch tells them apart."
         )
     find(case, "weights-moved", False, rest, (), evidence)

@@ -5,7 +5,7 @@ import pytest
 
 import compare
 from tests.torch.diagnosis.stories import CE, plain
-from tests.torch.diagnosis.toys import copied, evaluated, fit, loader, toy
+from tests.torch.diagnosis.toys import evaluated, fit, loader, toy
 
 
 @pytest.fixture(scope="module")
@@ -26,35 +26,16 @@ def causes(person, **figures):
 def test_weights_that_moved_a_little_hide_no_division_by_micro_batches(person, times):
     true = person[2]
     assert causes(person, loss=1.02 * true / times) == ["aggregation"]
-    assert "aggregation" not in causes(person, loss=1.3 * true / times)
+    assert "aggregation" not in causes(person, loss=1.05 * true / times)
     # an epoch's mean is above what its end gives, not below
     assert "aggregation" not in causes(person, loss=0.98 * true / times)
-
-
-@pytest.mark.parametrize("times", [4, 8])
-def test_weights_that_moved_much_hide_none_where_no_batch_and_no_evaluation_give_as_little(person, times):
-    net, data, true = person
-    assert causes(person, loss=1.12 * true / times) == ["aggregation"]
-    # whose weights training's figure is of nobody knows without evaluation's
-    found = compare.diagnose(net, data, loss=CE, reported={"loss": 1.12 * true / times})
-    assert "aggregation" not in [one.cause for one in found.findings]
-
-
-def test_an_epoch_that_makes_a_network_worse_is_no_division(person):
-    net, (x, y) = copied(person[0]), toy(1200)
-    y = y.clone()
-    y[:900] = (y[:900] + 1) % 3  # what was learned last is what is still known
-    data = loader((x, y))
-    true = evaluated(net, data)
-    found = compare.diagnose(net, data, loss=CE, reported={"loss": 1.12 * true / 2, "evaluate_loss": true})
-    assert "aggregation" not in [one.cause for one in found.findings]
 
 
 @pytest.mark.parametrize("times", [3, 5, 6, 7])
 def test_numbers_that_few_people_use_must_fit_exactly(person, times):
     true = person[2]
     assert causes(person, loss=true / times) == ["aggregation"]
-    assert "aggregation" not in causes(person, loss=1.06 * true / times)
+    assert "aggregation" not in causes(person, loss=1.01 * true / times)
 
 
 def test_evaluations_weights_do_not_move(person):
