@@ -8,9 +8,8 @@ import torch
 from torch import nn
 
 from . import owned, trying, within
-from .asking import RUNNING, flag, frozen, override, why
+from .asking import RUNNING, flag, frozen, modes_of, override, trainable_of, why
 from .evidence import Layer, Override
-from .traces import modes_of, trainable_of
 
 
 def observe(switches, moved_in_fit, moved_in_evaluation, others=()):

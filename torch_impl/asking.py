@@ -1,4 +1,4 @@
-"""What a module is asked for in training and in evaluation, and why it does something else."""
+"""What a model's modules are asked for in training and in evaluation, and why one does something else."""
 
 from torch import nn
 
@@ -7,6 +7,34 @@ from .evidence import Override
 from .statistics import BATCH_NORM
 
 RUNNING = (BATCH_NORM, nn.modules.instancenorm._InstanceNorm)
+
+
+def trainable_of(model, names=None):
+    """The parameters that an optimizer would change, by their id.
+
+    Args:
+        model: the module.
+        names: of those that training's optimizers were seen to hold; None where nobody saw them.
+    """
+    wanted = {id(p): name for name, p in model.named_parameters() if p.requires_grad}
+    held = {key for key, name in wanted.items() if names is not None and name in names}
+    return frozenset(held or wanted)
+
+
+def modes_of(model):
+    """What ``train`` and ``eval`` make of a model; modes that were set by hand are taken as they are."""
+    now = {path: module.training for path, module in model.named_modules()}
+    mixed = len(set(now.values())) > 1
+    fit = now if now[""] else _after(model, model.train)
+    evaluate = now if mixed and not now[""] else _after(model, model.eval)
+    for path, module in model.named_modules():
+        module.training = now[path]
+    return fit, evaluate
+
+
+def _after(model, change):
+    change()
+    return {path: module.training for path, module in model.named_modules()}
 
 
 def flag(module, mode):

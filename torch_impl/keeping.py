@@ -144,6 +144,30 @@ def attributes(model):
     return _reached(model, _hooked(model))[0]
 
 
+class Attributes:
+    """What modules keep in their attributes at some time.
+
+    It holds the very tensors, so that no new one takes the place of one that is gone.
+
+    DIFFERS: a Keras layer's tensors are variables.
+    """
+
+    def __init__(self, model):
+        memory, found, _ = _reached(model, _hooked(model))
+        known = {id(tensor) for tensor in (*model.parameters(), *model.buffers())}
+        self.digest = memory.digest()
+        self.tensors = [(t, t._version) for t in found if id(t) not in known and not t.is_inference()]
+
+    def same(self, other):
+        """Whether nothing was changed between this time and another."""
+        pairs = zip(self.tensors, other.tensors, strict=False)
+        return (
+            self.digest == other.digest
+            and len(self.tensors) == len(other.tensors)
+            and all(one is now and before == after for (one, before), (now, after) in pairs)
+        )
+
+
 def random_state():
     """Copy the states of all generators of the process: name -> state."""
     found = {"python": random.getstate(), "torch": torch.get_rng_state()}

@@ -66,37 +66,39 @@ def find(module):
     """Find a module's own mean and variance, by their names or by what moves them; None where it has none."""
     if module in known_within:
         return known_within[module]
-    buffers = {
-        name: tensor
-        for name, tensor in module._buffers.items()
-        if tensor is not None and tensor.is_floating_point()
-    }
-    by_name = named(buffers)
+    held = buffers(module)
+    by_name = named(held)
     if by_name is not None:
         return Owned(module, *by_name)
-    shapes = [tensor.shape for tensor in buffers.values() if tensor.ndim]
+    shapes = [tensor.shape for tensor in held.values()]
     known = type(module).__module__.startswith("torch.") or any(module.children())
     if known or len(shapes) == len(set(shapes)):
         return None
     if module not in _tried:
-        _tried[module] = _by_moving(module, buffers)
+        _tried[module] = _by_moving(module, held)
     return None if _tried[module] is None else Owned(module, *_tried[module])
 
 
-def named(buffers):
+def buffers(module):
+    """A module's own floating-point buffers by name, without single numbers; its own tensors and no copies."""
+    found = module._buffers.items()
+    return {name: t for name, t in found if t is not None and t.ndim and t.is_floating_point()}
+
+
+def named(held):
     """The names of a mean and a spread by what they say, and whether it is a deviation; None where none say it."""
-    means = [name for name in buffers if any(word in name.lower() for word in _MEANS)]
-    spreads = [name for name in buffers if any(word in name.lower() for word in _SPREADS)]
+    means = [name for name in held if any(word in name.lower() for word in _MEANS)]
+    spreads = [name for name in held if any(word in name.lower() for word in _SPREADS)]
     for mean in means:
         for spread in spreads:
-            if mean != spread and buffers[mean].shape == buffers[spread].shape and buffers[mean].ndim:
+            if mean != spread and held[mean].shape == held[spread].shape:
                 return mean, spread, "var" not in spread.lower()
     return None
 
 
-def _by_moving(module, buffers):
+def _by_moving(module, held):
     """Find two buffers that a call in training moves towards the mean and the spread of what it is called with."""
-    own = next(tensor for tensor in buffers.values() if tensor.ndim)
+    own = next(iter(held.values()))
     drawn, draw = random_state(), torch.Generator().manual_seed(0)
     try:
         for shape in _SHAPES:
@@ -110,8 +112,8 @@ def _by_moving(module, buffers):
             except Exception:  # whatever it says to being copied, or to inputs of another shape than it takes
                 continue
             rows = x.movedim(shape.index(None), -1).flatten(0, -2).to(own.device, own.dtype)
-            after = {name: tried._buffers[name] for name in buffers}
-            found = moved(buffers, after, rows)
+            after = {name: tried._buffers[name] for name in held}
+            found = moved(held, after, rows)
             if found is not None:
                 return found
         return None

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 
 from . import acting, keeping, lockstep, logged, modes, nested, sorting, waiting
+from .asking import trainable_of
 from .evidence import Facts, Pass
 from .gathering import Gathering, Reached, Until
 from .initial import initial
 from .objectives import Objective, module_of
 from .switches import Switches
-from .traces import trainable_of
 
 
 def is_model(thing):

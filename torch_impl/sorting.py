@@ -5,28 +5,48 @@ from contextlib import contextmanager
 
 import torch
 
-from . import keeping, nested, traces
+from . import keeping, nested
 
 
 def trace(subject, batches, training):
     """Trace a pass of a subject's model in training or in evaluation; the trace, and the names of what moved."""
-    before = {name: buffer.clone() for name, buffer in subject.module.named_buffers()}
-    weights, attributes = traces.beside(subject.module)
-    kept = keeping.attributes(subject.module).digest()
-    first, moved = None, set()
+    before, first = _Before(subject.module), None
     with keeping.buffers_kept(subject.switches.modules):
         for i, batch in enumerate(batches):
             with torch.no_grad(), subject.switches.tracing(training) as now, _of_mode(training):
                 subject.objective.measure(batch, training, index=i)
             first = now if first is None else first
-        for name, buffer in subject.module.named_buffers():
-            if name in before and not nested.equal(buffer, before[name]):
-                moved.add(name)
-    now = traces.beside(subject.module)
-    subject.beside |= {"weights"} if now[0] != weights else set()
-    after = keeping.attributes(subject.module).digest()
-    subject.beside |= {"attributes"} if after != kept or not traces.same(now[1], attributes) else set()
+        moved = before.moved()
+    subject.beside |= before.beside()
     return first, moved
+
+
+class _Before:
+    """A module before a pass, to say what the pass has changed."""
+
+    def __init__(self, module):
+        self.module = module
+        self.buffers = {name: buffer.clone() for name, buffer in module.named_buffers()}
+        self.weights, self.attributes = _sums(module), keeping.Attributes(module)
+
+    def moved(self):
+        """The names of buffers that hold something else now."""
+        now = [(name, buffer) for name, buffer in self.module.named_buffers() if name in self.buffers]
+        return {name for name, buffer in now if not nested.equal(buffer, self.buffers[name])}
+
+    def beside(self):
+        """What else is changed: ``weights``, ``attributes``."""
+        found = {"weights"} if _sums(self.module) != self.weights else set()
+        return found if keeping.Attributes(self.module).same(self.attributes) else found | {"attributes"}
+
+
+def _sums(module):
+    """Numbers that tell whether parameters are changed, past whatever counts a tensor's versions."""
+    return [
+        (torch.view_as_real(p.detach()) if p.is_complex() else p.detach()).sum(dtype=torch.float64).item()
+        for p in module.parameters()
+        if not torch.nn.parameter.is_lazy(p)
+    ]
 
 
 def _by_step(switches, plain, now):

@@ -6,10 +6,9 @@ mode); ``objective`` is the mode of the outermost module where a step reads that
 
 from contextlib import contextmanager
 
-import torch
 from torch import nn
 
-from . import calls, owned, traces, within
+from . import asking, calls, owned, traces, within
 from .thrown import Thrown, numbered
 
 _AUGMENTS = ("random", "augment", "jitter", "flip", "crop", "erasing", "cutout", "mixup", "cutmix")
@@ -29,10 +28,10 @@ class Switches:
 
     def __init__(self, model, trainable=None):
         self.model = model
-        self.trainable = traces.trainable_of(model) if trainable is None else trainable
+        self.trainable = asking.trainable_of(model) if trainable is None else trainable
         self.modules = dict(model.named_modules())
         self.paths = {module: path for path, module in self.modules.items()}
-        self.fit_modes, self.evaluate_modes = traces.modes_of(model)
+        self.fit_modes, self.evaluate_modes = asking.modes_of(model)
         self.fit, self.evaluate = traces.Trace(), traces.Trace()
         self.groups, self.owned, self.probabilities = {}, {}, {}
         for module in self.modules.values():
@@ -48,79 +47,15 @@ class Switches:
     @contextmanager
     def tracing(self, training):
         """Write down what a pass does with the modes of training, or of evaluation."""
-        trace = traces.Trace()
+        tracing = traces.Tracing(self)
         self.set_modes(self.fit_modes if training else self.evaluate_modes)
-        drawn, weighed = [traces.generators()], [False]
-
-        def look(path):
-            now = traces.generators()
-            if now != drawn[0]:
-                trace.drew.add(path)
-                trace.inside |= path == "" and bool(self.place.stack)
-                if not weighed[0]:
-                    trace.early.add(path)
-                drawn[0] = now
-
-        def enter(module, path, inputs):
-            look(self.here())
-            trace.reached[path] = trace.reached.get(path, 0) + 1
-            tensors = [x for x in inputs if isinstance(x, torch.Tensor)]
-            trace.largest.setdefault(path, [0, 0])[1] = max((x.numel() for x in tensors), default=0)
-            if tensors and owned.find(module) is not None:
-                trace.inputs[path] = tensors[0].detach().clone()
-            if within.may_be(module) and path not in trace.around:
-                trace.taken[path], trace.around[path] = [], (traces.buffers(module), None)
-            weighed[0] |= any(p is not None for p in module._parameters.values())
-
-        def leave(module, path):
-            look(path)
-            if path in trace.around and trace.around[path][1] is None:
-                trace.around[path] = (trace.around[path][0], traces.buffers(module))
-
-        def take(x, result):
-            if trace.around.get(self.here(), (None, {}))[1] is None:
-                trace.taken[self.here()].append((x.detach().clone(), result))
-            return result
-
-        def norm(call):
-            how = "moving" if not call.batch else "sample" if call.by_sample else "batch"
-            key = self.name(call)
-            call.x = call.given["input"] = None
-            trace.norms[key] = (how, call, self.here())
-
-        def noise(call):
-            key = self.noise_key(call)
-            trace.noises[key] = call.on
-            if call.flag != "training" and call.on:
-                self.probabilities[key] = call.given[call.flag]
-            look(self.here())
-            drawn[0] = None  # what the function draws isn't the module's own
-
-        def draw(values):
-            size = trace.largest.setdefault(self.here(), [0, 0])
-            size[0] = max(size[0], values.numel() if isinstance(values, torch.Tensor) else 1)
-
-        def noise_and_after(call):
-            noise(call)
-            result = call.again(call.given[call.flag])
-            drawn[0] = traces.generators()
-            return result
-
-        def norm_and_on(call):
-            x = call.x
-            norm(call)
-            call.given = {**call.given, "input": x}
-            result = call.function(**call.given)
-            call.given["input"] = None
-            return result
-
         self.place.reset()
         with (
-            calls.placed(self.model, self.place, enter, leave),
-            calls.Watching(norm_and_on, noise_and_after, draw, take),
+            calls.placed(self.model, self.place, tracing.enter, tracing.leave),
+            calls.Watching(tracing.norm, tracing.noise, tracing.draw, tracing.take),
         ):
-            yield trace
-            look("")
+            yield tracing.trace
+            tracing.look("")
 
     def trace(self, fit, evaluate):
         """Take the traces of both and sort what differs into switches."""

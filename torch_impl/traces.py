@@ -1,4 +1,4 @@
-"""What a pass did, written down call by call; and the modes in which it is made."""
+"""What a pass did, written down call by call."""
 
 import random
 from dataclasses import dataclass, field
@@ -6,6 +6,8 @@ from zlib import crc32
 
 import numpy as np
 import torch
+
+from . import owned, within
 
 
 @dataclass
@@ -37,32 +39,81 @@ class Trace:
     around: dict = field(default_factory=dict)
 
 
-def trainable_of(model, names=None):
-    """The parameters that an optimizer would change, by their id.
+class Tracing:
+    """Writes down what a pass does at each call; what else may happen there is `thrown.Thrown`'s.
 
     Args:
-        model: the module.
-        names: of those that training's optimizers were seen to hold; None where nobody saw them.
+        switches: a `switches.Switches`.
+
+    Attributes:
+        trace: the `Trace` that it is written to.
     """
-    wanted = {id(p): name for name, p in model.named_parameters() if p.requires_grad}
-    held = {key for key, name in wanted.items() if names is not None and name in names}
-    return frozenset(held or wanted)
 
+    def __init__(self, switches):
+        self.switches, self.trace = switches, Trace()
+        self._drawn = generators()  # as they were when they were looked at last
+        self._weighed = False  # whether a parameter has been used
 
-def modes_of(model):
-    """What ``train`` and ``eval`` make of a model; modes that were set by hand are taken as they are."""
-    now = {path: module.training for path, module in model.named_modules()}
-    mixed = len(set(now.values())) > 1
-    fit = now if now[""] else _after(model, model.train)
-    evaluate = now if mixed and not now[""] else _after(model, model.eval)
-    for path, module in model.named_modules():
-        module.training = now[path]
-    return fit, evaluate
+    def look(self, path):
+        """See whether the module that was at work since the last look has drawn random numbers."""
+        now = generators()
+        if now != self._drawn:
+            self.trace.drew.add(path)
+            self.trace.inside |= path == "" and bool(self.switches.place.stack)
+            if not self._weighed:
+                self.trace.early.add(path)
+            self._drawn = now
 
+    def enter(self, module, path, inputs):
+        """A module is called."""
+        trace = self.trace
+        self.look(self.switches.here())
+        trace.reached[path] = trace.reached.get(path, 0) + 1
+        tensors = [x for x in inputs if isinstance(x, torch.Tensor)]
+        trace.largest.setdefault(path, [0, 0])[1] = max((x.numel() for x in tensors), default=0)
+        if tensors and owned.find(module) is not None:
+            trace.inputs[path] = tensors[0].detach().clone()
+        if within.may_be(module) and path not in trace.around:
+            trace.taken[path], trace.around[path] = [], (_copied(module), None)
+        self._weighed |= any(p is not None for p in module._parameters.values())
 
-def _after(model, change):
-    change()
-    return {path: module.training for path, module in model.named_modules()}
+    def leave(self, module, path):
+        """A module's call is over."""
+        self.look(path)
+        before, after = self.trace.around.get(path, (None, {}))
+        if after is None:
+            self.trace.around[path] = (before, _copied(module))
+
+    def take(self, x, result):
+        """A module takes a statistic of a tensor."""
+        path = self.switches.here()
+        if self.trace.around.get(path, (None, {}))[1] is None:
+            self.trace.taken[path].append((x.detach().clone(), result))
+        return result
+
+    def norm(self, call):
+        """A normalising function is called: its result."""
+        how = "moving" if not call.batch else "sample" if call.by_sample else "batch"
+        self.trace.norms[self.switches.name(call)] = (how, call, self.switches.here())
+        result = call.function(**call.given)
+        call.x = call.given["input"] = None  # the trace stays, and holds no values
+        return result
+
+    def noise(self, call):
+        """A function with noise in it is called: its result."""
+        key = self.switches.noise_key(call)
+        self.trace.noises[key] = call.on
+        if call.flag != "training" and call.on:
+            self.switches.probabilities[key] = call.given[call.flag]
+        self.look(self.switches.here())
+        result = call.again(call.given[call.flag])
+        self._drawn = generators()  # what the function draws isn't the module's own
+        return result
+
+    def draw(self, values):
+        """Another random function has given some values."""
+        size = self.trace.largest.setdefault(self.switches.here(), [0, 0])
+        size[0] = max(size[0], values.numel() if isinstance(values, torch.Tensor) else 1)
 
 
 def generators():
@@ -80,33 +131,5 @@ def mixed(seed, key):
     return crc32(repr((seed, key)).encode())
 
 
-def buffers(module):
-    """A module's own buffers by name, as they are now."""
-    return {
-        name: t.detach().clone()
-        for name, t in module._buffers.items()
-        if t is not None and t.ndim and t.is_floating_point()
-    }
-
-
-def beside(module):
-    """What tells whether a pass changes more than buffers: two lists, of its parameters and of its attributes.
-
-    The second holds the very things, so that no new one takes the place of one that is gone.
-    """
-    weights = [
-        (torch.view_as_real(p.detach()) if p.is_complex() else p.detach()).sum(dtype=torch.float64).item()
-        for p in module.parameters()
-        if not torch.nn.parameter.is_lazy(p)
-    ]
-    values = [value for part in module.modules() for value in vars(part).values()]
-    parts = [item for value in values if isinstance(value, list | tuple) for item in value]
-    held = [item for item in (*values, *parts) if isinstance(item, torch.Tensor) and not item.is_inference()]
-    return weights, [(item, item._version) for item in held]
-
-
-def same(these, those):
-    """Whether two lists of things and their versions are of the very same things, unchanged."""
-    return len(these) == len(those) and all(
-        a is b and before == now for (a, before), (b, now) in zip(these, those, strict=True)
-    )
+def _copied(module):
+    return {name: tensor.detach().clone() for name, tensor in owned.buffers(module).items()}

@@ -56,7 +56,7 @@ def may_be(module):
     """Whether a module keeps two arrays of the same number of values, which may be a mean and a variance."""
     if type(module).__module__.startswith("torch."):
         return False
-    sizes = [t.numel() for t in _buffers(module).values()]
+    sizes = [t.numel() for t in owned.buffers(module).values()]
     return len(sizes) > len(set(sizes))
 
 
@@ -79,12 +79,6 @@ def find(module, taken, before, after):
             if names is not None and len(wanted) > 1:
                 return Within(module, names, axis, kinds)
     return None
-
-
-def _buffers(module):
-    return {
-        name: t for name, t in module._buffers.items() if t is not None and t.ndim and t.is_floating_point()
-    }
 
 
 def _parts(result):
