@@ -11,8 +11,8 @@ import numpy as np
 
 from .keeping import value
 from .lockstep import pool
+from .moments import moments
 from .statistics import BATCH_NORM
-from .switches import moments
 
 _CLOSE = 1e-3  # relative: a step of float32
 _ALIKE = 1e-2  # of the largest output: a normalisation by hand beside itself with the same statistics stored

@@ -30,7 +30,6 @@ class Switches:
         self.model = model
         self.trainable = asking.trainable_of(model) if trainable is None else trainable
         self.modules = dict(model.named_modules())
-        self.paths = {module: path for path, module in self.modules.items()}
         self.fit_modes, self.evaluate_modes = asking.modes_of(model)
         self.fit, self.evaluate = traces.Trace(), traces.Trace()
         self.groups, self.owned, self.probabilities = {}, {}, {}

@@ -4,8 +4,7 @@ import torch
 
 from . import lockstep, traces, within
 from .keeping import seed_all
-
-_PIECE = 2**18  # values of a tensor that are looked at at a time
+from .moments import moments, samples
 
 
 class Thrown:
@@ -100,34 +99,6 @@ class Thrown:
             self.collect.take(key, *samples(x), by_sample=by_sample, unbiased=True)
         if self.stop:
             lockstep.stop(key, moments(x))
-
-
-def samples(x):
-    """Each sample's mean and biased variance over its positions, float64 ``(N, C)``, and how many those are."""
-    lesser = x.dtype in (torch.float16, torch.bfloat16) or x.ndim == 2
-    return _by_sample(x, torch.float64 if lesser else x.dtype)
-
-
-def moments(x):
-    """The moments of a batch, sample by sample, as `lockstep.pool` takes them, in float64 throughout."""
-    means, variances, positions = _by_sample(x, torch.float64)
-    return [(positions, mean, variance * positions) for mean, variance in zip(means, variances, strict=True)]
-
-
-def _by_sample(x, dtype):
-    """The same, computed in a precision."""
-    x = x.detach().flatten(2) if x.ndim > 2 else x.detach().unsqueeze(-1)
-    number, channels, positions = x.shape
-    # a processor's cache holds a piece; another device takes all at once
-    step = max(1, _PIECE // max(1, channels * positions)) if x.device.type == "cpu" else max(1, number)
-    means, variances = (torch.zeros(number, channels, dtype=dtype, device=x.device) for _ in range(2))
-    for start in range(0, number, step):
-        part = x[start : start + step].to(dtype)
-        mean = part.mean(-1, keepdim=True)
-        means[start : start + step] = mean[..., 0]
-        if positions > 1:
-            variances[start : start + step] = (part - mean).square_().mean(-1)
-    return means.double().cpu().numpy(), variances.double().cpu().numpy(), positions
 
 
 def numbered(name, number):
