@@ -22,7 +22,7 @@ def samples(x, axis, mask=None):
 
 
 def spread(x, axis, mask=None):
-    """The same as tensors, which may have no values yet.
+    """The moments of `samples` as tensors, which may have no values yet.
 
     Raises:
         ValueError: there is a mask.
@@ -45,7 +45,7 @@ def moments(x, axis, mask=None):
 
 
 def _exactly(values):
-    """The same of an array ``(N, positions, C)``, in float64."""
+    """The moments of `samples`, of an array ``(N, positions, C)``, computed in float64."""
     number, positions, channels = values.shape
     means, variances = np.empty((number, channels)), np.zeros((number, channels))
     step = max(1, _PIECE // max(1, positions * channels))

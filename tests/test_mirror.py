@@ -30,6 +30,7 @@ ALONE |= {
     "activating.py": "as editing.py",
     "cells.py": "as editing.py",
     "cutting.py": "as editing.py",
+    "computing.py": "as editing.py",
     "beside.py": "Keras hands masks on beside tensors; PyTorch's are arguments of calls like any other",
     "own_steps.py": "a Keras model may have a step of its own; PyTorch's is a person's loop, or Lightning's",
     "spatial.py": "Keras's calls are of layers, which know what they do; PyTorch's functions are a table",

@@ -1,46 +1,48 @@
-"""One call of PyTorch's functions computed otherwise: what a cause is tried with, on a copy of somebody's model."""
+"""One call of PyTorch's functions changed: what a cause is tried with, on a copy of somebody's model."""
+
+from functools import partial
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
 from . import kinds
-from .activating import activate, pool, resize
-from .cells import gru, lstm, rnn
+from .computing import FUNCTIONS, IMPLEMENTATIONS, KINDS
 
 
 def apply(edits, name, func, args, kwargs, note=lambda x: None):
     """Compute a call with changes.
 
     Args:
-        edits: dicts with ``do``:
-            ``set`` (``arguments``: names of `kinds.SIGNATURES` -> values),
-            ``function`` (``name`` of `FUNCTIONS` and ``options``, in place of the call),
-            ``before`` and ``after`` (the same, on what goes in or comes out),
-            ``identity``,
-            ``exchange`` (``order`` of the tensors that it takes).
+        edits: dicts whose ``do`` says what is changed:
+            ``set``: arguments (``arguments``: names of `kinds.SIGNATURES` -> values);
+            ``function``: the whole call (``name`` and ``options`` of a function of `computing`; the name ``spread``
+            divides the call's own variance or deviation by n);
+            ``before``, ``after``: what goes in, or what comes out (a function's ``name`` and ``options``, too);
+            ``identity``: the call hands on what it is given;
+            ``exchange``: the ``order`` of the tensors that it takes;
+            ``parts``: the ``order`` of the tensors that it returns;
+            ``weight``: the kernel's ``axes``, or the axes that it is turned round along (``flip``).
         name, func, args, kwargs: the call.
         note: is given what goes in after a ``before``: a value that the other model has, perhaps.
     """
     kind, bound = kinds.bind(name, args, kwargs)
-    run = None
-    after = []
+    plain = _rebuilt(name, func, args, kwargs)
+    run, after = None, []
     for edit in edits:
         do = edit["do"]
         if do == "set":
             bound = {**bound, **{key: _value(value) for key, value in edit["arguments"].items()}}
-            run = run or IMPLEMENTATIONS.get(kind) or _rebuilt(name, func, args, kwargs)
+            run = run or IMPLEMENTATIONS.get(kind, plain)
         elif do == "identity":
             run = _first
         elif do == "exchange":
             bound = {**bound, **_exchanged(bound, edit["order"])}
-            run = run or _rebuilt(name, func, args, kwargs)
+            run = run or plain
         elif do == "weight":
             bound = {**bound, **_turned(bound, edit)}
-            run = run or _rebuilt(name, func, args, kwargs)
+            run = run or plain
         elif do == "parts":
-            parts = _rebuilt(name, func, args, kwargs)
-            run = lambda bound, parts=parts, order=edit["order"]: _ordered(parts(bound), order)  # noqa: E731
+            run = partial(_ordered, plain, edit["order"])
         elif do == "function" and edit["name"] == "spread":
             bound = {key: value for key, value in bound.items() if key != "correction"} | {"unbiased": False}
             given = {key: value for key, value in kwargs.items() if key != "correction"}
@@ -50,29 +52,29 @@ def apply(edits, name, func, args, kwargs, note=lambda x: None):
         elif do == "before":
             bound = {**bound, "input": _Function(edit)({"input": _first(bound)})}
             note(bound["input"])
-            run = run or _rebuilt(name, func, args, kwargs)
+            run = run or plain
         elif do == "after":
             after.append(_Function(edit))
-    output = (run or _rebuilt(name, func, args, kwargs))(bound)
+    output = (run or plain)(bound)
     for function in after:
         output = function({"input": output})
     return output
 
 
 class _Function:
+    """A function of `computing` in place of a call."""
+
     def __init__(self, edit):
         self.name, self.options = edit["name"], edit.get("options", {})
 
     def __call__(self, bound):
-        x = _first(bound)
-        return (
-            FUNCTIONS[self.name](x, **self.options)
-            if self.name in FUNCTIONS
-            else KINDS[self.name](bound, **self.options)
-        )
+        if self.name in FUNCTIONS:
+            return FUNCTIONS[self.name](_first(bound), **self.options)
+        return KINDS[self.name](bound, **self.options)
 
 
 def _first(bound):
+    """The first tensor that a call takes."""
     x = bound.get("input", bound.get("tensors"))
     if not isinstance(x, torch.Tensor):
         x = next(value for value in bound.values() if isinstance(value, torch.Tensor))
@@ -96,11 +98,14 @@ def _exchanged(bound, order):
     return {key: bound[keys[n]] for key, n in zip(keys, order, strict=True)}
 
 
-def _ordered(parts, order):
+def _ordered(run, order, bound):
+    """What a call returns, in another order."""
+    parts = run(bound)
     return tuple(parts[n] for n in order)
 
 
 def _rebuilt(name, func, args, kwargs):
+    """The call itself as a function of its arguments by name, which are handed on as they came: in turn or by name."""
     names = kinds.SIGNATURES.get(name, (name, ("input", "other")))[1]
 
     def run(bound):
@@ -125,212 +130,3 @@ def _value(value):
     if isinstance(value, np.ndarray):
         return torch.from_numpy(np.array(value, order="C")).to(torch.get_default_dtype())
     return tuple(map(_value, value)) if isinstance(value, list) else value
-
-
-def conv(bound):
-    """Convolve; ``pads`` are zeros for each axis's two sides in place of ``padding``."""
-    x, weight = bound["input"], bound["weight"]
-    rank = weight.dim() - 2
-    pads = bound.get("pads")
-    padding = bound.get("padding", 0)
-    if pads is not None:
-        x = F.pad(x, [side for pair in reversed(pads) for side in pair])
-        padding = 0
-    function = (F.conv1d, F.conv2d, F.conv3d)[rank - 1]
-    options = (bound.get("stride", 1), padding, bound.get("dilation", 1), bound.get("groups", 1))
-    return function(x, weight, bound.get("bias"), *options)
-
-
-def conv_transpose(bound):
-    """Convolve transposed; ``crops`` are taken off each axis's two sides of the whole result instead of padding."""
-    weight, crops = bound["weight"], bound.get("crops")
-    rank = weight.dim() - 2
-    function = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)[rank - 1]
-    stride, dilation = bound.get("stride", 1), bound.get("dilation", 1)
-    groups, bias = bound.get("groups", 1), bound.get("bias")
-    if crops is None:
-        padding, more = bound.get("padding", 0), bound.get("output_padding", 0)
-        return function(bound["input"], weight, bias, stride, padding, more, groups, dilation)
-    whole = function(bound["input"], weight, bias, stride, 0, 0, groups, dilation)
-    for axis, (before, size) in enumerate(crops, 2):
-        missing = max(before + size - whole.shape[axis], 0)
-        if missing:
-            sides = [0, 0] * (whole.dim() - axis - 1) + [0, missing]
-            extended = F.pad(whole, sides)
-            if bias is not None:
-                start = whole.shape[axis]
-                extended = extended.clone()
-                extended.narrow(axis, start, missing).add_(bias.reshape(-1, *[1] * rank))
-            whole = extended
-        whole = whole.narrow(axis, before, size)
-    return whole
-
-
-def batch_norm(bound):
-    """Normalise over all axes but the second; in training the moving variance takes in the biased one."""
-    x = bound["input"]
-    mean, variance = bound.get("running_mean"), bound.get("running_var")
-    shape = (1, -1, *[1] * (x.dim() - 2))
-    axes = [axis for axis in range(x.dim()) if axis != 1]
-    own = bound.get("training", False) or mean is None
-    if own:
-        found = x.mean(axes)
-        spread = x.var(axes, unbiased=bound.get("normalises", "biased") == "unbiased")
-        if mean is not None and bound.get("training", False):
-            share = bound.get("momentum", 0.1)
-            moved = x.var(axes, unbiased=bound.get("moves", "biased") == "unbiased")
-            with torch.no_grad():
-                mean += (found - mean) * share
-                variance += (moved - variance) * share
-        mean, variance = found, spread
-    elif bound.get("swapped"):
-        mean, variance = variance, mean
-    gamma, beta = bound.get("weight"), bound.get("bias")
-    if bound.get("swapped_affine"):
-        gamma, beta = beta, gamma
-    scale = torch.rsqrt(variance + bound.get("eps", 1e-5))
-    scale = scale if gamma is None else scale * gamma
-    shift = -mean * scale if beta is None else beta - mean * scale
-    return x * scale.reshape(shape) + shift.reshape(shape)
-
-
-def layer_norm(bound):
-    """Normalise over the axes that are given, all of the last ones by default."""
-    x = bound["input"]
-    axes = bound.get("axes") or list(range(x.dim() - len(bound["normalized_shape"]), x.dim()))
-    gamma, beta = bound.get("weight"), bound.get("bias")
-    if bound.get("swapped_affine"):
-        gamma, beta = beta, gamma
-    mean = x.mean(axes, keepdim=True)
-    variance = x.var(axes, unbiased=bound.get("variance") == "unbiased", keepdim=True)
-    if not bound.get("centered", True):  # by the root mean square alone
-        mean, variance = torch.zeros_like(mean), x.square().mean(axes, keepdim=True)
-    y = (x - mean) * torch.rsqrt(variance + bound.get("eps", 1e-5))
-    y = y if gamma is None else y * _along(gamma, axes, x)
-    return y if beta is None else y + _along(beta, axes, x)
-
-
-def _along(array, axes, x):
-    return array.reshape(
-        [x.shape[a] if a in [axis % x.dim() for axis in axes] else 1 for a in range(x.dim())]
-    )
-
-
-def group_norm(bound):
-    """Normalise over groups of channels, the second axis's."""
-    gamma, beta = bound.get("weight"), bound.get("bias")
-    return F.group_norm(bound["input"], bound["num_groups"], gamma, beta, bound.get("eps", 1e-5))
-
-
-IMPLEMENTATIONS = {
-    "conv": conv,
-    "conv_transpose": conv_transpose,
-    "batch_norm": batch_norm,
-    "layer_norm": layer_norm,
-}
-
-
-def _permute_reshape(x, dims, shape, swap=False):
-    made = x.permute(dims).reshape([len(x), *shape])
-    return made.transpose(1, 2) if swap else made
-
-
-def _norm_over(bound, axes):
-    """Layer normalisation over other axes; gamma and beta lie along them."""
-    return layer_norm({**bound, "axes": axes})
-
-
-def _grouped(bound, groups):
-    """Normalisation over groups of channels, the second axis's, whatever stands there."""
-    return group_norm({**bound, "num_groups": groups})
-
-
-def _batch_norm_axis(bound, axis):
-    return batch_norm({**bound, "input": bound["input"].movedim(axis, 1)}).movedim(1, axis)
-
-
-def _attend(bound, scale=None, single=False, masked=None):
-    """Scaled dot-product attention written out; ``masked`` is a mask as `_masked` has it, in place of any other."""
-    q, k, v = bound["input"], bound["key"], bound["value"]
-    scale = scale or bound.get("scale") or q.shape[-1] ** -0.5
-    scores = (q * (float(np.float32(scale)) if single else scale)) @ k.transpose(-2, -1)
-    mask = bound.get("attn_mask")
-    if bound.get("is_causal"):
-        mask = torch.ones(scores.shape[-2:], dtype=torch.bool).tril()
-    if masked is not None:
-        scores, mask = _masked(scores, masked), None
-    if mask is not None:
-        scores = scores.masked_fill(~mask, float("-inf")) if mask.dtype == torch.bool else scores + mask
-    return F.softmax(scores, -1) @ v
-
-
-def _combine(bound, kind):
-    """Two tensors combined in another way."""
-    a, b = bound["input"], bound["other"]
-    if kind == "average":
-        return (a + b) / 2
-    return COMBINED[kind](a, b)
-
-
-COMBINED = {
-    "add": torch.add,
-    "subtract": torch.sub,
-    "multiply": torch.mul,
-    "divide": torch.div,
-    "maximum": torch.maximum,
-    "minimum": torch.minimum,
-}
-
-
-KINDS = {
-    **IMPLEMENTATIONS,
-    "lstm": lstm,
-    "gru": gru,
-    "rnn": rnn,
-    "norm_over": _norm_over,
-    "grouped": _grouped,
-    "batch_norm_axis": _batch_norm_axis,
-    "attend": _attend,
-    "combine": _combine,
-}
-
-
-FUNCTIONS: dict = {
-    "permute_reshape": _permute_reshape,
-    "value": lambda x, array: torch.from_numpy(np.array(array)).to(x.dtype),
-    "activate": activate,
-    "pad": lambda x, sides, value=0.0: F.pad(x, sides, value=value),
-    "affine": lambda x, scale=1.0, offset=0.0, last=False: (
-        x * _constant(scale, x, last) + _constant(offset, x, last)
-    ),
-    "permute": lambda x, dims: x.permute(dims),
-    "reshape": lambda x, shape: x.reshape([len(x), *shape]),
-    "channels_last_reshape": lambda x, shape: x.movedim(1, -1).reshape([len(x), *shape]),
-    "flip": lambda x, axis: x.flip(axis),
-    "mean": lambda x, axes, keepdim=False: x.mean(axes, keepdim=keepdim),
-    "amax": lambda x, axes, keepdim=False: x.amax(axes, keepdim=keepdim),
-    "pool": lambda x, **options: pool(x, **options),
-    "resize": lambda x, **options: resize(x, **options),
-    "zeros": lambda x: torch.zeros_like(x),
-    "masked": lambda x, mask: _masked(x, mask),
-    "masked_mean": lambda x, mask, axis=1: _masked_mean(x, torch.from_numpy(np.array(mask)), axis),
-}
-
-
-def _masked(scores, mask):
-    """Scores with a mask: True where one counts, or numbers that are added."""
-    mask = torch.from_numpy(np.array(mask))
-    return torch.where(mask, scores, -1e30) if mask.dtype == torch.bool else scores + mask
-
-
-def _masked_mean(x, mask, axis):
-    """The mean over one axis of ``(N, T, C)`` or ``(N, C, T)``, of what counts alone."""
-    shares = mask.to(x.dtype).unsqueeze(2 if axis == 1 else 1)
-    return (x * shares).sum(axis) / shares.sum(axis)
-
-
-def _constant(value, x, last=False):
-    """A number, or one for each channel of ``(N, C, ...)``, or of ``(N, ..., C)``."""
-    if not isinstance(value, (list, tuple)):
-        return value
-    return torch.tensor(value, dtype=x.dtype).reshape(-1, *[1] * (0 if last else x.dim() - 2))

@@ -6,7 +6,13 @@ _PIECE = 2**18  # values of a tensor that are looked at at a time
 
 
 def samples(x):
-    """Each sample's mean and biased variance over its positions, float64 ``(N, C)``, and how many those are."""
+    """Each sample's mean and biased variance over its positions, float64 ``(N, C)``, and how many those are.
+
+    They are computed where the tensor is, in its own precision, but for lesser ones than float32.
+
+    Args:
+        x: ``(N, C)`` or ``(N, C, ...)``.
+    """
     lesser = x.dtype in (torch.float16, torch.bfloat16) or x.ndim == 2
     return _by_sample(x, torch.float64 if lesser else x.dtype)
 
@@ -18,7 +24,7 @@ def moments(x):
 
 
 def _by_sample(x, dtype):
-    """The same, computed in a precision."""
+    """The moments of `samples`, computed in a dtype."""
     x = x.detach().flatten(2) if x.ndim > 2 else x.detach().unsqueeze(-1)
     number, channels, positions = x.shape
     # a processor's cache holds a piece; another device takes all at once
