@@ -133,6 +133,13 @@ def test_the_reference_has_what_a_person_may_call(name):
     assert f"compare.{name}" in (ROOT / "docs" / "api" / "compare.md").read_text()
 
 
+@pytest.mark.parametrize("wing", ["keras_impl", "torch_impl"])
+def test_the_reference_has_every_file_of_a_wing(wing):
+    page = (ROOT / "docs" / "api" / f"{wing}.md").read_text()
+    files = sorted(path.stem for path in (ROOT / wing).glob("*.py") if path.stem != "__init__")
+    assert re.findall(rf"^::: {wing}\.(\w+)$", page, re.MULTILINE) == files
+
+
 @pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.stem)
 def test_every_block_of_code_is_shown_as_one(page):
     """A fence whose first line isn't understood becomes text, and turns all that follows inside out."""

@@ -54,7 +54,7 @@ def parameters(settings: dict[str, Any], before: Arrays, gradients: Arrays) -> A
     """Parameters after the first step by PyTorch's formula.
 
     Args:
-        settings: of the optimizer, as `torch_impl.stepping.make` takes them.
+        settings: of the optimizer, as `torch_impl.updating.make` takes them.
     """
     coupled = settings.get("coupled", {})
     return {

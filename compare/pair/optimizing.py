@@ -75,7 +75,7 @@ def penalties(others: dict[str, str], found: Map) -> list[Fact]:
     """Parts of Keras's loss that no optimizer of PyTorch's can take over.
 
     Args:
-        others: array or layer -> what is added to the loss, in words (`keras_impl.stepping.added`).
+        others: array or layer -> what is added to the loss, in words (`keras_impl.updating.added`).
     """
     facts = []
     for name, text in others.items():
@@ -90,7 +90,7 @@ def given(found: Map, torch: dict[str, Held], known: dict[str, list[float]]) -> 
     """Parameters that train but aren't given to a person's optimizer.
 
     Args:
-        known: array -> weight decay, of those that are (`torch_impl.stepping.decayed`).
+        known: array -> weight decay, of those that are (`torch_impl.updating.decayed`).
     """
     for binding in found.bindings:
         name = torch[binding.torch].alias or binding.torch
@@ -105,7 +105,7 @@ def limits(constrained: dict[str, str], found: Map) -> list[Fact]:
     """Constraints that Keras puts arrays back under after every step.
 
     Args:
-        constrained: array -> the constraint's name (`keras_impl.stepping.constrained`).
+        constrained: array -> the constraint's name (`keras_impl.updating.constrained`).
     """
     facts = []
     for binding in found.bindings:

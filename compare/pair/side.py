@@ -11,7 +11,7 @@ from compare.frameworks import Framework
 from compare.pair.records import Arrays
 from compare.spec import InputError
 
-MODULES = ("persons", "observing", "stepping")
+MODULES = ("persons", "observing", "stepping", "updating")
 
 
 def make(framework: Framework, dtype: str) -> Side:
@@ -29,7 +29,7 @@ class Side:
     def __init__(self, framework: Framework, dtype: str) -> None:
         self.framework, self.dtype = framework, dtype
         modules: list[Any] = [framework.module(name) for name in MODULES]
-        self.persons, self.observing, self.stepping = modules
+        self.persons, self.observing, self.stepping, self.updating = modules
 
     def open(self, reference: str) -> dict[str, Any]:
         """Load a model and say what it holds.
@@ -41,7 +41,7 @@ class Side:
             self.model, self.optimizer = self.persons.load(reference, self.dtype)
         except ValueError as error:
             raise InputError(" ".join(str(error).split())) from error
-        configured = self.stepping.configuration(self.optimizer) if self.optimizer is not None else None
+        configured = self.updating.configuration(self.optimizer) if self.optimizer is not None else None
         facts = {"optimizer": configured, "inputs": None, "loss": None}
         if self.framework.side == "keras":
             facts |= {"inputs": self.persons.inputs(self.model), "loss": self.persons.loss(self.model)}
@@ -53,19 +53,19 @@ class Side:
 
     def decayed(self) -> dict[str, list[float]]:
         """array -> its factors of weight decay, in the gradient and apart from it."""
-        return self.stepping.decayed(self.model, self.optimizer)
+        return self.updating.decayed(self.model, self.optimizer)
 
     def penalties(self) -> dict[str, float]:
         """array -> twice the factor of its L2 penalty."""
-        return self.stepping.penalties(self.model)
+        return self.updating.penalties(self.model)
 
     def added(self) -> dict[str, str]:
         """What else the loss has: array or layer -> words."""
-        return self.stepping.added(self.model)
+        return self.updating.added(self.model)
 
     def constrained(self) -> dict[str, str]:
         """array -> the constraint that it is put back under."""
-        return self.stepping.constrained(self.model)
+        return self.updating.constrained(self.model)
 
     def arrays(self, path: str) -> None:
         """Write the model's arrays."""
