@@ -3,6 +3,7 @@
 DIFFERS: a Keras model is its own trainer.
 """
 
+import inspect
 import threading
 from contextlib import contextmanager
 
@@ -89,6 +90,13 @@ def evaluates(module):
 def evaluation_step(module):
     """The module's own ``validation_step``, or ``training_step`` where it has none."""
     return module.validation_step if evaluates(module) else module.training_step
+
+
+def taken(step):
+    """Count what a LightningModule's step takes of a batch, its number and its loader's; the last where it must."""
+    taken = inspect.signature(step).parameters.values()
+    must = [p for p in taken if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
+    return max(min(2, len(taken)), len(must))
 
 
 def named_loss(logged):

@@ -209,7 +209,7 @@ class Objective:
         module = self.module
         step = module.training_step if training else logged.evaluation_step(module)
         with self._logging.taking() as seen:
-            result = step(*[batch.raw, index, 0][: _taken(step)])
+            result = step(*[batch.raw, index, 0][: logged.taken(step)])
         said = result if isinstance(result, dict) else {} if result is None else {"loss": result}
         if said.get("loss") is None or not training:
             named = logged.named_loss(seen)
@@ -284,13 +284,6 @@ def _stepped(step, module, raw):
                 "step computes gradients; it must return the loss alone, without backward() and an optimizer's step"
             ) from error
         raise
-
-
-def _taken(step):
-    """How many of a batch, its number and its loader's number a LightningModule's step takes; the last if it must."""
-    taken = inspect.signature(step).parameters.values()
-    must = [p for p in taken if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
-    return max(min(2, len(taken)), len(must))
 
 
 def _takes_weights(loss):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,9 +18,11 @@ THERE, PART = 0.1, 0.3
 # what other inputs must do to the variances for their share in stored ones to be told from one of the initial values;
 # the least and the most of it that may be stored, and how alike over the channels the initial values' share would be
 LARGER, LEAST, MOST, ALIKE = 100.0, 0.05, 2.0, 0.05
-# relative, for a figure that is recomputed from inputs that were changed: of some samples, of all of them
+# relative, for a figure that is recomputed from inputs that were changed: of one written coarsely, of another
 NEAR, EXACT = 0.01, 1e-3
-TRIED = 32
+# samples that are tried first, how far their loss may lie from that of all (the logarithm of a factor of 100), and how
+# many changes are tried on all
+TRIED, MAGNITUDE, BEST = 32, 4.6, 3
 # largest absolute value of inputs that may be scaled to about 1 already, and that may have a deviation taken off twice
 SMALL, MIDDLE = 4.0, 16.0
 
@@ -137,23 +139,29 @@ def _begun(text: str) -> str:
 
 
 def evaluated_as(case: Case, said: float) -> str | None:
-    """The code of a change of the inputs with which evaluation gives a figure; some samples tell which to try."""
-    batches = (case.elsewhere or case.fit).some(case.limit)
+    """The code of a change of the inputs with which evaluation gives a figure; some samples tell which to try.
 
-    def apart(change: Change, of: list[Batch]) -> float:
-        changed = [case.subject.scaled(batch, change.apply) for batch in of]
-        found = case.subject.run(changed, frozenset())
-        means = found.figures["loss"], float(np.mean([step.loss for step in found.steps]))
-        return min(abs(value - said) for value in means)
+    Few samples can be far from all of them, where a loss is large on some alone: they tell its order of magnitude.
+    """
+    data = case.elsewhere or case.fit
+    some = _spread(case, data.some(case.limit))
 
-    near = NEAR
-    if sum(batch.size for batch in batches) == (case.elsewhere or case.fit).look.size:
-        # few other inputs evaluate better than the right ones: there a coarse figure fits by chance
-        near = min(NEAR, EXACT + (rounding(said) / abs(said) if said > case.evaluated_elsewhere else 0.0))
+    def given(change: Change, of: Iterable[Batch]) -> tuple[float, float]:
+        found = case.subject.run((case.subject.scaled(batch, change.apply) for batch in of), frozenset())
+        return found.figures["loss"], float(np.mean([step.loss for step in found.steps]))
+
+    def times(change: Change) -> float:
+        return min(abs(float(np.log(max(abs(value / said), 1e-30)))) for value in given(change, some))
+
+    # few other inputs evaluate better than the right ones: there a coarse figure fits by chance
+    coarse = rounding(said) / abs(said) if said > case.evaluated_elsewhere else 0.0
+    near = min(NEAR, EXACT + coarse) * abs(said)
     changes = [change for change in CHANGES if not change.colours or len(case.fit.look.mean) == 3]
-    about = {change.code: apart(change, _some(batches)) for change in changes}
-    for change in sorted(changes, key=lambda change: about[change.code])[:2]:
-        if about[change.code] < abs(said) / 2 and apart(change, batches) < near * abs(said):
+    magnitudes = {change.code: times(change) for change in changes}
+    for change in sorted(changes, key=lambda change: magnitudes[change.code])[:BEST]:
+        if magnitudes[change.code] < MAGNITUDE and any(
+            abs(value - said) < near for value in given(change, data)
+        ):
             return change.written(case.framework)
     return None
 
@@ -178,6 +186,16 @@ def _some(batches: list[Batch]) -> list[Batch]:
         if sum(b.size for b in found) < TRIED:
             found.append(batch)
     return found
+
+
+def _spread(case: Case, batches: list[Batch]) -> list[Batch]:
+    """As many samples as are tried, of all batches alike; whole batches where they can't be dealt anew."""
+    count = sum(batch.size for batch in batches)
+    at = np.linspace(0, count - 1, min(TRIED, count)).round().astype(int)
+    try:
+        return [case.subject.join(batches, at)]
+    except Exception:  # whatever the data say to being taken apart
+        return _some(batches)
 
 
 def _first(case: Case) -> Layer | None:

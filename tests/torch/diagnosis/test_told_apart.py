@@ -236,3 +236,16 @@ def test_a_small_head_that_no_file_has_filled_is_seen(loaded):
     if not loaded:
         assert found.findings[0].cause == "other-weights"
         assert "6.weight" in found.findings[0].evidence
+
+
+@pytest.mark.parametrize(("factor", "cause"), [(255, "data-differ"), (250, "other-weights")])
+def test_a_loss_that_is_large_on_few_samples_hides_no_other_scale(factor, cause):
+    x = (1.6 * torch.randn(800, 8, generator=torch.Generator().manual_seed(1))).exp()
+    x[:64] = x[:64].clamp(max=2)  # the samples that come first are tame
+    y = x[:, :1] * 0.5 + 0.1 * x[:, 1:2]
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 1))
+    fit(net, loader((x, y)), 3, loss=F.mse_loss)
+    reported = {"evaluate_loss": evaluated(net, loader((factor * x, y)), F.mse_loss)}
+    found = compare.diagnose(net, loader((x, y)), loss=F.mse_loss, reported=reported)
+    assert causes(found) == [cause]
