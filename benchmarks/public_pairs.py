@@ -38,10 +38,8 @@ def told(outcome: Outcome) -> str:
     line = f"{len(outcome.map.bindings)} arrays mapped, {len(left)} left: {outcome.verdict}"
     if outcome.first is not None:
         first = outcome.first
-        line += (
-            f" at {first['stage']}, {first['keras']} ({first['torch']}): {first['cause']}: {first['text']}"
-        )
-        line += f"\n    mend: {first['code']}"
+        line += f" at {first.stage}, {first.keras} ({first.torch}): {first.cause}: {first.text}"
+        line += f"\n    mend: {first.code}"
     settings = [note for stage in outcome.stages if stage.name == "configuration" for note in stage.notes]
     if settings:
         line += f"\n    settings that differ: {len(settings)}, the first {settings[0]}"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from math import isfinite
 from typing import Any
 
 from compare.pair import data, inputs
-from compare.pair.asked import STAGES, Asked, Outcome, Report
+from compare.pair.arrays import Binding
+from compare.pair.asked import STAGES, Asked, First, Outcome, Report
 from compare.pair.configuration import Fact
 from compare.pair.cutting import Cut
 from compare.pair.ends import Pair
@@ -83,8 +83,7 @@ def _forward(
     departure = found.departure
     if departure is not None:
         stage.verdict, stage.place = Verdict.DIFFERS, departure.call.owner
-        if outcome.first is None:
-            outcome.first = _departed(name, found)
+        outcome.parts(_departed(name, departure))
     outcome.stages.append(stage)
     return found
 
@@ -103,11 +102,11 @@ def _configured(facts: list[Fact], found: Found, outcome: Outcome) -> Stage:
     stage.place = fact.keras
     if departure is not None and not shown and departure.call.index < fact.order:
         return stage  # the passes part before that
-    outcome.first = {
-        "stage": "configuration", "keras": fact.keras, "torch": fact.torch, "cause": fact.cause,
-        "figure": _finite(departure.apart) if departure is not None and shown else None, "bar": 0.0, "tried": tried,
-        "text": f"{fact.text}, here and in {more} more" if more else fact.text, "code": fact.code,
-    }  # fmt: skip
+    figure = departure.apart if departure is not None and shown else None
+    text = f"{fact.text}, here and in {more} more" if more else fact.text
+    outcome.parts(
+        First("configuration", fact.keras, fact.torch, fact.cause, figure, 0.0, tried, text, fact.code)
+    )
     return stage
 
 
@@ -117,25 +116,13 @@ def _is(fact: Fact, departure: Departure) -> bool:
     return fact.keras == departure.call.owner and fact.cause == found
 
 
-def _departed(stage: str, found: Found) -> dict[str, Any]:
-    departure = found.departure
-    assert departure is not None
-    trial = departure.trial
-    return {
-        "stage": stage,
-        "keras": trial.keras if trial and trial.keras else departure.call.owner,
-        "torch": departure.torch,
-        "cause": trial.cause if trial else "unknown",
-        "figure": _finite(departure.apart),
-        "bar": departure.bar,
-        "tried": departure.tried,
-        "text": trial.text if trial else "nothing that was tried makes the difference go away",
-        "code": trial.code if trial else "",
-    }
-
-
-def _finite(value: float | None) -> float | None:
-    return value if value is not None and isfinite(value) else None
+def _departed(stage: str, departure: Departure) -> First:
+    trial, owner, torch = departure.trial, departure.call.owner, departure.torch
+    measured = (departure.apart, departure.bar, departure.tried)
+    if trial is None:
+        nothing = "nothing that was tried makes the difference go away"
+        return First(stage, owner, torch, "unknown", *measured, nothing, "")
+    return First(stage, trial.keras or owner, torch, trial.cause, *measured, trial.text, trial.code)
 
 
 def _settings(asked: Asked, met: Met, outcome: Outcome) -> dict[str, Any]:
@@ -228,21 +215,20 @@ def _stages(done: dict, met: Met, outcome: Outcome) -> None:
             _frozen(done["frozen"], places, outcome, stage)
             _extra(done["extra"], done["owners"], met, outcome, stage)
         elif stage.verdict == Verdict.DIFFERS and outcome.first is None:
-            row = next(row for row in stage.rows if row.name == stage.place)
-            binding = places.get(stage.place)
-            given = ("unknown", f"{stage.place} differs after the step", "")
-            cause, text, code = done["kept"].get(stage.place, given)
-            outcome.first = {
-                "stage": name,
-                "keras": binding.keras_place if binding else "",
-                "torch": binding.torch_place if binding else "",
-                "cause": cause, "figure": _finite(row.relative), "bar": row.bar,
-                "tried": [] if cause == "unknown" else [cause], "text": text, "code": code,
-            }  # fmt: skip
+            outcome.parts(_after_step(stage, places.get(stage.place), done["kept"]))
         elif stage.verdict == Verdict.DIFFERS:
             stage.verdict = Verdict.FOLLOWS
         outcome.stages.append(stage)
     outcome.native = done["native"]
+
+
+def _after_step(stage: Stage, binding: Binding | None, kept: dict[str, tuple[str, str, str]]) -> First:
+    """The worst array of a stage behind the step; of what a layer keeps its cause may be known."""
+    row = next(row for row in stage.rows if row.name == stage.place)
+    keras, torch = (binding.keras_place, binding.torch_place) if binding else ("", "")
+    cause, text, code = kept.get(stage.place, ("unknown", f"{stage.place} differs after the step", ""))
+    tried = [] if cause == "unknown" else [cause]
+    return First(stage.name, keras, torch, cause, row.relative, row.bar, tried, text, code)
 
 
 def _frozen(alone: dict[str, tuple[str, str]], places: dict, outcome: Outcome, stage: Stage) -> None:
@@ -250,24 +236,18 @@ def _frozen(alone: dict[str, tuple[str, str]], places: dict, outcome: Outcome, s
     for name, (text, code) in alone.items():
         row = next((row for row in stage.rows if row.name == name), None)
         stage.verdict, stage.place = Verdict.DIFFERS, stage.place or name
-        if outcome.first is None:
-            outcome.first = {
-                "stage": stage.name,
-                "keras": places[name].keras_place, "torch": places[name].torch_place,
-                "cause": "extra-parameter", "figure": None if row is None else _finite(row.relative),
-                "bar": 0.0, "tried": ["extra-parameter"], "text": text, "code": code,
-            }  # fmt: skip
+        figure, cause = None if row is None else row.relative, "extra-parameter"
+        keras, torch = places[name].keras_place, places[name].torch_place
+        outcome.parts(First(stage.name, keras, torch, cause, figure, 0.0, [cause], text, code))
 
 
 def _cut(cut: Cut, outcome: Outcome, stage: Stage) -> None:
     """A gradient that ends in one of the models alone."""
     row = next(row for row in stage.rows if row.name == stage.place)
-    if outcome.first is None:
-        outcome.first = {
-            "stage": stage.name, "keras": cut.keras, "torch": cut.torch, "cause": "extra-parameter",
-            "figure": _finite(row.relative), "bar": row.bar, "tried": ["extra-parameter"],
-            "text": cut.text, "code": cut.code,
-        }  # fmt: skip
+    cause = "extra-parameter"
+    outcome.parts(
+        First(stage.name, cut.keras, cut.torch, cause, row.relative, row.bar, [cause], cut.text, cut.code)
+    )
 
 
 def _extra(moved: dict[str, float], owners: dict[str, str], met: Met, outcome: Outcome, stage: Stage) -> None:
@@ -279,11 +259,8 @@ def _extra(moved: dict[str, float], owners: dict[str, str], met: Met, outcome: O
         )
         stage.rows.append(row)
         stage.verdict, stage.place = Verdict.DIFFERS, stage.place or name
-        if outcome.first is None:
-            outcome.first = {
-                "stage": "parameters", "keras": left.keras_place or owners.get(name, ""), "torch": name,
-                "cause": "bias" if left.cause == "bias" else "extra-parameter",
-                "figure": _finite(relative), "bar": 0.0, "tried": [left.cause or "extra-parameter"],
-                "text": f"{name} has no partner ({left.reason}) and learns",
-                "code": f'model.get_parameter("{name}").requires_grad_(False)',
-            }  # fmt: skip
+        keras, cause = left.keras_place or owners.get(name, ""), left.cause or "extra-parameter"
+        text = f"{name} has no partner ({left.reason}) and learns"
+        code = f'model.get_parameter("{name}").requires_grad_(False)'
+        told = "bias" if cause == "bias" else "extra-parameter"
+        outcome.parts(First("parameters", keras, name, told, relative, 0.0, [cause], text, code))

@@ -62,8 +62,6 @@ def sentences(outcome: Outcome) -> list[str]:
     first = outcome.first
     if first is None:
         return ["same: both compute and train the same function"]
-    place = f"{first['keras'] or 'the optimizer'} ({first['torch'] or 'PyTorch has nothing there'})"
-    lines = [f"differs at {STAGES[first['stage']]}, {place}: {first['cause']}: {first['text']}"]
-    if first["code"]:
-        lines.append(f"to mend it: {first['code']}")
-    return lines
+    place = f"{first.keras or 'the optimizer'} ({first.torch or 'PyTorch has nothing there'})"
+    lines = [f"differs at {STAGES[first.stage]}, {place}: {first.cause}: {first.text}"]
+    return [*lines, f"to mend it: {first.code}"] if first.code else lines

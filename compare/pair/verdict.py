@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from math import isfinite
 from typing import Any
 
 from compare.pair.arrays import Map
-from compare.pair.asked import Outcome
-
-KEYS = ("stage", "keras", "torch", "cause", "figure", "bar", "tried", "code", "text")
+from compare.pair.asked import First, Outcome
 
 
 def as_json(outcome: Outcome) -> dict[str, Any]:
     """The verdict, the first departure, the map and the stages."""
-    first = {key: outcome.first.get(key) for key in KEYS} if outcome.first else None
     return {
         "verdict": outcome.verdict,
-        "first": first,
+        "first": None if outcome.first is None else _first(outcome.first),
         **map_json(outcome.map),
         "stages": [stage.as_dict() for stage in outcome.stages],
         "notes": outcome.notes,
         "native": outcome.native,
         "versions": outcome.versions,
     }
+
+
+def _first(first: First) -> dict[str, Any]:
+    """The first departure; JSON has no infinite figures."""
+    finite = first.figure is not None and isfinite(first.figure)
+    return {**asdict(first), "figure": first.figure if finite else None}
 
 
 def map_json(found: Map) -> dict[str, Any]:

@@ -26,7 +26,7 @@ def test_a_network_without_a_mistake_is_the_same(judge, name):
 def test_a_mistake_is_found_and_named_in_its_layer(judge, mutant):
     outcome = judge(*mutant.pair())
     assert outcome.verdict == "differs"
-    assert (outcome.first["cause"], outcome.first["keras"]) == (mutant.cause, mutant.layer)
+    assert (outcome.first.cause, outcome.first.keras) == (mutant.cause, mutant.layer)
 
 
 @pytest.mark.parametrize("mutant", HARMLESS, ids=[mutant.name for mutant in HARMLESS])

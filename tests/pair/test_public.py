@@ -55,8 +55,8 @@ def test_a_public_pair_is_mapped_whole_and_each_difference_named_until_it_is_the
         outcome = judged(both, name, mends)
         if mends == 0:
             assert mapped(name, outcome.map)
-        first = outcome.first or {}
-        assert (outcome.verdict if outcome.verdict == "unmapped" else first.get("cause")) == cause, first
+        first = outcome.first and outcome.first.cause
+        assert (outcome.verdict if outcome.verdict == "unmapped" else first) == cause, outcome.first
         if cause is None:
             assert outcome.verdict == "same"
             assert not [one for one in outcome.map.left if one.side == "keras"]

@@ -36,5 +36,5 @@ def test_both_sides_of_a_reference_network_are_the_same(judge, network):
 def test_a_mistake_in_one_is_found_where_it_is(judge, mistake, cause, layer):
     network = ("resnet50", "v1")
     found = judge(source("keras_impl", network), source("torch_impl", network, mistake), **OPTIONS)
-    assert (found.verdict, found.first["cause"]) == ("differs", cause), found.first
-    assert layer in found.first["keras"]
+    assert (found.verdict, found.first.cause) == ("differs", cause), found.first
+    assert layer in found.first.keras

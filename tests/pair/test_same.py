@@ -68,4 +68,4 @@ def test_a_bias_that_a_normalisation_takes_out_again_is_no_difference(judge):
 
 def test_a_moving_mean_that_is_off_by_little_beside_the_spread_is_one(judge):
     outcome = judge(BIASED_KERAS, BIASED_TORCH.replace("+= 0.0", "+= 1e-9"), steps=2)
-    assert (outcome.verdict, outcome.first["stage"]) == ("differs", "statistics")
+    assert (outcome.verdict, outcome.first.stage) == ("differs", "statistics")

@@ -34,13 +34,13 @@ def test_one_mistake_is_found_where_it_is(judge, name):
     case = BROKEN[name]
     outcome = judge(case.keras, case.torch, **case.options)
     assert outcome.verdict == "differs"
-    assert (outcome.first["cause"], outcome.first["keras"]) == case.finds
+    assert (outcome.first.cause, outcome.first.keras) == case.finds
 
 
 @pytest.mark.parametrize("name", MENDED)
 def test_the_line_that_is_named_mends_the_port(judge, name):
     case, line = BROKEN[name], MENDED[name]
-    found = judge(case.keras, case.torch).first["code"]
+    found = judge(case.keras, case.torch).first.code
     code = found.partition("  #")[0]
     lines = {"before": f"{code}; {line}", "behind": f"{line}; {code}"}
     place = next((word for word in lines if f"# {word}" in found), None)
