@@ -9,6 +9,9 @@ import pytest
 
 pytest.register_assert_rewrite("tests.support.gap_tests")
 
+# what a terminal or a continuous integration says of colours and widths: what is printed is looked at without
+for name in ("FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "COLUMNS", "LINES"):
+    os.environ.pop(name, None)
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 # tests run each program once or twice: what JAX's compiler spends on making one fast is never won back

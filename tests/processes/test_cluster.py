@@ -189,7 +189,7 @@ def test_a_node_with_another_version_is_named_and_nothing_is_written(home, clust
 
 
 def test_a_node_that_is_killed_costs_the_cell_that_was_on_it(home, cluster):
-    """The last of this module: the cluster has one node less afterwards."""
+    cluster.add_node(num_cpus=1, num_gpus=2, object_store_memory=STORE, include_dashboard=False)
     ask(home, **{CELL: "hang once"})
     process = start(home, *on_ray(cluster, "node"))
     raylet = parent(parent(hanging(home)))
