@@ -32,7 +32,6 @@ def test_means_over_the_batches_are_of_what_a_framework_stores(x):
     np.testing.assert_allclose(
         found.batch_variance, np.mean([p.var((0, 2), ddof=1) for p in parts], 0), rtol=1e-10
     )
-    np.testing.assert_allclose(found.last_mean, parts[-1].mean((0, 2)), rtol=1e-12)
 
 
 def test_instances_are_stored_by_the_mean_of_each_ones_own(x):
