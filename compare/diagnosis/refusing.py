@@ -37,8 +37,14 @@ def told(error: BaseException) -> str:
     if own and "importlib" not in own[-1].filename:
         return f"{Path(own[-1].filename).name}, line {own[-1].lineno}: {type(error).__name__}: {message}"
     # what a framework says by itself names neither model nor data
-    theirs = isinstance(error, RuntimeError) or (bool(frames) and "site-packages" in frames[-1].filename)
+    theirs = isinstance(error, RuntimeError) or (bool(frames) and _is_theirs(error, frames[-1]))
     return f"the model or its loss refuses the data: {message}" if theirs else message
+
+
+def _is_theirs(error: BaseException, last: traceback.FrameSummary) -> bool:
+    """Whether an error is a framework's own. Keras takes its files out of a traceback, which then ends with a call."""
+    raised = (last.line or "").startswith("raise") or isinstance(error, TypeError)
+    return "site-packages" in last.filename or not raised
 
 
 @contextmanager

@@ -53,6 +53,11 @@ def make(path: Path) -> Made:
         InputError: it can't be read, or holds another network; one line.
     """
     source = reading.read(path)
+    if not source.backbone:
+        what = f"is {source.other}" if source.other else "holds weights alone"
+        raise InputError(
+            f"{path} {what}, neither a ResNet50 nor a VGG16; name the model, FILE.py:NAME, with --weights {path}"
+        )
     network, _ = settle(source)
     if not network.top:
         raise InputError(

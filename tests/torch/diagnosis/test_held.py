@@ -137,7 +137,7 @@ def test_a_network_of_weights_alone_is_made_and_its_images_are_preprocessed(
 def test_weights_of_another_network_or_without_a_head_are_refused(photos, capsys):
     torch.save(STATE, "person.pth")
     assert main(["diagnose", "person.pth", *ARGUMENTS]) == 2
-    assert "neither a ResNet50 nor a VGG16" in capsys.readouterr().err
+    assert "neither a ResNet50 nor a VGG16; name the model, FILE.py:NAME, with" in capsys.readouterr().err
     network, arrays = network_of("vgg16", width=0.0625), arrays_of("vgg16", width=0.0625)
     saving.write(photos.parent / "b.pth", arrays, network, "project", names_of("project", arrays, network))
     assert main(["diagnose", "b.pth", *ARGUMENTS]) == 2
