@@ -250,7 +250,11 @@ def _functions(switches):
             flag_fit="on",
             flag_evaluate="off",
             calls=sum(1 for other in switches.fit.noises if other[:2] == key[:2]),
-            override=Override(f"F.{function} is called without training=self.training", "function")
+            override=Override(
+                f"F.{function} is called without training=self.training, or by a layer that eval() doesn't reach, made"
+                " in forward or kept in a plain list",
+                "function",
+            )
             if stuck
             else None,
         )

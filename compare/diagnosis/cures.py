@@ -97,6 +97,9 @@ SPECIAL = {
     ("numerics", "loss"): (
         "Compute the loss in float32, and from logits: the logarithm of a probability of 0 is infinite."
     ),
+    ("metric", "loss"): (
+        "Apply softmax or sigmoid once: a loss of logits has it inside, one of probabilities wants it before."
+    ),
     ("numerics", "half"): "Compute the loss in float32: what it adds up leaves the range of half precision.",
     ("numerics", "reported"): "Stop at the first batch whose loss is no number, and look at that batch.",
     ("numerics", "compiled"): (

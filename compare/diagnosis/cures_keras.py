@@ -146,6 +146,8 @@ xs, ys = zip(*[batch[:2] for batch in train_ds])  # both from one pass
 x, y = np.concatenate(xs), np.concatenate(ys)""",
     ("numerics", "loss"): """\
 loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)  # and no softmax at the model's end""",
+    ("metric", "loss"): """\
+loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)  # where the model ends without a softmax""",
     ("numerics", "layer"): """\
 for layer in model._flatten_layers():
     for value in layer.weights:

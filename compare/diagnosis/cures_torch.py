@@ -123,6 +123,7 @@ with torch.no_grad():  # what training sees, by evaluation's objective
         "metric",
         "",
     ): "accuracy = (outputs.argmax(1) == targets).float().mean()  # of two classes by logits: outputs > 0",
+    ("metric", "loss"): "value = F.cross_entropy(outputs, targets)  # of outputs without a softmax before it",
     ("samples", ""): "loader = DataLoader(loader.dataset, batch_size=32)  # each sample once, in both",
     ("samples", "apart"): "pairs = [(x, y) for x, y in loader]  # both from one pass",
     (

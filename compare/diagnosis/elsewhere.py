@@ -15,6 +15,8 @@ from compare.spec import some
 SAME, LIKE = 0.03, 0.25
 # the same, where augmentation moves both besides
 ROUGH = 0.1
+# of evaluation's targets: how many must be among fit's where samples and targets have only come apart
+HALF = 0.5
 
 
 def judge(case: Case) -> None:
@@ -27,6 +29,9 @@ def judge(case: Case) -> None:
         _weights(case, ours, theirs, value)
         return
     parted = _parted(ours, theirs)
+    if parted and np.isin(theirs.targets, ours.targets).mean() < HALF:
+        _other_targets(case, parted, value)
+        return
     if parted:
         evidence = (
             f"{parted} inputs are in both data sets with another target each: inputs and targets came apart."
@@ -80,6 +85,17 @@ def _weights(case: Case, ours: Look, theirs: Look, value: float) -> None:
         case.add("samples", value)
 
 
+def _other_targets(case: Case, count: int, value: float) -> None:
+    """Targets of the same inputs that no sample of fit's has: no other order of the samples gives these."""
+    case.add("data-differ", value)
+    if case.matters(value):
+        evidence = (
+            f"{count} inputs are in both data sets with another target each, and evaluation's targets are hardly ever"
+            " among fit's: they are scaled, rounded or numbered in another way."
+        )
+        find(case, "data-differ", True, value, (), evidence)
+
+
 def _parted(ours: Look, theirs: Look) -> int:
     """How many inputs that come once in both have another target in each."""
     ones, firsts = np.unique(ours.inputs, return_index=True)
@@ -101,6 +117,9 @@ def _same_targets(case: Case, ours: Look, theirs: Look, value: float) -> None:
         case.add("data-differ", value)
         find(case, "data-differ", True, value, (), evidence)
         return
+    if (added or alike) and case.fit.twice and not _steady(case):
+        case.add("random-evaluation", value)  # found where two passes were seen to differ
+        return
     if added or alike:
         _augmented(case, value, "Both data sets have the same targets; fit's inputs are")
         return
@@ -110,6 +129,11 @@ def _same_targets(case: Case, ours: Look, theirs: Look, value: float) -> None:
         find(
             case, "data-differ", case.matters(value), value, (), _told(ours, theirs, known), *_changed(known)
         )
+
+
+def _steady(case: Case) -> bool:
+    """Whether two passes over evaluation's data give the same."""
+    return case.elsewhere is None or case.elsewhere.twice
 
 
 def _augmented(case: Case, value: float, told: str) -> None:

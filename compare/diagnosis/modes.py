@@ -77,10 +77,12 @@ def _changing(case: Case) -> None:
     if probed.state != "differs":
         return
     changed = [name.partition(":")[2] for name in probed.changed]
-    losses = ", ".join(figure(value) for value in probed.in_a_row)
+    losses = [figure(value) for value in probed.in_a_row]
     evidence = f"An evaluation changes what the model keeps: {some(changed)}."
-    if len(set(probed.in_a_row)) > 1:
-        evidence += f" Evaluations of the same samples one after the other give losses of {losses}."
+    if len(set(losses)) > 1:
+        evidence += (
+            f" Evaluations of the same samples one after the other give losses of {', '.join(losses)}."
+        )
     layers = tuple(row.name for row in case.measured.layers if row.moves_in_evaluation)
     detail = "memory" if all(name.startswith("memory:") for name in probed.changed) else ""
     find(case, "evaluation-changes-state", True, 0.0, layers, evidence, detail)

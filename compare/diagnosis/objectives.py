@@ -7,12 +7,13 @@ pass, and the one that gives the figure is named.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from compare.diagnosis.case import Case, figure, share
+from compare.diagnosis.finding import find
 from compare.diagnosis.side import Pass, Step
 
 # of the difference: how near an objective must come to a figure of weights that moved a little, and of evaluation's
@@ -26,6 +27,13 @@ WEIGHTS, FEW = range(2, 21), 3
 TEMPERED = (0.9, 1.1)
 # between two accuracies that are told apart
 APART = 0.02
+# what a loss may take the outputs for, and how near training's figure must come to be of another one: it does harm
+RESOLVED = {
+    "logits": "that of outputs taken for logits",
+    "probabilities": "that of outputs taken for probabilities",
+    "twice": "that of probabilities taken for logits, with a softmax or sigmoid too many",
+}
+SURELY = 0.03
 
 
 @dataclass(frozen=True)
@@ -36,7 +44,7 @@ class Objective:
         value: what it comes to.
         words: what it is, as the end of a sentence.
         near: how near a figure must come, of its difference from the model's own objective.
-        cause: ``objective``, or ``samples`` where other samples give it.
+        cause: ``objective``; ``samples`` where other samples give it, ``metric`` where outputs are taken for others.
     """
 
     value: float
@@ -55,6 +63,7 @@ class _Sums:
         uniform: sum of the losses against targets spread evenly over the classes.
         tempered: sums of the losses, and of those, with the logits times each of `TEMPERED`, ``(2, 2)``.
         plain: whether the model's own objective is the plain cross-entropy.
+        resolved: what the outputs may be taken for, of `RESOLVED` -> sum of the losses.
     """
 
     count: int = 0
@@ -64,6 +73,7 @@ class _Sums:
     uniform: float = 0.0
     tempered: Any = 0.0
     plain: bool = True
+    resolved: dict[str, float] = field(default_factory=dict)
 
     def is_trained(self, share: float) -> bool:
         """Whether targets smoothed by so much are what the outputs suit best: a network without would be too sure."""
@@ -91,12 +101,19 @@ def other_objective(case: Case, said: float, evaluation: bool) -> tuple[str, str
     whose = "Evaluation's" if evaluation else "Training's"
     for other in _objectives(case, measured, evaluation):
         if abs(other.value - said) <= other.near * abs(said - measured):
+            how = "is" if abs(other.value - said) <= EXACT * abs(said) else "is nearly"
             evidence = (
-                f"{whose} reported loss, {figure(said)}, is {other.words}: that gives {figure(other.value)} on the"
+                f"{whose} reported loss, {figure(said)}, {how} {other.words}: that gives {figure(other.value)} on the"
                 f" outputs whose loss is {figure(measured)} by the model's own objective."
             )
             return other.cause, evidence
     return None
+
+
+def find_other(case: Case, value: float, cause: str, evidence: str) -> None:
+    """Find what `other_objective` has named: outputs that are taken for others do harm, another objective none."""
+    metric = cause == "metric"
+    find(case, cause, metric, value, (), evidence, "loss" if metric else "")
 
 
 def _objectives(case: Case, measured: float, evaluation: bool) -> Iterator[Objective]:
@@ -118,6 +135,10 @@ def _objectives(case: Case, measured: float, evaluation: bool) -> Iterator[Objec
     if not sums.plain:
         yield Objective(plain + penalty, "the plain cross-entropy, without weights or smoothing", EXACT)
         return
+    for way, total in sums.resolved.items():
+        if abs(total / sums.count - plain) > EXACT * plain:
+            value = measured + total / sums.count - plain
+            yield Objective(value, RESOLVED[way], EXACT if evaluation else SURELY, "metric")
     figures = case.reported.evaluate if evaluation else case.reported.fit
     accuracy = next((value for name, value in figures.items() if "acc" in name.lower()), None)
     cause = _by_accuracy(sums, accuracy)
@@ -169,8 +190,10 @@ def _summed(case: Case, passed: Pass, evaluation: bool) -> _Sums | None:
             return None
         labels, forms = rows
         own = step.loss - step.penalty if step.unweighted is None else step.unweighted - step.penalty
-        form = min(forms, key=lambda name: abs(_mean(forms[name], labels) - own))
-        logs = forms[form]
+        for way, logs in forms.items():
+            sums.resolved[way] = sums.resolved.get(way, 0.0) + len(labels) * _mean(logs, labels)
+        usual = [way for way in forms if way != "twice"]
+        logs = forms[min(usual, key=lambda way: abs(_mean(forms[way], labels) - own))]
         losses = -np.take_along_axis(logs, labels[:, None], 1)[:, 0]
         sums.plain &= abs(float(losses.mean()) - own) <= 1e-3 * max(abs(own), 1e-6)
         classes = logs.shape[1]
@@ -238,13 +261,13 @@ def _normalised(outputs: np.ndarray) -> np.ndarray:
 def _forms(outputs: np.ndarray) -> dict[str, np.ndarray]:
     forms = {"logits": _normalised(outputs)}
     if outputs.min(initial=0) >= 0 and outputs.max(initial=0) <= 1 + 1e-6:
-        forms["probabilities"] = np.log(np.clip(outputs, 1e-7, 1))
-    return forms
+        return forms | {"probabilities": np.log(np.clip(outputs, 1e-7, 1))}
+    return forms | {"twice": _normalised(np.exp(forms["logits"]))}
 
 
 def _halves(outputs: np.ndarray) -> dict[str, np.ndarray]:
     forms = {"logits": -np.logaddexp(0, np.concatenate([outputs, -outputs], 1))}
     if outputs.min(initial=0) >= 0 and outputs.max(initial=0) <= 1:
         both = np.concatenate([1 - outputs, outputs], 1)
-        forms["probabilities"] = np.log(np.clip(both, 1e-7, 1))
-    return forms
+        return forms | {"probabilities": np.log(np.clip(both, 1e-7, 1))}
+    return forms | {"twice": _normalised(np.exp(forms["logits"]) * [0, 1])}

@@ -11,7 +11,7 @@ from compare.diagnosis.case import Case, figure
 from compare.diagnosis.finding import find
 from compare.diagnosis.inputs import evaluated_as
 from compare.diagnosis.modes import find_no_figure
-from compare.diagnosis.objectives import other_objective
+from compare.diagnosis.objectives import find_other, other_objective
 from compare.diagnosis.side import Pass
 
 # relative: a figure that masks moved a little
@@ -63,7 +63,7 @@ def _cause(case: Case, rest: float) -> str:
         find(case, "data-differ", True, rest, (), evidence)
         return "data-differ"
     if (other := other_objective(case, said, evaluation=True)) is not None:
-        find(case, other[0], False, rest, (), other[1])
+        find_other(case, rest, *other)
         return other[0]
     evidence = (
         f"These weights evaluate to {figure(case.evaluated_elsewhere)} on these data, {figure(said)} was reported:"

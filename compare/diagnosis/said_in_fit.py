@@ -11,7 +11,7 @@ from compare.diagnosis.case import Case, figure
 from compare.diagnosis.finding import find
 from compare.diagnosis.mixing import deal_again, unmixed
 from compare.diagnosis.modes import find_no_figure
-from compare.diagnosis.objectives import other_objective
+from compare.diagnosis.objectives import find_other, other_objective
 from compare.diagnosis.recorded import End, end_of
 from compare.spec import some
 
@@ -62,7 +62,7 @@ def _of_another(case: Case, rest: float) -> bool:
         other = other_objective(case, case.said_in_fit, evaluation=False)
         if other is not None:
             case.add(other[0], rest)
-            find(case, other[0], False, rest, (), other[1])
+            find_other(case, rest, *other)
             return True
     if end is None or not end.surely:
         return False

@@ -43,7 +43,7 @@ PROBES = {
     "restored": "all state before and after this diagnosis, by hash",
 }
 # the same of a cause that nothing shows but a figure
-PERHAPS = {"other-weights": "evaluation's reported figure isn't what these weights give on these data"}
+PERHAPS = {"other-weights": "a reported figure isn't what these weights give on these data"}
 # how much of the gap must be unexplained to be said in the answer
 UNEXPLAINED = 0.1
 # of the gap: what a cause explains of it that isn't worth a word in the answer

@@ -11,7 +11,7 @@ import compare
 from tests.support import own_model
 from tests.torch.diagnosis.toys import evaluated, fit, loader, mlp, toy
 
-CE = F.cross_entropy
+CE, BCE = F.cross_entropy, F.binary_cross_entropy_with_logits
 
 
 def plain(seed=0):
@@ -249,3 +249,89 @@ def test_a_loss_that_is_large_on_few_samples_hides_no_other_scale(factor, cause)
     reported = {"evaluate_loss": evaluated(net, loader((factor * x, y)), F.mse_loss)}
     found = compare.diagnose(net, loader((x, y)), loss=F.mse_loss, reported=reported)
     assert causes(found) == [cause]
+
+
+def doubled(outputs, y):
+    return CE(outputs.softmax(1), y)
+
+
+@pytest.mark.parametrize(
+    ("own", "theirs", "outputs", "words"),
+    [
+        (CE, doubled, 3, "a softmax or sigmoid too many"),
+        (
+            lambda o, y: BCE(o[:, 0], y),
+            lambda o, y: BCE(o[:, 0].sigmoid(), y),
+            1,
+            "a softmax or sigmoid too many",
+        ),
+    ],
+    ids=["softmax", "sigmoid"],
+)
+@pytest.mark.parametrize("where", ["loss", "evaluate_loss"])
+def test_probabilities_that_one_loss_takes_for_logits_are_seen(own, theirs, outputs, words, where):
+    x, y = toy(classes=max(2, outputs))
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(8, 32), nn.LayerNorm(32), nn.ReLU(), nn.Linear(32, outputs))
+    data = loader((x, y.float() if outputs == 1 else y))
+    reported = {"loss": fit(net, data, 8, loss=theirs if where == "loss" else own)}
+    reported |= {"evaluate_loss": evaluated(net, data, own if where == "loss" else theirs)}
+    found = compare.diagnose(net, data, loss=own, reported=reported)
+    assert (causes(found), found.harmful) == (["metric"], True)
+    assert words in found.findings[0].evidence
+    # as far from it as weights that moved take a figure, it is no such loss
+    near_by = reported | {where: 1.2 * reported[where]}
+    assert "metric" not in causes(compare.diagnose(net, data, loss=own, reported=near_by))
+
+
+def test_probabilities_of_a_model_that_ends_with_a_softmax_are_taken_for_logits_by_one_loss_alone():
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(8, 32), nn.ReLU(), nn.Linear(32, 3), nn.Softmax(1))
+    likely = lambda outputs, y: F.nll_loss(outputs.log(), y)  # noqa: E731
+    reported = {
+        "loss": fit(net, loader(toy()), 8, loss=likely),
+        "evaluate_loss": evaluated(net, loader(toy()), CE),
+    }
+    found = compare.diagnose(net, loader(toy()), loss=likely, reported=reported)
+    assert (causes(found), found.harmful) == (["metric"], True)
+    assert "taken for logits" in found.findings[0].evidence
+
+
+class Targets(torch.utils.data.Dataset):
+    """The same inputs with targets that are made otherwise, and inputs with noise where that is asked for."""
+
+    def __init__(self, data, make, noise=0.0):
+        (self.x, self.y), self.make, self.noise = data, make, noise
+
+    def __len__(self):
+        return len(self.x)
+
+    def __getitem__(self, i):
+        return self.x[i] + self.noise * torch.randn_like(self.x[i]), self.make(self.y[i])
+
+
+@pytest.mark.parametrize(
+    ("make", "cause"),
+    [(torch.exp, "data-differ"), (lambda y: y * (1 + 1e-6), "none")],
+    ids=["scaled", "rounded"],
+)
+def test_targets_that_no_sample_of_fits_has_did_not_come_apart_from_their_inputs(make, cause):
+    x, _ = toy()
+    y = x[:, :1].tanh()
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(8, 32), nn.ReLU(), nn.Linear(32, 1))
+    fit(net, loader((x, y)), 8, loss=F.mse_loss)
+    theirs = torch.utils.data.DataLoader(Targets((x, y), make), 32)
+    found = compare.diagnose(net, loader((x, y)), loss=F.mse_loss, evaluate_data=theirs)
+    assert causes(found) == [cause]
+    assert found.harmful == (cause == "data-differ")
+
+
+def test_evaluations_inputs_that_are_drawn_anew_are_not_fits_augmentation():
+    net = mlp()
+    fit(net.train(), loader(toy()), 12)
+    noisy = torch.utils.data.DataLoader(Targets(toy(), lambda y: y, noise=0.6), 32)
+    found = compare.diagnose(net, loader(toy()), loss=CE, evaluate_data=noisy)
+    assert causes(found) == ["random-evaluation"]
+    found = compare.diagnose(net, noisy, loss=CE, evaluate_data=loader(toy()))
+    assert "random-evaluation" not in causes(found)
