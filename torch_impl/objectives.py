@@ -15,6 +15,11 @@ import torch.nn.functional as F
 from . import logged, nested
 from .evidence import Batch, Step
 
+# what the only input of a batch with names is called where a model takes it without its name
+_ONE_INPUT = ("x", "inputs", "input", "image", "images")
+# what the weights of the samples are called where a loss takes them
+_WEIGHTS = ("w", "weights", "sample_weight", "sample_weights", "weight_of")
+
 
 class Objective:
     """Computes a batch's loss, in training and in evaluation.
@@ -41,7 +46,7 @@ class Objective:
         self.lightning = lightning and step is None and loss is None
         self.two = self.lightning or step is not None
         self.weighted = loss is not None and _takes_weights(loss)
-        self.whole = None
+        self._takes_all = None  # whether the loss takes all that the model makes, once it was tried
         self.device = _device(self.module)
         self.dtype = next(
             (p.dtype for p in self.module.parameters() if p.is_floating_point()), torch.get_default_dtype()
@@ -52,21 +57,22 @@ class Objective:
         """Unpack what the data gave, and bring it to the model's device."""
         # NumPy's fractions have double precision unless somebody says otherwise
         raw = nested.moved(raw, self.device, self.dtype)
-        if isinstance(raw, dict) or hasattr(raw, "keys"):
-            names = [name for name in nested.TARGETS if name in raw]
-            targets = raw[names[0]] if names else None
-            inputs = {name: raw[name] for name in nested.names(raw) if name not in names[:1]}
-            if set(inputs) in ({"x"}, {"inputs"}, {"input"}, {"image"}, {"images"}):
+        return Batch(raw, *self._parts(raw), nested.size(raw))
+
+    def _parts(self, raw):
+        """Inputs, targets and weights of a batch, as far as its form says which they are."""
+        if hasattr(raw, "keys"):
+            target = next((name for name in nested.TARGETS if name in raw), None)
+            inputs = {name: raw[name] for name in nested.names(raw) if name != target}
+            if len(inputs) == 1 and next(iter(inputs)) in _ONE_INPUT:
                 inputs = next(iter(inputs.values()))
-            return Batch(raw, inputs, targets, None, nested.size(raw))
+            return inputs, None if target is None else raw[target], None
         if isinstance(raw, list | tuple) and len(raw) > 2 and self.two:
             # what a step of the person's own takes: several inputs, and targets at the end
-            return Batch(raw, tuple(raw[:-1]), raw[-1], None, nested.size(raw))
-        if isinstance(raw, list | tuple) and 2 <= len(raw) <= 3:
-            return Batch(raw, raw[0], raw[1], raw[2] if len(raw) == 3 else None, nested.size(raw))
-        if isinstance(raw, list | tuple) and len(raw) == 1:
-            return Batch(raw, raw[0], None, None, nested.size(raw))
-        return Batch(raw, raw if isinstance(raw, torch.Tensor) else None, None, None, nested.size(raw))
+            return tuple(raw[:-1]), raw[-1], None
+        if isinstance(raw, list | tuple) and 1 <= len(raw) <= 3:
+            return (*raw, None, None)[:3]
+        return raw if isinstance(raw, torch.Tensor) else None, None, None
 
     def measure(self, batch, training, keep=False, index=0):
         """Compute what a batch comes to; the modules' modes are as they are.
@@ -82,38 +88,21 @@ class Objective:
         elif self.step is not None:
             said = _stepped(self.step, self.module, batch.raw)
         elif self.trainer is not None and self.loss is None:
-            with getattr(self.trainer, "compute_loss_context_manager", nullcontext)():
-                counted = _counted(self.trainer, dict(batch.raw), self.device)
-                loss, outputs = self.trainer.compute_loss(
-                    self.module, dict(batch.raw), return_outputs=True, **counted
-                )
-            said = {"loss": loss, "outputs": self._logits(outputs), "targets": batch.targets}
+            said = self._of_trainer(batch)
         elif self.loss is not None:
             made = call(self.module, batch.inputs)
-            said = {"loss": self._told(made, batch), "outputs": self._logits(made), "targets": batch.targets}
+            said = {"loss": self._of_outputs(made, batch), "outputs": _scores(made), "targets": batch.targets}
         else:
             said = self._of_itself(batch)
         said = said if isinstance(said, dict) else {"loss": said}
         return self._as_step(said, batch, keep)
-
-    def _told(self, made, batch):
-        """The loss; an error of the person's loss says what the model gave to it, where that is no tensor."""
-        try:
-            return self._of(made, batch)
-        except Exception as error:
-            if not isinstance(self._logits(made), torch.Tensor):
-                what = type(made).__name__ + (f" of {len(made)}" if hasattr(made, "__len__") else "")
-                error.add_note(
-                    f"the model returns a {what}: give step(model, batch) in place of loss, and unpack it there"
-                )
-            raise
 
     def outputs(self, batch):
         """What the model makes of a batch; None where only the person's step knows how to call it."""
         if batch.inputs is None:
             return None
         try:
-            return self._logits(call(self.module, batch.inputs))
+            return _scores(call(self.module, batch.inputs))
         except Exception:
             if self.loss is not None:
                 raise
@@ -164,21 +153,30 @@ class Objective:
                 f"{who} returned {type(loss).__name__} for a loss; it must be a number"
             ) from None
 
-    def _of(self, made, batch):
+    def _of_outputs(self, made, batch):
         """The loss of what the model made: a person's takes all of that, or the scores alone as PyTorch's own do."""
-        scores = self._logits(made)
-        if scores is not made and self.whole is not False:
-            try:
-                loss = self._loss(made, batch)
-                self.whole = True
-                return loss
-            except Exception:
-                if self.whole:
-                    raise
-                self.whole = False
-        return self._loss(scores, batch)
+        scores = _scores(made)
+        try:
+            if scores is not made and self._takes_all is not False:
+                try:
+                    loss = self._weighted(made, batch)
+                    self._takes_all = True
+                    return loss
+                except Exception:
+                    if self._takes_all:
+                        raise
+                    self._takes_all = False
+            return self._weighted(scores, batch)
+        except Exception as error:
+            if not isinstance(scores, torch.Tensor):
+                what = type(made).__name__ + (f" of {len(made)}" if hasattr(made, "__len__") else "")
+                error.add_note(
+                    f"the model returns a {what}: give step(model, batch) in place of loss, and unpack it there"
+                )
+            raise
 
-    def _loss(self, outputs, batch):
+    def _weighted(self, outputs, batch):
+        """The person's loss, sample by sample where they have weights that it doesn't take."""
         if batch.weights is None:
             return self.loss(outputs, batch.targets)
         if self.weighted:
@@ -192,14 +190,16 @@ class Objective:
         loss = outputs.get("loss") if isinstance(outputs, dict) else getattr(outputs, "loss", None)
         if loss is None:
             raise ValueError("no loss: a PyTorch module doesn't know its own; give loss or step")
-        return {"loss": loss, "outputs": self._logits(outputs), "targets": batch.targets}
+        return {"loss": loss, "outputs": _scores(outputs), "targets": batch.targets}
 
-    def _logits(self, outputs):
-        if isinstance(outputs, torch.Tensor):
-            return outputs
-        if isinstance(outputs, dict) and "logits" in outputs:
-            return outputs["logits"]
-        return getattr(outputs, "logits", outputs)
+    def _of_trainer(self, batch):
+        """A trainer of Hugging Face computes the loss, perhaps divided by how many items it counts in a batch."""
+        with getattr(self.trainer, "compute_loss_context_manager", nullcontext)():
+            counted = _counted(self.trainer, dict(batch.raw), self.device)
+            loss, outputs = self.trainer.compute_loss(
+                self.module, dict(batch.raw), return_outputs=True, **counted
+            )
+        return {"loss": loss, "outputs": _scores(outputs), "targets": batch.targets}
 
     def logging(self):
         """Stand in for what a LightningModule calls while several passes are under way."""
@@ -241,7 +241,7 @@ def module_of(model):
 
 def call(module, inputs):
     """Call a module with one input, several, or named ones."""
-    if isinstance(inputs, dict) or hasattr(inputs, "keys"):
+    if hasattr(inputs, "keys"):
         return module(**inputs)
     return module(*inputs) if isinstance(inputs, list | tuple) else module(inputs)
 
@@ -275,6 +275,13 @@ def _are_probabilities(outputs, targets, loss):
     return apart[0] <= apart[1]
 
 
+def _scores(outputs):
+    """What a loss of PyTorch's own takes of a model's outputs: all of them, or those that are called logits."""
+    if isinstance(outputs, dict) and "logits" in outputs:
+        return outputs["logits"]
+    return getattr(outputs, "logits", outputs)
+
+
 def _stepped(step, module, raw):
     try:
         return step(module, raw)
@@ -292,13 +299,7 @@ def _takes_weights(loss):
     except (TypeError, ValueError):
         return False
     third = names[2] if len(names) > 2 else None
-    return third is not None and third.name in (
-        "w",
-        "weights",
-        "sample_weight",
-        "sample_weights",
-        "weight_of",
-    )
+    return third is not None and third.name in _WEIGHTS
 
 
 def _counted(trainer, batch, device):
