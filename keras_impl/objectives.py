@@ -5,16 +5,16 @@ before all of them.
 """
 
 import inspect
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 
 import keras
 import numpy as np
 from keras import ops
 
-from . import own_steps
+from . import counting, own_steps
 from .evidence import Batch, Step
-from .keeping import metrics_kept, value
+from .keeping import value
 
 _LESSER = ("float16", "bfloat16")
 _TARGETS = ("labels", "label", "targets", "target", "y")
@@ -86,19 +86,16 @@ class Objective:
         if self.trains_itself if training else self.tests_itself:
             return self._by_itself(batch, tensors, training, keep)
         outputs = self.forward(tensors[0], training)
-        kept = [(v, value(v)) for v in self._states()]
         if not whole:
-            loss = _number(self._loss(*tensors[:2], outputs, tensors[2], training))
-            _put(kept)
+            with counting.uncounted(self.model):
+                loss = counting.number(self._loss(*tensors[:2], outputs, tensors[2], training))
             return Step(loss, batch.size, batch.size, self.penalty())
-        loss, metrics = self._counted(*tensors, outputs, training, kept)
+        loss, metrics = self._counted(*tensors, outputs, training)
         step = Step(
             loss, batch.size, batch.size, self.penalty(), metrics | self._own_metrics(outputs, tensors[1])
         )
-        kept = [(v, value(v)) for v in self._states()]
-        step = self._finished(step, tensors, outputs, training, keep)
-        _put(kept)
-        return step
+        with counting.uncounted(self.model):
+            return self._finished(step, tensors, outputs, training, keep)
 
     def traces(self, training):
         """Whether the model's own step is traced, so that no values pass its layers: on JAX."""
@@ -137,15 +134,11 @@ class Objective:
         if not self.compiled:
             return 0.0
         weights = self.model.trainable_weights
-        return float(sum(_number(w.regularizer(w)) for w in weights if w.regularizer is not None))
+        return float(sum(counting.number(w.regularizer(w)) for w in weights if w.regularizer is not None))
 
-    @contextmanager
     def tallying(self):
-        """Count a pass of batches with the model's own metrics, from nothing; what they hold comes back."""
-        with metrics_kept(self.model):
-            for metric in self.model.metrics:
-                metric.reset_state()
-            yield
+        """Count a pass of batches with the model's own metrics, see `counting.tallying`."""
+        return counting.tallying(self.model)
 
     def figures(self, steps, whole=True):
         """Average a pass as Keras does, inside `tallying`; the loss alone where the rest was not wanted."""
@@ -155,15 +148,7 @@ class Objective:
             name: sum(step.metrics.get(name, 0.0) * step.weight for step in steps) / size for name in names
         }
         if self.compiled and whole:
-            found |= _results(self.model)
-            if keras.backend.backend() == "tensorflow" and not self.model.run_eagerly:
-                # a graph doesn't know a batch's size when it weights each output's own loss by it
-                losses = getattr(self.model._compile_loss, "metrics", ())
-                found |= {
-                    metric.name: sum(step.metrics[metric.name] for step in steps) / len(steps)
-                    for metric in losses
-                    if steps and metric.name in steps[0].metrics
-                }
+            found |= counting.figures(self.model, steps)
         return {**found, "loss": sum(step.loss * step.weight for step in steps) / size}
 
     def forward(self, inputs, training):
@@ -188,32 +173,24 @@ class Objective:
         options = {"training": training} if takes_mode else {}
         return self.model.compute_loss(inputs, targets, outputs, weights, **options)
 
-    def _counted(self, inputs, targets, weights, outputs, training, before):
+    def _counted(self, inputs, targets, weights, outputs, training):
         """Compute the loss of this batch alone, and have the metrics count the batch with those before."""
         if not self.compiled:
-            return _number(self._loss(inputs, targets, outputs, weights, training)), {}
+            return counting.number(self._loss(inputs, targets, outputs, weights, training)), {}
         model = self.model
-        for metric in model.metrics:
-            metric.reset_state()
-        empty = [value(v) for v, _ in before]
-        loss = _number(self._loss(inputs, targets, outputs, weights, training))
-        parts = {m.name: _number(m.result()) for m in getattr(model._compile_loss, "metrics", ())}
-        # what counts losses is a sum; what a metric counts may be anything, and goes on from where it was
-        for (variable, values), nothing in zip(before, empty, strict=True):
-            variable.assign(values + (value(variable) - nothing))
-        said = _flat(model.compute_metrics(inputs, targets, outputs, weights))
-        known = _results(model)
-        others = {name: _number(figure) for name, figure in said.items() if name not in known}
+        with counting.apart(model):
+            loss = counting.number(self._loss(inputs, targets, outputs, weights, training))
+            parts = {m.name: counting.number(m.result()) for m in getattr(model._compile_loss, "metrics", ())}
+        said = counting.flat(model.compute_metrics(inputs, targets, outputs, weights))
+        known = counting.results(model)
+        others = {name: counting.number(figure) for name, figure in said.items() if name not in known}
         return loss, {**parts, **{name: figure for name, figure in others.items() if name != "loss"}}
-
-    def _states(self):
-        return _states(self.model) if self.compiled else []
 
     def _own_metrics(self, outputs, targets):
         if outputs is None or targets is None:
             return {}
         outputs, targets = _arrays(outputs), _arrays(targets)
-        return {name: _number(metric(outputs, targets)) for name, metric in self.metrics.items()}
+        return {name: counting.number(metric(outputs, targets)) for name, metric in self.metrics.items()}
 
     def _finished(self, step, tensors, outputs, training, keep):
         """Add what else the loss would be: of other targets, without weights, in float32."""
@@ -221,14 +198,14 @@ class Objective:
         shuffled = constant = unweighted = full = None
         if targets is not None:
             rolled = keras.tree.map_structure(lambda t: ops.roll(t, 1, axis=0), targets)
-            shuffled = _number(self._loss(inputs, rolled, outputs, weights, training)) - step.penalty
+            shuffled = counting.number(self._loss(inputs, rolled, outputs, weights, training)) - step.penalty
             means = keras.tree.map_structure(lambda t: ops.zeros_like(t) + ops.mean(t, 0, True), outputs)
-            constant = _number(self._loss(inputs, targets, means, weights, training)) - step.penalty
+            constant = counting.number(self._loss(inputs, targets, means, weights, training)) - step.penalty
         if weights is not None:
-            unweighted = _number(self._loss(inputs, targets, outputs, None, training))
+            unweighted = counting.number(self._loss(inputs, targets, outputs, None, training))
         if any(_dtype(leaf) in _LESSER for leaf in keras.tree.flatten(outputs)):
             wide = keras.tree.map_structure(lambda t: ops.cast(t, "float32"), outputs)
-            full = _number(self._loss(inputs, targets, wide, weights, training)) - step.penalty
+            full = counting.number(self._loss(inputs, targets, wide, weights, training)) - step.penalty
         outputs, targets = (_arrays(outputs), _arrays(targets)) if keep else (None, None)
         others = {"shuffled": shuffled, "constant": constant, "loss_in_float32": full}
         return replace(step, **others, unweighted=unweighted, outputs=outputs, targets=targets)
@@ -244,23 +221,18 @@ class Objective:
         outputs, targets = said.get("outputs"), said.get("targets")
         kept = (_arrays(outputs), _arrays(targets)) if keep else (None, None)
         metrics = self._own_metrics(outputs, targets)
-        return Step(_number(said["loss"]), size, size, 0.0, metrics, outputs=kept[0], targets=kept[1])
+        return Step(counting.number(said["loss"]), size, size, 0.0, metrics, outputs=kept[0], targets=kept[1])
 
     def _by_itself(self, batch, tensors, training, keep):
         """Call the model's own step, whose optimizers do nothing, on metrics that count from nothing."""
-        model = self.model
-        before = {id(v): value(v) for v in _states(model)}
-        for metric in model.metrics:
-            metric.reset_state()
         data, listen = own_steps.handed_on(batch.raw, tensors), training or keep
-        said, outputs = own_steps.taken(model, data, training, self._updated, listen)
-        self.inside |= listen and outputs is None and not self.traces(training)
-        if keep and outputs is None:
-            with suppress(Exception):  # then the outputs stay the step's own business
-                outputs = self._called(tensors[0], data, training)
-        said = {name: _number(figure) for name, figure in _flat(said).items()}
-        # what a metric counts is a sum, so that what was there before comes on top
-        _put([(v, value(v) + before[id(v)]) for v in _states(model) if id(v) in before])
+        with counting.apart(self.model):
+            said, outputs = own_steps.taken(self.model, data, training, self._updated, listen)
+            self.inside |= listen and outputs is None and not self.traces(training)
+            if keep and outputs is None:
+                with suppress(Exception):  # then the outputs stay the step's own business
+                    outputs = self._called(tensors[0], data, training)
+            said = {name: counting.number(figure) for name, figure in counting.flat(said).items()}
         loss = said.pop("loss", None)
         if loss is None:
             loss = next((figure for name, figure in said.items() if "loss" in name), float("nan"))
@@ -277,34 +249,6 @@ def _parts(raw):
         named = next((name for name in _TARGETS if name in raw), None)
         return {name: part for name, part in raw.items() if name != named}, raw.get(named), None
     return raw, None, None
-
-
-def _states(model):
-    """The variables of all metrics, each once."""
-    return list({id(v): v for metric in model.metrics for v in metric.variables}.values())
-
-
-def _put(pairs):
-    for variable, values in pairs:
-        variable.assign(values)
-
-
-def _results(model):
-    """What the model's metrics have come to, by the names in a history; nothing where a step of its own uses none."""
-    compiled = getattr(model, "_compile_metrics", None)
-    if compiled is not None and not compiled.built:
-        return {}
-    return {
-        name: _number(figure) for name, figure in _flat(model.get_metrics_result()).items() if name != "loss"
-    }
-
-
-def _flat(figures):
-    """Figures by name, those of a metric that gives several among them."""
-    found = {}
-    for name, figure in figures.items():
-        found |= _flat(figure) if isinstance(figure, dict) else {name: figure}
-    return found
 
 
 def _standard(part):
@@ -342,9 +286,3 @@ def _dtype(leaf):
 def _size(part):
     leaves = [leaf for leaf in keras.tree.flatten(part) if len(getattr(leaf, "shape", ()))]
     return int(leaves[0].shape[0]) if leaves else 0
-
-
-def _number(figure):
-    if hasattr(figure, "shape"):
-        figure = np.asarray(ops.convert_to_numpy(figure), np.float64).mean()
-    return float(figure)

@@ -88,3 +88,28 @@ def test_batches_that_are_mildly_sorted_are_named_where_dealing_anew_undoes_what
     again = rng.permutation(320)
     batches = [(x[i], y[i]) for i in np.split(again, 10)]
     assert "unmixed-batches" not in causes(diagnose(model, batches))
+
+
+class Highest(keras.metrics.Metric):
+    """The largest output so far, which begins below any number."""
+
+    def __init__(self, name="highest", **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.value = self.add_variable((), lambda shape, dtype: ops.full(shape, -np.inf, dtype), name="value")
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        self.value.assign(ops.maximum(self.value, ops.max(y_pred)))
+
+    def result(self):
+        return self.value.value
+
+    def reset_state(self):
+        self.value.assign(-np.inf)
+
+
+def test_a_metric_that_begins_at_infinity_comes_to_what_evaluate_says():
+    x, y = toy(96)
+    model = compiled(net(Dense(16, activation="relu")), metrics=[Highest()])
+    figures = model.evaluate(x, y, batch_size=32, verbose=0, return_dict=True)
+    found = diagnose(model, (x, y), batch_size=32)
+    assert found.measured["evaluate_highest"] == pytest.approx(figures["highest"], rel=1e-5)
