@@ -1,15 +1,18 @@
-"""What a call takes besides the tensors that it reads: masks, plain numbers, penalties.
+"""What a call has besides the tensors that it reads: masks, an activation of its own, plain numbers, penalties.
 
 Keras hands a mask on beside a tensor: steps of a sequence, or places that attention may not look at, that a layer
 leaves out. PyTorch's modules know none unless they are given one.
 """
 
-from contextlib import contextmanager
+from contextlib import nullcontext
 from inspect import signature
 
 import keras
 import numpy as np
 from keras import ops, tree
+
+from . import kinds
+from .keeping import replaced
 
 
 def mask(layer, args, kwargs):
@@ -31,17 +34,15 @@ def mask(layer, args, kwargs):
     return _counted(own)
 
 
-@contextmanager
 def attention_mask(layer, tell):
     """Find the mask that an attention layer computes with, which it may make itself.
 
     Args:
-        layer: the layer; None changes nothing.
+        layer: the layer; None, or one that doesn't compute so, changes nothing.
         tell: is called with the layer and its mask, True where it may look.
     """
     if layer is None or not hasattr(layer, "_compute_attention"):
-        yield
-        return
+        return nullcontext()
     own = layer._compute_attention
 
     def compute(query, key, value, attention_mask=None, *args, **kwargs):
@@ -51,11 +52,29 @@ def attention_mask(layer, tell):
         tell(layer, _counted(made))
         return own(query, key, value, attention_mask, *args, **kwargs)
 
-    object.__setattr__(layer, "_compute_attention", compute)
-    try:
-        yield
-    finally:
-        object.__delattr__(layer, "_compute_attention")
+    return replaced(layer, _compute_attention=compute)
+
+
+def activation(layer, seen):
+    """Have a layer's own activation write down what goes into it, its name and its options.
+
+    Args:
+        layer: a layer or an operation; one without an activation of its own changes nothing.
+        seen: a list, which is added to.
+    """
+    own = getattr(layer, "activation", None)
+    skip = not isinstance(layer, keras.layers.Layer) or isinstance(
+        layer, (keras.layers.Activation, *kinds.LEAVES)
+    )
+    if skip or not callable(own):
+        return nullcontext()
+    name, options = kinds.activation(own)
+
+    def record(x, *args, **kwargs):
+        seen.append((x, name, options))
+        return own(x, *args, **kwargs)
+
+    return replaced(layer, activation=record)
 
 
 def numbers(operation, args):

@@ -3,13 +3,16 @@
 The same words for both frameworks: a call has a kind, a place, values that go in and come out, arrays and facts.
 """
 
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
 from keras import tree
 
 from . import beside, kinds
+from .keeping import replaced
 
 # attributes that hold a share or a size of noise, of Keras's own layers and as people name them
 _NOISE = (
@@ -97,6 +100,22 @@ def observe(model, inputs, training=False):
     return {"calls": watch.calls, "inputs": names, "outputs": found, "values": values, "error": None}
 
 
+@dataclass(eq=False)
+class _Scope:
+    """A call of a layer that holds others.
+
+    Attributes:
+        path, layer: of the layer.
+        had: names of the values that it has had so far.
+        dropped: whether its dropout is written down, once a call.
+    """
+
+    path: str
+    layer: Any
+    had: list
+    dropped: bool = False
+
+
 class _Watch:
     """Sees every call of a layer or operation and writes down what it sees."""
 
@@ -105,7 +124,7 @@ class _Watch:
         self.paths = paths(model)
         held = [(path, layer) for path, layer in self.paths.values() if not is_leaf(layer)]
         self.own, self.read = {path: kinds.arrays(layer, path) for path, layer in held}, set()
-        self.scopes, self.inside, self.dropped, self.mask = [("", model, [])], False, [], None
+        self.scopes, self.inside, self.mask = [_Scope("", model, [])], False, None
 
     @contextmanager
     def attached(self):
@@ -148,9 +167,9 @@ class _Watch:
         return self._leaf(original, operation, args, kwargs)
 
     def _composite(self, original, layer, args, kwargs):
-        path = self.paths.get(id(layer), (self.scopes[-1][0], None))[0]
+        path = self.paths.get(id(layer), (self.scopes[-1].path, None))[0]
         incoming = self._incoming(args, kwargs)
-        scope = (path, layer, list(incoming))
+        scope = _Scope(path, layer, list(incoming))
         self.scopes.append(scope)
         try:
             with beside.attention_mask(layer if isinstance(layer, _ATTENTION) else None, self.masked):
@@ -158,7 +177,7 @@ class _Watch:
         finally:
             self.scopes.pop()
         found = [self._known(value, scope) for value in tree.flatten(outputs) if _is_tensor(value)]
-        self.scopes[-1][2].extend(name for name in found if name is not None)
+        self.scopes[-1].had.extend(name for name in found if name is not None)
         return outputs
 
     def _leaf(self, original, layer, args, kwargs):
@@ -167,7 +186,7 @@ class _Watch:
         self.masked(layer, beside.mask(layer, args, kwargs))
         self.inside = True
         try:
-            with _activation_seen(layer, fused):
+            with beside.activation(layer, fused):
                 outputs = original(layer, *args, **kwargs)
         finally:
             self.inside = False
@@ -201,37 +220,39 @@ class _Watch:
                 self.held.append(value)
                 self.names[id(value)] = name
                 return name
-        if hasattr(scope[1], "operations"):
+        if hasattr(scope.layer, "operations"):
             return None  # what no layer of a graph gave is a constant
         name = self.name(value)
-        kind = "attention" if isinstance(scope[1], _ATTENTION) else "between"
-        facts = {"shape": list(array.shape), "type": type(scope[1]).__name__}
+        kind = "attention" if isinstance(scope.layer, _ATTENTION) else "between"
+        facts = {"shape": list(array.shape), "type": type(scope.layer).__name__}
         if kind == "attention":
-            facts |= self._mask_of(scope[1])
-            size = getattr(scope[1], "key_dim", None) or scope[1].head_dim
-            facts["attention_scale"] = float(getattr(scope[1], "_inverse_sqrt_key_dim", size**-0.5))
-            if not any(scope[2] is one for one in self.dropped):  # once a call of the layer
-                facts["dropout_p"] = max(kinds.rate(scope[1], "_dropout"), kinds.rate(scope[1], "dropout"))
-                self.dropped.append(scope[2])
-        sources = list(dict.fromkeys(scope[2]))
+            facts |= self._mask_of(scope.layer)
+            size = getattr(scope.layer, "key_dim", None) or scope.layer.head_dim
+            facts["attention_scale"] = float(getattr(scope.layer, "_inverse_sqrt_key_dim", size**-0.5))
+            if not scope.dropped:
+                facts["dropout_p"] = max(
+                    kinds.rate(scope.layer, "_dropout"), kinds.rate(scope.layer, "dropout")
+                )
+                scope.dropped = True
+        sources = list(dict.fromkeys(scope.had))
         if sources:
-            own = [] if scope[0] in self.read else self.own.get(scope[0], [])
-            self.read.add(scope[0])
-            self._append(kind, scope[0], sources, [name], _plain(own), facts)
+            own = [] if scope.path in self.read else self.own.get(scope.path, [])
+            self.read.add(scope.path)
+            self._append(kind, scope.path, sources, [name], _plain(own), facts)
         return name
 
     def _write(self, layer, incoming, results, fused, numbers):
-        path = self.paths.get(id(layer), (f"{self.scopes[-1][0]}/{layer.name}".strip("/"), None))[0]
+        path = self.paths.get(id(layer), (f"{self.scopes[-1].path}/{layer.name}".strip("/"), None))[0]
         shapes = [list(self.values[n].shape) for n in incoming]
         out = results[0].shape if results else []
         kind, facts = kinds.describe(layer, shapes, [int(size) for size in out])
-        facts |= {"trains": getattr(layer, "trainable", True), "scope": type(self.scopes[-1][1]).__name__}
+        facts |= {"trains": getattr(layer, "trainable", True), "scope": type(self.scopes[-1].layer).__name__}
         facts |= self._mask_of(layer) | numbers
         used = _plain(kinds.arrays(layer, path))
         if isinstance(layer, keras.layers.Layer):
             facts["penalty"] = beside.penalties(layer)
         if fused and fused[0][1] != "linear":
-            before, name, options, _after = fused[0]
+            before, name, options = fused[0]
             middle = self.name(before)
             self._append(
                 kind, path, incoming, [middle], used, {**facts, "shape": [int(s) for s in before.shape]}
@@ -246,10 +267,10 @@ class _Watch:
             )
         else:
             self._append(kind, path, incoming, [self._result(x, incoming) for x in results], used, facts)
-        self.scopes[-1][2].extend(self.names[id(x)] for x in results)
+        self.scopes[-1].had.extend(self.names[id(x)] for x in results)
 
     def _append(self, kind, place, inputs, outputs, used, facts):
-        held = (path for path, layer, _ in self.scopes if isinstance(layer, _ATTENTION))
+        held = (scope.path for scope in self.scopes if isinstance(scope.layer, _ATTENTION))
         owner = next(held, place)
         self.calls.append(
             {
@@ -267,49 +288,22 @@ class _Watch:
 
 
 @contextmanager
-def _activation_seen(layer, fused):
-    """Record what goes into a layer's own activation and what comes out."""
-    own = getattr(layer, "activation", None)
-    skip = not isinstance(layer, keras.layers.Layer) or isinstance(
-        layer, (keras.layers.Activation, *kinds.LEAVES)
-    )
-    if skip or not callable(own):
-        yield
-        return
-    name, options = kinds.activation(own)
-
-    def record(x, *args, **kwargs):
-        y = own(x, *args, **kwargs)
-        fused.append((x, name, options, y))
-        return y
-
-    object.__setattr__(layer, "activation", record)
-    try:
-        yield
-    finally:
-        object.__setattr__(layer, "activation", own)
-
-
-@contextmanager
 def quiet(model):
     """Switch off dropout and other noise, whatever the mode."""
-    changed = []
+    owners = {}
     for _, layer in paths(model).values():
         cell = getattr(layer, "cell", None)
         sides = [getattr(layer, side, None) for side in ("forward_layer", "backward_layer")]
-        for owner in (layer, cell, *sides):
-            for key in _NOISE:
-                value = vars(owner).get(key) if owner is not None and hasattr(owner, "__dict__") else None
-                if isinstance(value, float) and value:
-                    changed.append((owner, key, value))
-                    object.__setattr__(owner, f"own_{key}", value)
-                    object.__setattr__(owner, key, 0.0)
-    try:
+        owners |= {id(owner): owner for owner in (layer, cell, *sides) if hasattr(owner, "__dict__")}
+    with ExitStack() as stack:
+        for owner in owners.values():
+            rates = {
+                key: value for key in _NOISE if isinstance(value := vars(owner).get(key), float) and value
+            }
+            # what they were stands where `kinds.rate` looks for it
+            kept = {f"own_{key}": value for key, value in rates.items()}
+            stack.enter_context(replaced(owner, **dict.fromkeys(rates, 0.0), **kept))
         yield
-    finally:
-        for owner, key, value in changed:
-            object.__setattr__(owner, key, value)
-            object.__delattr__(owner, f"own_{key}")
 
 
 @contextmanager

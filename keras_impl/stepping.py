@@ -1,5 +1,6 @@
 """Training steps of any model, on inputs and targets that both frameworks are given."""
 
+from contextlib import ExitStack, contextmanager
 from math import prod
 
 import keras
@@ -7,6 +8,7 @@ import numpy as np
 from keras import ops, tree
 
 from . import observing, updating
+from .keeping import replaced
 
 
 class Steps:
@@ -45,7 +47,7 @@ class Steps:
             The loss before it, its penalty's part, and the gradients by name.
         """
         model = self.model
-        with observing.quiet(model), _Without(model, self.head):
+        with observing.quiet(model), _without(model, self.head):
             model.compile(self.optimizer, loss=self._losses(targets), run_eagerly=True, jit_compile=False)
             penalised = [v for v in model.trainable_variables if v.regularizer]
             penalty = float(sum(float(v.regularizer(v)) for v in penalised))
@@ -56,7 +58,7 @@ class Steps:
 
     def evaluate(self, inputs, targets):
         """Loss and outputs in inference mode."""
-        with observing.quiet(self.model), _Without(self.model, self.head):
+        with observing.quiet(self.model), _without(self.model, self.head):
             tensors = [observing.tensor(x) for x in inputs]
             found = self.model(tensors if len(tensors) > 1 else tensors[0], training=False)
             outputs = tree.flatten(found)[: len(targets)]
@@ -136,27 +138,16 @@ def assign(model, values):
             layer.finalize_state()  # it computes with copies of its arrays
 
 
-class _Without:
+@contextmanager
+def _without(model, head):
     """Leave out what layers at the end make of logits, for as long as the context lasts."""
-
-    def __init__(self, model, head):
-        layers = dict(observing.paths(model).values())
-        self.layers = [layers[path] for path in head]
-
-    def __enter__(self):
-        self.kept = []
-        for layer in self.layers:
+    layers = dict(observing.paths(model).values())
+    with ExitStack() as stack:
+        for layer in (layers[path] for path in head):
             fused = hasattr(layer, "activation") and not isinstance(layer, keras.layers.Activation)
             key = "activation" if fused else "call"
-            self.kept.append((layer, key, layer.__dict__.get(key)))
-            object.__setattr__(layer, key, lambda x, *args, **kwargs: x)
-
-    def __exit__(self, *exception):
-        for layer, key, before in self.kept:
-            if key == "call" and before is None:
-                object.__delattr__(layer, key)
-            else:
-                object.__setattr__(layer, key, before)
+            stack.enter_context(replaced(layer, **{key: lambda x, *args, **kwargs: x}))
+        yield
 
 
 def _given(arrays_):

@@ -34,7 +34,6 @@ class Steps:
             The loss before it, its penalty's part, and the gradients by name.
         """
         observing.mode(self.model, True)
-        self.optimizer.zero_grad()
         for parameter in self.model.parameters():
             parameter.grad = None
         loss = self._loss(inputs, targets)
