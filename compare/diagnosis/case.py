@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import cached_property
 from math import isfinite, isnan, nan
 
 import numpy as np
@@ -124,6 +125,23 @@ class Case:
         pairs = zip(self.measured.fit.steps, self.measured.evaluate.steps, strict=False)
         apart = [b.loss - a.loss for a, b in pairs if isfinite(a.loss) and isfinite(b.loss)]
         return 2 * float(np.std(apart)) / len(apart) ** 0.5 if len(apart) > 2 else 0.0
+
+    @cached_property
+    def calling(self) -> tuple[str, str]:
+        """How a loop over fit's data calls the model, as code: what it unpacks a batch to, and the call."""
+        if self.stepped:
+            return "batch", "step(model, batch)"
+        if self.framework != "torch":
+            return "x, *_", "model(x)"  # Keras's code takes what Keras itself takes
+        batch = next(iter(self.fit))
+        if hasattr(batch.raw, "keys"):
+            names = list(batch.inputs) if isinstance(batch.inputs, dict) else []
+            if names:
+                return "batch", f"model(**{{name: batch[name] for name in {names}}})"
+            name = next((name for name in batch.raw if batch.raw[name] is batch.inputs), "x")
+            return "batch", f"model(batch[{name!r}])"
+        several = isinstance(batch.inputs, list | tuple) and batch.inputs is batch.raw[0]
+        return "x, *_", "model(*x)" if several else "model(x)"
 
     def draws(self) -> bool:
         """Whether a pass as in training draws random numbers, for masks or for augmentations."""

@@ -132,7 +132,12 @@ CURES = {
 
 
 def cure(
-    framework: str, cause: str, layers: tuple[str, ...] = (), detail: str = "", change: str = ""
+    framework: str,
+    cause: str,
+    layers: tuple[str, ...] = (),
+    detail: str = "",
+    change: str = "",
+    calling: tuple[str, str] = ("x, *_", "model(x)"),
 ) -> Cure:
     """What to do about a cause.
 
@@ -142,12 +147,14 @@ def cure(
         layers: names of the layers that it is about.
         detail: what sets this case apart from the cause's usual one: a word of `SENTENCES`.
         change: code of inputs changed, where the detail is ``changed``.
+        calling: what a loop over the data unpacks a batch to, and how it calls the model, as code.
 
     Raises:
         KeyError: there is no such cause.
     """
     found = CURES.get((framework, cause, detail)) or CURES[framework, cause, ""]
-    return Cure(found.text, found.code.replace("{names}", _listed(layers)).replace("{change}", change))
+    code = found.code.replace("{batch}", calling[0]).replace("{call}", calling[1])
+    return Cure(found.text, code.replace("{names}", _listed(layers)).replace("{change}", change))
 
 
 def _listed(layers: tuple[str, ...]) -> str:

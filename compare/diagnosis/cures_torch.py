@@ -1,4 +1,7 @@
-"""The code of the cures in PyTorch; what it stands on: ``model``, ``loader``, ``loss``, and the usual imports."""
+"""The code of the cures in PyTorch; what it stands on: ``model``, ``loader``, ``loss``, and the usual imports.
+
+``{batch}`` and ``{call}`` stand for how a loop over the data calls the model.
+"""
 
 _NORMS = """\
 names = {names}
@@ -10,8 +13,8 @@ for norm in norms:
     norm.momentum = None  # a plain mean over the batches that follow
 model.train()
 with torch.no_grad():
-    for x, *_ in loader:
-        model(x)
+    for {batch} in loader:
+        {call}
 for norm in norms:
     norm.momentum = 0.1  # PyTorch's momentum is the share of the new value
 model.eval()"""
@@ -94,7 +97,7 @@ def train(self, mode=True):  # in the model's class; calls pass training=self.tr
 kept = copy.deepcopy(model.state_dict())
 model.eval()
 with torch.no_grad():
-    outputs = [model(x) for x, *_ in loader]
+    outputs = [{call} for {batch} in loader]
 model.load_state_dict(kept)  # until the update in forward stands behind `if self.training:`""",
     ("evaluation-changes-state", "memory"): (
         "evaluated = copy.deepcopy(model).eval()  # a new copy for each evaluation"

@@ -35,6 +35,5 @@ def find(
         layers = tuple(dict.fromkeys((*known.layers, *layers)))
         harmful, value = harmful or known.harmful, known.value + value
         evidence = f"{known.evidence} {evidence}"
-    case.findings.append(
-        Finding(cause, harmful, value, layers, evidence, cure(case.framework, cause, layers, detail, change))
-    )
+    made = cure(case.framework, cause, layers, detail, change, case.calling)
+    case.findings.append(Finding(cause, harmful, value, layers, evidence, made))

@@ -179,3 +179,45 @@ def test_pairs_that_are_kept_together_evaluate_as_they_are():
     after = compare.diagnose(model, pairs, loss=CE, reported={"evaluate_loss": evaluated(model, pairs)})
     assert not harm(after)
     assert norms(model)
+
+
+class Sum(nn.Module):
+    """Takes one input or two, whose average hasn't arrived."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.norm, self.out = nn.BatchNorm1d(8, momentum=0.002), nn.Linear(8, 3)
+
+    def forward(self, one, other=0.0):
+        return self.out(self.norm(one + other))
+
+
+def step_of_names(model, batch):
+    return CE(model(batch["one"], batch["other"]), batch["label"])
+
+
+FORMS = {
+    "several inputs": (lambda x, y: ((x, 0.5 * x), y), None, "model(*x)"),
+    "named inputs": (lambda x, y: {"one": x, "other": 0.5 * x, "labels": y}, None, "['one', 'other']"),
+    "one of a name": (lambda x, y: {"image": x, "label": y}, None, "model(batch['image'])"),
+    "a step": (lambda x, y: {"one": x, "other": 0.5 * x, "label": y}, step_of_names, "step(model, batch)"),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_cure_calls_the_model_as_the_data_want_it(form):
+    make, step, call = FORMS[form]
+    net, data = Sum(), [make(x, y) for x, y in loader(toy(shift=3.0))]
+    given = {"step": step} if step else {"loss": CE}
+    optimizer = torch.optim.Adam(net.parameters(), 0.02)
+    for _ in range(4):
+        for x, y in loader(toy(shift=3.0)):
+            optimizer.zero_grad()
+            CE(net(1.5 * x if "image" not in data[0] else x), y).backward()
+            optimizer.step()
+    found = compare.diagnose(net, data, **given)
+    assert found.findings[0].cause == "stale-statistics"
+    assert call in found.findings[0].cure.code
+    exec(found.findings[0].cure.code, {"model": net, "loader": data, "torch": torch, "nn": nn, **given})
+    assert not compare.diagnose(net, data, **given).harmful
