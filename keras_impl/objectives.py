@@ -35,7 +35,7 @@ class Objective:
         metrics: name -> callable(outputs, targets), beside those that the model is compiled with.
 
     Attributes:
-        two: whether training and evaluation have an objective of their own each.
+        separate: whether training and evaluation have an objective each, which may differ.
         inside: whether a step of its own was seen to call models inside the model, and not the model itself.
 
     Raises:
@@ -51,7 +51,7 @@ class Objective:
         self.tests_itself = alone and own_steps.overridden(model, "test_step")
         if alone:
             own_steps.refuse_without_evaluation(model)
-        self.two = alone and (
+        self.separate = alone and (
             self.trains_itself or self.tests_itself or own_steps.overridden(model, "compute_loss")
         )
         self.compiled = alone and model.compiled
@@ -167,7 +167,7 @@ class Objective:
     def _loss(self, inputs, targets, outputs, weights, training):
         if self.loss is not None:
             return self.loss(outputs, targets)
-        if targets is None and self.compiled and not self.two and self.model._compile_loss is not None:
+        if targets is None and self.compiled and not self.separate and self.model._compile_loss is not None:
             raise ValueError("the data hold no targets, and the model's loss needs them: give (x, y)")
         takes_mode = "training" in inspect.signature(self.model.compute_loss).parameters
         options = {"training": training} if takes_mode else {}

@@ -74,9 +74,9 @@ class Subject:
         Raises:
             ValueError: the batches don't have their samples along the first axis of all their tensors.
         """
-        sizes = {len(ops.convert_to_numpy(leaf)) for batch in batches for leaf in keras.tree.flatten(batch.raw)
-                 if leaf is not None and len(batches) == 1}  # fmt: skip
-        if len(sizes) > 1:
+        leaves = keras.tree.flatten(batches[0].raw)
+        sizes = {len(ops.convert_to_numpy(leaf)) for leaf in leaves if leaf is not None}
+        if len(batches) == 1 and len(sizes) > 1:
             raise ValueError(
                 f"a batch's tensors have {sorted(sizes)} samples each; they must have the same number"
             )
@@ -115,7 +115,7 @@ class Subject:
             rows = acting.observe(self.switches, self.objective, batches)
             # a step of the person's calls the model by itself
             self.graphs = None if self.objective.step else Graphs(self.model, self.switches)
-        self.objectives_differ = self.objective.two and any(map(self._parts, (*batches[:1], *more)))
+        self.objectives_differ = self.objective.separate and any(map(self._differ, (*batches[:1], *more)))
         return rows
 
     def present(self):
@@ -134,7 +134,7 @@ class Subject:
             parameters=len(self.model.trainable_variables),
             notes=tuple(_averaged(self.model)),
             precision=self.model.compute_dtype,
-            objectives=self.objective.two,
+            objectives=self.objective.separate,
         )
 
     def evaluate(self, batches, keep=False, seed=None):
@@ -264,7 +264,7 @@ class Subject:
                     found[".".join([name, *map(str, path)])] = _last(array) if name == "x" else array
         return found
 
-    def _parts(self, batch):
+    def _differ(self, batch):
         """Whether training's objective gives another loss than evaluation's, all else as in evaluation."""
         asked = [self.run([batch], on).figures["loss"] for on in (frozenset(), frozenset({"objective"}))]
         return bool(asked[0] != asked[1])

@@ -1,4 +1,8 @@
-"""Keep all state of a person's model while it is measured: put it back to the last bit, and prove it by hash."""
+"""All state of a model: hash it, and put it back to the last bit.
+
+State is every parameter and buffer, gradients, modes, hooks, ``requires_grad``, every attribute of every module, and
+the random generators of Python, NumPy and PyTorch. What optimizers hold no measurement changes; it is hashed, too.
+"""
 
 import functools
 import hashlib
@@ -21,10 +25,7 @@ _PLAIN = (bool, int, float, str, bytes, type(None))
 
 @contextmanager
 def kept(subject, weights=True):
-    """Put all state back at the end, whatever happens.
-
-    Weights, buffers, all that modules keep in their attributes, gradients, modes, hooks,
-    ``requires_grad``, and the random generators of Python, NumPy and PyTorch.
+    """Put all state of a subject's model back at the end, also when an error or Ctrl-C ended the block.
 
     DIFFERS: PyTorch's modules keep state in any attribute; Keras's in variables.
 
@@ -100,10 +101,15 @@ def loader_kept(data, seed):
 
 
 def state(subject, trained=True):
-    """Hash all state, item by item: ``part:name`` -> hash.
+    """Hash all state of a subject's model, item by item.
 
     Args:
         trained: False leaves out what training alone changes: gradients, and what optimizers hold.
+
+    Returns:
+        ``part:name`` -> hash. Parts are ``weights``, ``gradients``, ``statistics`` (buffers), ``memory`` (what else
+        modules keep), ``metrics`` (what modules keep that are metrics), ``modes``, ``optimizer``, ``random`` and
+        ``other``.
     """
     found = {}
     for name, parameter in subject.module.named_parameters():

@@ -1,6 +1,6 @@
 """Put a model into a mode, and back: what batch normalisation and dropout do, whatever a call then changes.
 
-Each function is a context manager at whose end the model is as it was, bit by bit, whatever happens.
+At the end of `kept`, `in_inference` and `switched` the model is as it was, bit by bit, whatever happens.
 """
 
 from contextlib import ExitStack, contextmanager

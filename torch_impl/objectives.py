@@ -31,7 +31,7 @@ class Objective:
         metrics: name -> callable(outputs, targets).
 
     Attributes:
-        two: whether training and evaluation have an objective of their own each.
+        separate: whether training and evaluation have an objective each, which may differ.
 
     Raises:
         ValueError: the model can't say what its loss is, and none is given.
@@ -44,7 +44,7 @@ class Objective:
         lightning = hasattr(self.module, "training_step") and hasattr(self.module, "configure_optimizers")
         self.trainer = model if callable(getattr(model, "compute_loss", None)) else None
         self.lightning = lightning and step is None and loss is None
-        self.two = self.lightning or step is not None
+        self.separate = self.lightning or step is not None
         self.weighted = loss is not None and _takes_weights(loss)
         self._takes_all = None  # whether the loss takes all that the model makes, once it was tried
         self.device = _device(self.module)
@@ -67,7 +67,7 @@ class Objective:
             if len(inputs) == 1 and next(iter(inputs)) in _ONE_INPUT:
                 inputs = next(iter(inputs.values()))
             return inputs, None if target is None else raw[target], None
-        if isinstance(raw, list | tuple) and len(raw) > 2 and self.two:
+        if isinstance(raw, list | tuple) and len(raw) > 2 and self.separate:
             # what a step of the person's own takes: several inputs, and targets at the end
             return tuple(raw[:-1]), raw[-1], None
         if isinstance(raw, list | tuple) and 1 <= len(raw) <= 3:

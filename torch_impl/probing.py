@@ -53,7 +53,7 @@ class Subject:
         # names of the parameters that training's optimizers hold; empty where nobody saw those
         self.trained = frozenset()
         self.switches, self.moving, self.objectives_differ = None, set(), False
-        self.beside = set()  # what else a pass changes: ``weights``, ``attributes``
+        self.changes = set()  # what a pass changes beside buffers: ``weights``, ``attributes``
         self._within = False  # whether a block is under way that puts everything back
 
     def optimizers(self):
@@ -82,7 +82,7 @@ class Subject:
         Inside another such block weights only where a pass was seen to change them: a copy takes as long as a pass.
         """
         within, self._within = self._within, True
-        weights = not within or self.switches is None or "weights" in self.beside
+        weights = not within or self.switches is None or "weights" in self.changes
         try:
             # what was compiled runs as it was written: only that can be watched
             with keeping.kept(self, weights), torch.compiler.set_stance("force_eager"):
@@ -165,7 +165,7 @@ class Subject:
             precision=str(next(iter(parameters.values())).dtype).removeprefix("torch.")
             if parameters
             else "float32",
-            objectives=self.objective.two,
+            objectives=self.objective.separate,
             evaluates=not self.objective.lightning or logged.evaluates(self.module),
         )
 
@@ -229,7 +229,7 @@ class Subject:
         gathering = Gathering() if collect else None
         steps = []
         # what it remembers from batch to batch goes on in the pass, and is as it was before the next one
-        with keeping.kept(self, "weights" in self.beside) if self.beside else nullcontext():
+        with keeping.kept(self, "weights" in self.changes) if self.changes else nullcontext():
             for i, batch in enumerate(batches):
                 with self._unmoved():
                     keeping.seed_all((seed * 1_000_003 + i) % 2**32)

@@ -17,7 +17,7 @@ def trace(subject, batches, training):
                 subject.objective.measure(batch, training, index=i)
             first = now if first is None else first
         moved = before.moved()
-    subject.beside |= before.beside()
+    subject.changes |= before.others()
     return first, moved
 
 
@@ -34,7 +34,7 @@ class _Before:
         now = [(name, buffer) for name, buffer in self.module.named_buffers() if name in self.buffers]
         return {name for name, buffer in now if not nested.equal(buffer, self.buffers[name])}
 
-    def beside(self):
+    def others(self):
         """What else is changed: ``weights``, ``attributes``."""
         found = {"weights"} if _sums(self.module) != self.weights else set()
         return found if keeping.Attributes(self.module).same(self.attributes) else found | {"attributes"}
@@ -72,7 +72,7 @@ def others(subject, batch):
     """
     switches, found = subject.switches, []
     plain = _sample(subject, batch, frozenset())
-    if subject.objective.two and switches.groups.get("") == "inert":
+    if subject.objective.separate and switches.groups.get("") == "inert":
         switches.groups[""] = "other"  # a step reads this mode, whatever the module does with it
     before = {path: group for path, group in switches.groups.items() if switches.may_be_other(path)}
     if _sample(subject, batch, frozenset(before.values())) == plain:
@@ -84,12 +84,14 @@ def others(subject, batch):
         now = _sample(subject, batch, frozenset({group}))
         if now == plain:
             sorted_out[path] = "inert"
-        elif group == "other" and path == "" and subject.objective.two and _by_step(switches, plain, now):
+        elif (
+            group == "other" and path == "" and subject.objective.separate and _by_step(switches, plain, now)
+        ):
             sorted_out[path] = "objective"
         elif group == "other":
             found.append(path)
     switches.groups |= sorted_out
-    if subject.objective.two and _sample(subject, batch, frozenset({"objective"})) != plain:
+    if subject.objective.separate and _sample(subject, batch, frozenset({"objective"})) != plain:
         subject.objectives_differ = True
     return found
 
@@ -97,7 +99,7 @@ def others(subject, batch):
 def objective(subject, batches):
     """Compare training's objective with evaluation's on more batches, such as of a class that the first had none of."""
     groups = subject.switches.groups
-    if not subject.objective.two or "objective" in subject.present():
+    if not subject.objective.separate or "objective" in subject.present():
         return
     root = groups.get("")
     if root == "inert":

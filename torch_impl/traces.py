@@ -51,12 +51,12 @@ class Tracing:
 
     def __init__(self, switches):
         self.switches, self.trace = switches, Trace()
-        self._drawn = generators()  # as they were when they were looked at last
+        self._drawn = _generators()  # as they were when they were looked at last
         self._weighed = False  # whether a parameter has been used
 
     def look(self, path):
         """See whether the module that was at work since the last look has drawn random numbers."""
-        now = generators()
+        now = _generators()
         if now != self._drawn:
             self.trace.drew.add(path)
             self.trace.inside |= path == "" and bool(self.switches.place.stack)
@@ -107,7 +107,7 @@ class Tracing:
             self.switches.probabilities[key] = call.given[call.flag]
         self.look(self.switches.here())
         result = call.again(call.given[call.flag])
-        self._drawn = generators()  # what the function draws isn't the module's own
+        self._drawn = _generators()  # what the function draws isn't the module's own
         return result
 
     def draw(self, values):
@@ -116,14 +116,10 @@ class Tracing:
         size[0] = max(size[0], values.numel() if isinstance(values, torch.Tensor) else 1)
 
 
-def generators():
+def _generators():
     """The states of all generators on the processor, in a form that can be compared."""
-    numpy = np.random.get_state()  # noqa: NPY002
-    return random.getstate(), _digest(numpy), torch.get_rng_state().numpy().tobytes()
-
-
-def _digest(state):
-    return state[0], state[1].tobytes(), state[2:]
+    kind, keys, *rest = np.random.get_state()  # noqa: NPY002
+    return random.getstate(), kind, keys.tobytes(), rest, torch.get_rng_state().numpy().tobytes()
 
 
 def mixed(seed, key):
