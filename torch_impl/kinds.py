@@ -2,23 +2,15 @@
 
 import numpy as np
 
-# function -> (kind, its arguments in order)
 _CONV = ("input", "weight", "bias", "stride", "padding", "dilation", "groups")
 _TURNED = ("input", "weight", "bias", "stride", "padding", "output_padding", "groups", "dilation")
 _POOL = ("input", "window", "stride", "padding", "dilation", "ceil_mode")
 _MEAN = ("input", "window", "stride", "padding", "ceil_mode", "count_include_pad", "divisor_override")
 _RNN = (
-    "input",
-    "hx",
-    "params",
-    "has_biases",
-    "num_layers",
-    "dropout",
-    "train",
-    "bidirectional",
-    "batch_first",
-)
+    "input", "hx", "params", "has_biases", "num_layers", "dropout", "train", "bidirectional", "batch_first",
+)  # fmt: skip
 _CELL = ("input", "hx", "weight_ih", "weight_hh", "bias_ih", "bias_hh")
+# function -> (kind, its arguments in order)
 SIGNATURES = {
     **{f"conv{n}d": ("conv", _CONV) for n in (1, 2, 3)},
     **{f"conv_transpose{n}d": ("conv_transpose", _TURNED) for n in (1, 2, 3)},
@@ -74,7 +66,7 @@ SIGNATURES = {
     "var_mean": ("var", ("input", "dim", "unbiased", "keepdim")),
     "std_mean": ("std", ("input", "dim", "unbiased", "keepdim")),
     "normalize": ("normalize", ("input", "p", "dim", "eps")),
-    **dict.fromkeys(("flatten",), ("flatten", ("input", "start_dim", "end_dim"))),
+    "flatten": ("flatten", ("input", "start_dim", "end_dim")),
     **dict.fromkeys(("reshape", "view", "unflatten"), ("reshape", ("input", "shape"))),
     **dict.fromkeys(("permute", "movedim", "moveaxis", "swapaxes"), ("permute", ("input", "dims"))),
     **dict.fromkeys(("transpose", "t", "T", "mT", "swapdims"), ("transpose", ("input", "dim0", "dim1"))),
@@ -137,44 +129,12 @@ ROLES = {
     "prelu": {"weight": "alpha"},
 }
 # what moves a weight's elements about and computes nothing
-MOVES = frozenset(
-    [
-        "t",
-        "T",
-        "mT",
-        "transpose",
-        "permute",
-        "reshape",
-        "view",
-        "flatten",
-        "squeeze",
-        "unsqueeze",
-        "chunk",
-        "split",
-        "unbind",
-        "__getitem__",
-        "narrow",
-        "select",
-        "movedim",
-        "moveaxis",
-        "swapaxes",
-        "expand",
-        "contiguous",
-        "unflatten",
-        "detach",
-        "data",
-        "expand_as",
-        "repeat",
-        "index_select",
-        "to",
-        "double",
-        "flip",
-        "roll",
-        "view_as",
-        "clone",
-        "type_as",
-    ]
-)
+MOVES = {
+    "t", "T", "mT", "transpose", "permute", "reshape", "view", "flatten", "squeeze", "unsqueeze", "chunk", "split",
+    "unbind", "__getitem__", "narrow", "select", "movedim", "moveaxis", "swapaxes", "expand", "contiguous",
+    "unflatten", "detach", "data", "expand_as", "repeat", "index_select", "to", "double", "flip", "roll", "view_as",
+    "clone", "type_as",
+}  # fmt: skip
 
 
 def bind(name, args, kwargs):
@@ -241,11 +201,7 @@ def quiet(name, args, kwargs):
     return args, {**kwargs, **off}
 
 
-class _Tensor:
-    """Stands where a tensor was."""
-
-
-_TENSOR = _Tensor()
+_TENSOR = object()  # stands where a tensor was
 
 
 def _plain(value):

@@ -12,28 +12,14 @@ from torch.overrides import TorchFunctionMode
 
 from . import attention, editing, kinds
 
+# functions whose result isn't computed from what they are given
 _NOT_LIVE = (
-    "zeros_like",
-    "ones_like",
-    "new_zeros",
-    "new_ones",
-    "new_full",
-    "new_tensor",
-    "full_like",
-    "rand_like",
-)
+    "zeros_like", "ones_like", "new_zeros", "new_ones", "new_full", "new_tensor", "full_like", "rand_like",
+)  # fmt: skip
+# functions that hand on the values that they are given
 _SKIPPED = (
-    "contiguous",
-    "detach",
-    "to",
-    "double",
-    "requires_grad_",
-    "clone",
-    "type",
-    "float",
-    "_is_view",
-    "cpu",
-)
+    "contiguous", "detach", "to", "double", "requires_grad_", "clone", "type", "float", "_is_view", "cpu",
+)  # fmt: skip
 
 
 def arrays(model):
