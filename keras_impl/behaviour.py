@@ -7,7 +7,7 @@ import numpy as np
 
 from . import modes, statistics
 from .batches import tensors
-from .keeping import replaced
+from .keeping import replaced, value
 
 _KINDS = ("gamma", "beta", "moving_mean", "moving_variance")
 
@@ -63,7 +63,5 @@ def _rows(x, axis):
 def _arrays(layer):
     own = {kind: getattr(layer, kind) for kind in _KINDS}
     return {
-        kind: np.array(keras.ops.convert_to_numpy(variable), np.float64)
-        for kind, variable in own.items()
-        if variable is not None
+        kind: value(variable).astype(np.float64) for kind, variable in own.items() if variable is not None
     }

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 from keras import tree
 
-from . import beside, kinds
+from . import beside, keeping, kinds
 from .keeping import replaced
 
 # attributes that hold a share or a size of noise, of Keras's own layers and as people name them
@@ -309,11 +309,7 @@ def quiet(model):
 @contextmanager
 def kept(model):
     """Put arrays back at the end."""
-    state = [
-        (v, np.array(keras.ops.convert_to_numpy(v.value)))
-        for v in model.variables
-        if "string" not in str(v.dtype)
-    ]
+    state = [(v, keeping.value(v)) for v in model.variables if "string" not in str(v.dtype)]
     try:
         yield
     finally:

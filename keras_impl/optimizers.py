@@ -10,6 +10,7 @@ is apart by 3e-6 between the two, unless TensorFlow's is `unrounded`.
 import keras
 import numpy as np
 
+from .keeping import value
 from .names import of_weights
 from .releases import release_of
 
@@ -105,8 +106,8 @@ def to_arrays(model, optimizer):
 
     Values are those of Keras's slots. DIFFERS: PyTorch's SGD keeps the momentum without sign and learning rate.
     """
-    arrays = {name: np.array(slot.numpy()) for name, slot in _slots(model, optimizer).items()}
-    return {**arrays, "step": np.array(optimizer.iterations.numpy())}
+    arrays = {name: value(slot) for name, slot in _slots(model, optimizer).items()}
+    return {**arrays, "step": value(optimizer.iterations)}
 
 
 def from_arrays(model, optimizer, arrays):

@@ -8,6 +8,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from . import keeping
+
 
 def load(reference, dtype="float64"):
     """Import a model.
@@ -184,7 +186,7 @@ def _in(model, dtype):
         config = _renamed(model.get_config(), dtype)
         made = type(model).from_config(config)
         for new, old in zip(made.weights, model.weights, strict=True):
-            new.assign(np.array(keras.ops.convert_to_numpy(old.value)))
+            new.assign(keeping.value(old))
     except Exception as error:
         raise ValueError(
             f"the model can't be computed in {dtype}: {type(error).__name__}: {error}"

@@ -15,6 +15,7 @@ import numpy as np
 from . import modes, names, statistics
 from .batches import tensors
 from .bn_policy import BATCH_NORM
+from .keeping import value
 from .metrics import right
 
 # body -> which of its BN layers normalise with the batch in `fit` -> the same layers, for the passes as in `fit`
@@ -26,13 +27,13 @@ def random_state(model):
 
     DIFFERS: each Keras layer has a state of its own; PyTorch has one generator for all layers.
     """
-    return [np.array(variable.numpy()) for variable in _counters(model)]
+    return [value(variable) for variable in _counters(model)]
 
 
 def set_random_state(model, state):
     """Have the next masks drawn from a state that `random_state` copied."""
-    for counter, value in zip(_counters(model), state, strict=True):
-        counter.assign(value)
+    for counter, held in zip(_counters(model), state, strict=True):
+        counter.assign(held)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import numpy as np
 from . import keeping, lockstep, modes, names
 from .batches import tensors
 from .bn_policy import BATCH_NORM
-from .keeping import replaced
+from .keeping import replaced, value
 
 
 def batch_norms(model):
@@ -36,7 +36,7 @@ def moving(model):
     unbiased ones (n - 1).
     """
     return {
-        name: tuple(np.array(variable.numpy(), np.float64) for variable in _moving(layer))
+        name: tuple(value(variable).astype(np.float64) for variable in _moving(layer))
         for name, layer in batch_norms(model).items()
     }
 
@@ -122,7 +122,7 @@ def substituted(model, statistics):
     """
     layers = batch_norms(model)
     given = [layer for name, layer in layers.items() if name in statistics]
-    kept = [(variable, np.array(variable.numpy())) for layer in given for variable in _moving(layer)]
+    kept = [(variable, value(variable)) for layer in given for variable in _moving(layer)]
     try:
         _put(layers, statistics)
         yield

@@ -8,7 +8,7 @@ import numpy as np
 from keras import ops, tree
 
 from . import observing, updating
-from .keeping import replaced
+from .keeping import replaced, value
 
 
 class Steps:
@@ -85,7 +85,7 @@ class Steps:
         """The penalties' part of each gradient: DIFFERS: PyTorch's optimizers add it, here it is in the loss."""
         factors = updating.penalties(self.model)
         trained = zip(self.names, self.model.trainable_variables, strict=True)
-        return {n: factors[n] * np.array(ops.convert_to_numpy(v.value)) for n, v in trained if n in factors}
+        return {n: factors[n] * value(v) for n, v in trained if n in factors}
 
 
 def loss(outputs, targets, settings):
@@ -125,14 +125,14 @@ def _mean(outputs, targets, settings):
 def arrays(model):
     """Copy a model's floating-point arrays: name -> array, in Keras's layout."""
     found = observing.variables(model)
-    return {name: np.array(ops.convert_to_numpy(variable.value)) for name, (variable, _) in found.items()}
+    return {name: value(variable) for name, (variable, _) in found.items()}
 
 
 def assign(model, values):
     """Set arrays of a model to copies of ``values``."""
     found = observing.variables(model)
-    for name, value in values.items():
-        found[name][0].assign(np.array(value))
+    for name, array in values.items():
+        found[name][0].assign(np.array(array))
     for _, layer in observing.paths(model).values():
         if isinstance(layer, keras.layers.Normalization) and layer.built:
             layer.finalize_state()  # it computes with copies of its arrays

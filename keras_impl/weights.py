@@ -6,6 +6,7 @@ Names and layouts are Keras's: ``conv1_conv/kernel`` is ``(height, width, in, ou
 
 import numpy as np
 
+from .keeping import value
 from .names import of_weights
 
 
@@ -22,7 +23,7 @@ def to_arrays(model):
     Raises:
         ValueError: two layers have the same name.
     """
-    return {name: np.array(weight.numpy()) for name, weight in of_weights(model).items()}
+    return {name: value(weight) for name, weight in of_weights(model).items()}
 
 
 def from_arrays(model, arrays):
