@@ -38,11 +38,20 @@ def reached():
     return Seen(64, MEAN, VARIANCE, MEAN, VARIANCE, zero, zero + 1, 4, 16)
 
 
-def data(size=64, batch=16, **changes):
+class Made(SimpleNamespace):
+    """A person's data that no pass is made of."""
+
+    def __iter__(self):
+        return iter(())
+
+    def some(self, most):
+        return [SimpleNamespace(size=size) for size in self.look.batches]
+
+
+def data(size=64, batch=16, look=None, **changes):
     """A person's data, as far as they are asked for."""
-    look = SimpleNamespace(batches=[batch] * (size // batch), size=size, mean=np.zeros(0))
-    known = {"look": look, "limit": 320, "dealt": True, "prepared": True, "twice": True}
-    return SimpleNamespace(**(known | changes))
+    look = look or SimpleNamespace(batches=[batch] * (size // batch), size=size, mean=np.zeros(0))
+    return Made(**({"look": look, "limit": 320, "dealt": True, "prepared": True, "twice": True} | changes))
 
 
 def case(

@@ -39,6 +39,13 @@ def test_samples_that_come_again_in_any_order_are_counted():
     assert said(shuffled).startswith("gives the same 16 samples")
 
 
+def test_samples_that_come_four_times_may_be_all_that_there_are():
+    rng = np.random.default_rng(0)
+    assert said(numbered(int(i) for _ in range(4) for i in rng.permutation(32))) is None
+    # four turns in the same order are none of a pass without end, either
+    assert period_of(numbered([*range(32)] * 4), [2] * 64) is None
+
+
 def test_a_pass_of_few_samples_oversampled_goes_on():
     rare = numbered([*range(60), *(60 + i % 6 for i in range(68))])
     assert said(rare) is None

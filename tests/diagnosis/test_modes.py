@@ -74,6 +74,13 @@ def test_a_layer_that_is_to_act_in_evaluation_too_and_does_not_is_told_where_tha
     assert judged(case(evaluate=evaluate, layers=[row])) == causes
 
 
+@pytest.mark.parametrize(("evaluate", "told"), [(0.5, False), (0.55, False), (1.5, True), (0.1, True)])
+def test_nor_is_dropout_that_is_to_act_in_evaluation_too_where_that_changes_nothing(evaluate, told):
+    row = norm("drop", role="dropout", fit="on", evaluate="off", flag_fit="on", flag_evaluate="on",
+               override=Override("its call says training=True", "call"))  # fmt: skip
+    assert judged(case(evaluate=evaluate, layers=[row])) == ({"mode-override": True} if told else {})
+
+
 def test_a_model_in_evaluation_mode_inside_its_training_step_is_told_where_something_is_idle():
     class Seen:
         figures, modes = {"loss": 0.5}, {"": False}

@@ -95,5 +95,18 @@ def test_the_share_of_the_initial_values_is_told_where_what_is_stored_is_a_mixtu
     for left in (0.1, 0.5, 1.0):
         row = norm("bn", mean=(1 - left) * MEAN, variance=left + (1 - left) * VARIANCE)
         assert stored.drift(row, MEAN, VARIANCE).left == pytest.approx(left)
+    half = norm("bn", mean=MEAN / 2 + [3, 0, 0], variance=(1 + VARIANCE) / 2)
+    assert stored.drift(half, MEAN, VARIANCE).left is None  # a fourth of it is neither
     assert stored.drift(norm("bn", mean=OFF), MEAN, VARIANCE).left is None
     assert stored.drift(norm("bn"), MEAN, VARIANCE).left is None
+
+
+@pytest.mark.parametrize(("steps", "cause"), [(6, "stale-statistics"), (100, "input-scale")])
+def test_inputs_of_another_scale_are_no_cause_where_initial_values_are_left_as_the_steps_have_it(
+    steps, cause, monkeypatch
+):
+    monkeypatch.setattr(stored, "changed_inputs", lambda case: True)
+    made = case(evaluate=1.5, layers=[norm("bn", mean=MEAN / 2, variance=(1 + VARIANCE) / 2, steps=steps)])
+    made.fit.prepared = False
+    stored.judge(made, 1.0)
+    assert [term.term for term in made.terms] == [cause]

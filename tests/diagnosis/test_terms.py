@@ -12,7 +12,7 @@ from compare.diagnosis.measured import Measured
 from compare.diagnosis.mixing import unmixed
 from compare.diagnosis.probes import Probed
 from compare.diagnosis.side import Facts, Pass, Seen, Step
-from compare.diagnosis.terms import shapley
+from compare.diagnosis.terms import of_switches, shapley
 
 PLAYERS = ("augmentation", "dropout", "normalisation")
 
@@ -59,6 +59,32 @@ def test_batches_that_lie_far_apart_are_unmixed_and_chance_is_not():
     assert unmixed(measured(seen(30.0, 1.0))) == ["bn"]
     assert unmixed(measured(seen(2.0, 1.0))) == []
     assert unmixed(measured(seen(1e-20, 1e-22, mean=1.0))) == []
+
+
+@pytest.mark.parametrize(("ratio", "batches", "apart"), [(4.0, 12, False), (5.0, 12, True), (5.0, 5, False)])
+def test_few_batches_lie_further_apart_by_chance(ratio, batches, apart):
+    assert bool(unmixed(measured(seen(ratio, 1.0, batches=batches)))) == apart
+
+
+@pytest.mark.parametrize(("dealt", "matters"), [(1.3, False), (1.7, True)])
+def test_batches_that_lie_somewhat_apart_are_unmixed_where_dealing_them_anew_undoes_most(dealt, matters):
+    done = measured(seen(4.0, 1.0))
+    done.population, done.mixed = {}, (1.0, dealt)
+    done.standing = {frozenset({"normalisation"}): done.fit, frozenset(): Pass([], {"loss": 2.0})}
+    assert bool(unmixed(done)) == matters
+
+
+@pytest.mark.parametrize(
+    ("dealt", "unlike", "noise"), [(1.25, 0.25, 0.75), (1.75, 0.75, 0.25), (2.5, 1.0, 0.0), (0.5, 1.0, 0.0)]
+)
+def test_of_unmixed_batches_noise_is_what_dealing_them_anew_does_not_undo(dealt, unlike, noise):
+    done = measured(seen(30.0, 1.0))
+    done.population, done.mixed = {}, (1.0, dealt)
+    done.under_averages = done.evaluate = Pass([], {"loss": 2.0})
+    done.standing = {frozenset({"normalisation"}): done.fit, frozenset(): Pass([], {"loss": 2.0})}
+    terms = {term.term: term.value for term in of_switches(done)}
+    assert terms["unmixed-batches"] == pytest.approx(unlike)
+    assert terms["batch-noise"] == pytest.approx(noise)
 
 
 def test_two_batches_are_too_few_to_tell():
