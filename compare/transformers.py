@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from transformers import Trainer, TrainerCallback
@@ -23,7 +24,8 @@ class Diagnose(TrainerCallback):
     Args:
         model: what `compare.diagnose` is to take; None takes the trainer that calls, with its own ``compute_loss``.
         data: what training sees; None takes the trainer's own loader.
-        evaluate_data: what evaluation sees; None takes the trainer's own loader where it has evaluated.
+        evaluate_data: what evaluation sees; None takes the trainer's own loader where it has evaluated, and of several
+            datasets the first.
         verbose: whether the diagnosis is printed.
         options: of `compare.diagnose`, such as ``limit`` and ``step``.
 
@@ -72,18 +74,27 @@ class Diagnose(TrainerCallback):
         best = args.load_best_model_at_end and state.best_model_checkpoint
         at = state.best_global_step if best else state.global_step
         figures = figures_of(state.log_history, at, state.max_steps / max(1, state.num_train_epochs))
-        evaluate_data = self.evaluate_data
+        trainer: Any = _calling(self)
+        evaluate_data, notes = self.evaluate_data, list[str]()
+        if evaluate_data is None and (first := _first(trainer, figures)) is not None:
+            evaluate_data = trainer.get_eval_dataloader(trainer.eval_dataset[first])
+            figures = _of_one(figures, first)
+            notes.append(
+                f"There are {len(trainer.eval_dataset)} evaluation datasets: evaluation is that of the first, {first}."
+                " Another one is diagnosed where it is given as evaluate_data."
+            )
         if evaluate_data is None and "eval_loss" in figures:
             evaluate_data = kwargs.get("eval_dataloader")
         if evaluate_data is None:
             figures.pop("eval_loss", None)
         self.diagnosis = diagnose(
-            self.model if self.model is not None else _calling(self) or kwargs["model"],
+            self.model if self.model is not None else trainer or kwargs["model"],
             kwargs["train_dataloader"] if self.data is None else self.data,
             evaluate_data=evaluate_data,
             reported=self._watching.seen.reported(figures),
             **self.options,
         )
+        self.diagnosis = replace(self.diagnosis, notes=(*self.diagnosis.notes, *notes))
         self._watching = None
         if self.verbose and state.is_world_process_zero:
             print(self.diagnosis)
@@ -107,6 +118,20 @@ def _calling(callback: TrainerCallback) -> Trainer | None:
             return held
         frame = frame.f_back  # type: ignore[assignment]
     return None
+
+
+def _first(trainer: Any, figures: Mapping[str, float]) -> str | None:
+    """The name of the first of several evaluation datasets, where it was evaluated."""
+    several = getattr(trainer, "eval_dataset", None)
+    first = next(iter(several), None) if isinstance(several, Mapping) else None
+    return first if f"eval_{first}_loss" in figures else None
+
+
+def _of_one(figures: Mapping[str, float], name: str) -> dict[str, float]:
+    """The figures of training, and of one of several evaluation datasets by its name."""
+    own = f"eval_{name}_"
+    mine = {f"eval_{key.removeprefix(own)}": value for key, value in figures.items() if key.startswith(own)}
+    return {key: value for key, value in figures.items() if not key.startswith("eval_")} | mine
 
 
 def figures_of(history: Sequence[dict[str, float]], at: int, epoch: float) -> dict[str, float]:

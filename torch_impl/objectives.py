@@ -45,6 +45,8 @@ class Objective:
         self.trainer = model if callable(getattr(model, "compute_loss", None)) else None
         self.lightning = lightning and step is None and loss is None
         self.separate = self.lightning or step is not None
+        # whether code of the person's own makes the loss, which may read the mode of what it is given
+        self.reads = loss is None
         self.weighted = loss is not None and _takes_weights(loss)
         self._takes_all = None  # whether the loss takes all that the model makes, once it was tried
         self.device = _device(self.module)

@@ -1,6 +1,7 @@
 """Write down what passes in both modes do, and sort the modules whose mode matters from those where it doesn't."""
 
 import math
+from collections.abc import Mapping
 from contextlib import contextmanager
 
 import torch
@@ -72,7 +73,7 @@ def others(subject, batch):
     """
     switches, found = subject.switches, []
     plain = _sample(subject, batch, frozenset())
-    if subject.objective.separate and switches.groups.get("") == "inert":
+    if subject.objective.reads and switches.groups.get("") == "inert":
         switches.groups[""] = "other"  # a step reads this mode, whatever the module does with it
     before = {path: group for path, group in switches.groups.items() if switches.may_be_other(path)}
     if _sample(subject, batch, frozenset(before.values())) == plain:
@@ -84,14 +85,12 @@ def others(subject, batch):
         now = _sample(subject, batch, frozenset({group}))
         if now == plain:
             sorted_out[path] = "inert"
-        elif (
-            group == "other" and path == "" and subject.objective.separate and _by_step(switches, plain, now)
-        ):
+        elif group == "other" and path == "" and subject.objective.reads and _by_step(switches, plain, now):
             sorted_out[path] = "objective"
         elif group == "other":
             found.append(path)
     switches.groups |= sorted_out
-    if subject.objective.separate and _sample(subject, batch, frozenset({"objective"})) != plain:
+    if subject.objective.reads and _sample(subject, batch, frozenset({"objective"})) != plain:
         subject.objectives_differ = True
     return found
 
@@ -99,7 +98,7 @@ def others(subject, batch):
 def objective(subject, batches):
     """Compare training's objective with evaluation's on more batches, such as of a class that the first had none of."""
     groups = subject.switches.groups
-    if not subject.objective.separate or "objective" in subject.present():
+    if not subject.objective.reads or "objective" in subject.present():
         return
     root = groups.get("")
     if root == "inert":
@@ -116,12 +115,20 @@ def objective(subject, batches):
         groups[""] = root
 
 
+def _without_loss(output):
+    """What a model makes of a batch beside a loss that it computes itself, as those of Hugging Face do."""
+    own = isinstance(output, Mapping) and output.get("loss") is not None
+    return {name: value for name, value in output.items() if name != "loss"} if own else output
+
+
 @torch.no_grad()
 def _sample(subject, batch, fit):
     """The loss of a batch, and what each module made of it, as numbers that can be compared."""
     made = []
     handles = [
-        module.register_forward_hook(lambda module, args, output: made.extend(nested.sums(output)))
+        module.register_forward_hook(
+            lambda module, args, output: made.extend(nested.sums(_without_loss(output)))
+        )
         for module in subject.module.modules()
     ]
     try:

@@ -45,7 +45,7 @@ class Focal(transformers.Trainer):
         return (loss, outputs) if return_outputs else loss
 
 
-def trained(tmp_path, *callbacks, model=None, kind=transformers.Trainer, **options):
+def trained(tmp_path, *callbacks, model=None, kind=transformers.Trainer, several=None, **options):
     torch.manual_seed(0)
     model = model or Model()
     data = [{"x": x, "labels": y} for x, y in zip(*toy(96, shift=6.0), strict=True)]
@@ -53,7 +53,9 @@ def trained(tmp_path, *callbacks, model=None, kind=transformers.Trainer, **optio
         tmp_path, per_device_train_batch_size=16, num_train_epochs=3, learning_rate=0.01, logging_strategy="epoch",
         save_strategy="no", report_to=[], use_cpu=True, disable_tqdm=True, **options,
     )  # fmt: skip
-    trainer = kind(model, arguments, train_dataset=data, eval_dataset=data, callbacks=list(callbacks))
+    trainer = kind(
+        model, arguments, train_dataset=data, eval_dataset=several or data, callbacks=list(callbacks)
+    )
     trainer.remove_callback(transformers.PrinterCallback)
     trainer.train()
     log = trainer.state.log_history
@@ -134,3 +136,46 @@ def test_a_loss_that_is_divided_by_the_number_of_items_is_asked_as_its_trainer_a
     found = compare.diagnose(trainer, trainer.get_eval_dataloader(), reported=reported)
     assert found.measured["evaluate_loss"] == pytest.approx(evaluated, rel=1e-4)
     assert [one.cause for one in found.findings] == ["none"]
+
+
+def rows(seed):
+    return [{"x": x, "labels": y} for x, y in zip(*toy(48, shift=6.0, seed=seed), strict=True)]
+
+
+def test_of_several_evaluation_datasets_the_first_is_diagnosed_with_its_figures_and_said_to_be(tmp_path):
+    callback = compare.transformers.Diagnose(verbose=False)
+    trained(tmp_path, callback, several={"near": rows(2), "far": rows(3)}, eval_strategy="epoch")
+    found = callback.diagnosis
+    assert found.reported["eval_loss"] == pytest.approx(found.measured["evaluate_loss"], rel=1e-5)
+    assert not any("far" in name for name in found.reported)
+    assert "48 samples" in found.given["evaluate_data"]
+    assert any("2 evaluation datasets" in note and "near" in note for note in found.notes)
+
+
+class Smoothed(nn.Module):
+    """Smooths its targets in training alone."""
+
+    def __init__(self, smoothing):
+        super().__init__()
+        torch.manual_seed(0)
+        self.net, self.smoothing = (
+            nn.Sequential(nn.Linear(8, 32), nn.LayerNorm(32), nn.Linear(32, 3)),
+            smoothing,
+        )
+
+    def forward(self, x, labels):
+        logits = self.net(x)
+        smoothing = self.smoothing if self.training else 0.0
+        return {"loss": F.cross_entropy(logits, labels, label_smoothing=smoothing), "logits": logits}
+
+
+@pytest.mark.parametrize(("smoothing", "cause"), [(0.3, "objective"), (0.0, "none")])
+def test_a_loss_of_the_models_own_that_reads_its_mode_is_another_objective(smoothing, cause):
+    model, data = Smoothed(smoothing), [{"x": toy()[0], "labels": toy()[1]}]
+    optimizer = torch.optim.Adam(model.parameters(), 0.02)
+    for _ in range(60):
+        optimizer.zero_grad()
+        model(**data[0])["loss"].backward()
+        optimizer.step()
+    found = compare.diagnose(model, data)
+    assert [(one.cause, one.harmful) for one in found.findings] == [(cause, False)]
