@@ -82,6 +82,11 @@ def size(value):
     return 0
 
 
+def plain(value):
+    """A tensor without axes as a Python number; anything else as it is."""
+    return value.item() if isinstance(value, torch.Tensor) and not value.ndim else value
+
+
 def listed(value):
     """Whether a batch lists its samples one by one: images and a dictionary each, as detection has them."""
     parts = value if isinstance(value, list | tuple) else ()

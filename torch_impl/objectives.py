@@ -73,6 +73,8 @@ class Objective:
             # what a step of the person's own takes: several inputs, and targets at the end
             return tuple(raw[:-1]), raw[-1], None
         if isinstance(raw, list | tuple) and 1 <= len(raw) <= 3:
+            if self.loss is not None and len(raw) > 1 and isinstance(nested.plain(raw[1]), int | float):
+                raise ValueError("data gives single samples and not batches: give a DataLoader over them")
             return (*raw, None, None)[:3]
         return raw if isinstance(raw, torch.Tensor) else None, None, None
 
@@ -290,7 +292,8 @@ def _stepped(step, module, raw):
     except RuntimeError as error:
         if "does not require grad" in str(error):
             raise ValueError(
-                "step computes gradients; it must return the loss alone, without backward() and an optimizer's step"
+                "step computes gradients; it must return the loss alone, without backward(), an optimizer's step or a"
+                " gradient penalty"
             ) from error
         raise
 

@@ -159,6 +159,10 @@ def _check(counts: dict[str, Any], functions: dict[str, Any], metrics: Any, seed
     for name, value in functions.items():
         if value is not None and not callable(value):
             raise InputError(f"{name} is {type(value).__name__}; it must be a function")
+        if isinstance(value, type):
+            raise InputError(
+                f"{name} is the class {value.__name__}; give an object of it: {value.__name__}()"
+            )
     named = metrics is None or (isinstance(metrics, Mapping) and all(map(callable, metrics.values())))
     if not named:
         raise InputError("metrics must be a dictionary of functions: name -> callable(outputs, targets)")

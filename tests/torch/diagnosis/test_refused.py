@@ -6,7 +6,7 @@ import warnings
 import pytest
 import torch
 from torch import nn
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 import compare
 from compare.diagnosis import looking
@@ -49,6 +49,17 @@ WRONG = {
     "a word for a batch": (None, {"batch_size": "all"}, "batch_size is 'all'; it must be"),
     "a word for a seed": (None, {"seed": "x"}, "seed is 'x'; it must be"),
     "a number for a loss": (None, {"loss": 3}, "loss is int; it must be a function"),
+    "a dataset": (
+        None,
+        {"data": TensorDataset(*toy())},
+        "data gives single samples and not batches: give a DataLoader",
+    ),
+    "samples with a number each": (None, {"data": [(torch.zeros(8), 1)] * 3}, "data gives single samples"),
+    "the class of a loss": (
+        None,
+        {"loss": nn.CrossEntropyLoss},
+        "loss is the class CrossEntropyLoss; give an object of it: CrossEntropyLoss()",
+    ),
     "a list of metrics": (None, {"metrics": [len]}, "metrics must be a dictionary of functions"),
     "a function that raises": (
         None,
