@@ -78,6 +78,7 @@ class Diagnose(keras.callbacks.Callback):
     def on_train_end(self, logs: Any = None) -> None:
         """Diagnose where training has stopped before the epoch that was meant, by an early stop for one."""
         if self.at == "last" and not self._tried and self._logs:
+            self._logs = dict(self.model.history.history)  # an early stop may restore another epoch's weights
             self._diagnose()
 
     def _is_due(self, epoch: int) -> bool:

@@ -311,7 +311,6 @@ def _row(site, switches, trainable, baked, steps):
     layer = site.layer
     own = layer._trainable_variables
     trains = any(id(v) in trainable for v in own)
-    asked, why = asks(site, baked)
     facts = {}
     if site.owned:
         mean, variance = site.owned.stored()
@@ -320,10 +319,10 @@ def _row(site, switches, trainable, baked, steps):
             "virgin": _virgin(layer, mean, variance), "by_hand": not hasattr(layer, "moving_mean"),
             "steps": steps * max(1, len(site.fit)) if site.moves[0] and steps else None,
         }  # fmt: skip
-        flags = [None if ask is None else "batch" if ask and layer.trainable else "moving" for ask in asked]
-    else:
-        flags = [None if ask is None else "on" if ask else "off" for ask in asked]
-        flags = [None, None] if site.role == "normalisation" else flags
+    asked, why = asks(site, baked, trains and facts.get("virgin", False))
+    on, off = ("batch" if layer.trainable else "moving", "moving") if site.owned else ("on", "off")
+    by_sample = site.role == "normalisation" and not site.owned
+    flags = [None if ask is None or by_sample else on if ask else off for ask in asked]
     return Layer(
         site.name, type(layer).__name__, site.role, switch=site.switch, trains=trains, parameters=bool(own),
         frozen=site.role == "normalisation" and frozen(site, trainable), fit=site.uses[0], evaluate=site.uses[1],

@@ -22,8 +22,14 @@ def _default(layer):
     return None if mode is None else mode.default
 
 
-def asks(site, baked):
-    """What is asked of a layer in training and in evaluation by what is around it, and why it gets something else."""
+def asks(site, baked, virgin=False):
+    """What is asked of a layer in training and in evaluation by what is around it, and why it gets something else.
+
+    Args:
+        site: of the layer.
+        baked: see `baked_in`.
+        virgin: whether it trains, and its statistics are as they were made. Nobody has it stand on those on purpose.
+    """
     if site.compiled is not None:
         now = site.layer.trainable
         words = f"its trainable was set to {now} after compile, and fit goes on as it was compiled"
@@ -51,6 +57,9 @@ def asks(site, baked):
         if asked is None or (asked.parent is None and asked.asked[0] is False):
             words = "its call gets no training=True in fit: the code around it doesn't pass that on"
             return [True, False], Override(words, "untold")
+        if virgin:
+            words = f"{_call(asked, site)} says training=False, in fit too, and its statistics are as they were made"
+            return [True, False], Override(words, "call")
         return [False, False], None
     if site.evaluate and given[1]:
         return [True, False], _told(site)
@@ -64,8 +73,12 @@ def _told(site):
         asked = asked.parent
     if asked.parent is None or asked.parent.asked[1]:
         return Override("the code around it says training=True, in evaluation too", "code")
+    return Override(f"{_call(asked, site)} says training=True, in evaluation too", "call")
+
+
+def _call(asked, site):
     what = "its call" if asked is site else f"the call of {asked.name} around it"
-    return Override(f"{what} in {asked.parent.name} says training=True, in evaluation too", "call")
+    return f"{what} in {asked.parent.name}"
 
 
 def frozen(site, trainable):

@@ -184,6 +184,7 @@ class Facts:
         notes: evidence that these aren't the weights that were trained (``use_ema``), a sentence each.
         precision: dtype that the model computes with.
         objectives: whether training and evaluation have a loss of their own each, which can differ.
+        by_hand: whether a person can call the step that training makes, ``model.train_step(batch)``, and has to.
         evaluates: whether the person evaluates at all, and not training's step stands for that.
     """
 
@@ -195,4 +196,5 @@ class Facts:
     notes: tuple[str, ...] = ()
     precision: str = "float32"
     objectives: bool = False
+    by_hand: bool = False
     evaluates: bool = True

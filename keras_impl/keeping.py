@@ -55,7 +55,8 @@ def state(subject, trained=True):
 
     Returns:
         ``part:name`` -> hash. Parts are ``weights``, ``statistics`` (what no optimizer changes), ``modes``
-        (whether a layer trains), ``optimizer``, ``metrics``, ``random`` and ``other``.
+        (whether a layer trains), ``optimizer``, ``metrics``, ``memory`` (what a layer keeps for its next call and
+        Keras doesn't list), ``random`` and ``other``.
     """
     model = subject.model
     found = {f"weights:{v.path}": _hash(value(v)) for v in model.trainable_variables}
@@ -69,7 +70,7 @@ def state(subject, trained=True):
     for i, layer in enumerate(model._flatten_layers()):
         found[f"modes:{i}.{layer.name}"] = str(layer.trainable)
         found |= {f"other:{i}.{layer.name}.{name}": repr(held) for name, held in _plain(layer).items()}
-    found |= {f"other:variable {i}": _hash(value(v)) for i, v in enumerate(_untracked(model))}
+    found |= {name: _hash(value(variable)) for name, variable in _untracked(model).items()}
     found |= {f"other:{name}": str(id(getattr(model, name, None))) for name in _FUNCTIONS}
     _, (python, numpy, seed, framework) = random_state()
     drawn = {"python": python, "numpy": numpy, "keras": seed and seed[1].tolist(), "framework": framework}
@@ -158,7 +159,7 @@ class _Snapshot:
     def __init__(self, model, weights, optimizer):
         self.generators = random_state()
         found = [*(model.variables if weights else model.non_trainable_variables)]
-        found += _untracked(model)
+        found += _untracked(model).values()
         found += _optimizer_variables(model) if optimizer else []
         found += [v for metric in (*model.metrics, *_given_metrics(model)) for v in metric.variables]
         self.values = [(v, value(v)) for v in {id(v): v for v in found}.values()]
@@ -208,17 +209,21 @@ def _hash(item):
 
 
 def _untracked(model):
-    """What layers keep as variables and Keras doesn't list.
+    """What layers keep as variables and Keras doesn't list: ``part:name`` -> variable, as `state` has it.
 
     The state that a recurrent layer goes on from; the framework's own variables and generators in a person's layer.
     """
     listed, found = {id(v) for v in model.variables}, {}
     for layer in model._flatten_layers():
-        for leaf in _leaves(list(vars(layer).values())):
-            leaf = leaf.state if hasattr(leaf, "reset_from_seed") else leaf  # a generator of TensorFlow's
-            if callable(getattr(leaf, "assign", None)) and id(leaf) not in listed:
-                found[id(leaf)] = leaf
-    return list(found.values())
+        # what TensorFlow lists in attributes of its own has another name before
+        for name, held in sorted(vars(layer).items(), key=lambda item: item[0].startswith("_")):
+            for i, leaf in enumerate(_leaves(held)):
+                part = "random" if hasattr(leaf, "reset_from_seed") else "memory"
+                leaf = leaf.state if part == "random" else leaf  # a generator of TensorFlow's
+                if callable(getattr(leaf, "assign", None)) and id(leaf) not in listed:
+                    listed.add(id(leaf))
+                    found[f"{part}:{layer.name}.{name}{f'[{i}]' if i else ''}"] = leaf
+    return found
 
 
 def _leaves(held, above=()):

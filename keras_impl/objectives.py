@@ -45,7 +45,9 @@ class Objective:
     def __init__(self, model, loss=None, step=None, metrics=None):
         self.model, self.loss, self.step, self.metrics = model, loss, step, dict(metrics or {})
         if not (model.compiled or loss or step):
-            raise ValueError("the model isn't compiled: compile it with the loss that it was trained with")
+            raise ValueError(
+                "the model isn't compiled: give loss, or FILE.py:NAME, which returns it compiled"
+            )
         alone = loss is None and step is None
         self.trains_itself = alone and own_steps.overridden(model, "train_step")
         self.tests_itself = alone and own_steps.overridden(model, "test_step")

@@ -135,6 +135,8 @@ class Subject:
             notes=tuple(_averaged(self.model)),
             precision=self.model.compute_dtype,
             objectives=self.objective.separate,
+            # DIFFERS: a step of the model's own; JAX's is a function of all variables, which nobody calls so
+            by_hand=self.objective.trains_itself and keras.backend.backend() != "jax",
         )
 
     def evaluate(self, batches, keep=False, seed=None):

@@ -82,7 +82,7 @@ def summed(case: Case, passed: Pass, evaluation: bool) -> Sums | None:
     """
     sums = Sums()
     for step in _kept(case, passed, evaluation):
-        rows = _by_class(step.outputs, step.targets)
+        rows = labelled(step.outputs, step.targets)
         if rows is None:
             return None
         own = step.loss if step.unweighted is None else step.unweighted
@@ -106,7 +106,7 @@ def _kept(case: Case, passed: Pass, evaluation: bool) -> Iterator[Step]:
         yield case.subject.run([batch], on, keep=True).steps[0]
 
 
-def _by_class(outputs: Any, targets: Any) -> tuple[np.ndarray, dict[str, np.ndarray]] | None:
+def labelled(outputs: Any, targets: Any) -> tuple[np.ndarray, dict[str, np.ndarray]] | None:
     """Labels ``(M,)``, and logarithms of probabilities ``(M, K)`` by what the outputs may be; None without classes."""
     if not (isinstance(outputs, np.ndarray) and isinstance(targets, np.ndarray)) or outputs.dtype.kind != "f":
         return None

@@ -90,6 +90,7 @@ SPECIAL = {
     ),
     ("mode-in-evaluation", "function"): "Pass the mode on to the function.",
     ("samples", "apart"): "Take inputs and targets from the same pass over the data.",
+    ("samples", "classes"): "Number the classes alike in both data sets, by one list of their names.",
     (
         "numerics",
         "layer",
@@ -114,6 +115,9 @@ SENTENCES |= {(cause, "changed"): SENTENCES[cause, ""] for cause in ("input-scal
 CODELESS = {("objective", "steps")}
 SENTENCES |= {(cause, "by-step"): SENTENCES[cause, ""] for cause in ("aggregation", "objective")}
 SENTENCES["objective", "weights"] = SENTENCES["objective", ""]
+SENTENCES |= {
+    (cause, "own-step"): SENTENCES[cause, ""] for cause in ("stale-statistics", "decay", "numerics")
+}
 _BY_HAND = (
     "Put the framework's own normalisation in place of yours, and train: nothing from outside reaches what a"
     " person's own code keeps."

@@ -11,6 +11,20 @@ for step, batch in enumerate(train_ds, 1):  # the batches that fit sees
     model(x, training=True)
 for layer, decay in zip(norms, decays):
     layer.momentum = decay"""
+# inputs alone aren't what a step of a model's own takes, and a model may have no call: the step itself passes them
+_BY_STEP = """\
+every = model._flatten_layers()
+norms = [layer for layer in every if hasattr(layer, "moving_mean")]
+decays = [layer.momentum for layer in norms]
+trained = [(variable, np.array(variable)) for variable in model.trainable_variables]
+for step, batch in enumerate(train_ds, 1):  # the batches that fit sees
+    for layer in norms:
+        layer.momentum = 1 - 1 / step  # a plain mean over all batches
+    model.train_step(batch)
+    for variable, values in trained:  # the statistics stay, and what the step trains comes back
+        variable.assign(values)
+for layer, decay in zip(norms, decays):
+    layer.momentum = decay"""
 _FREEZE = """\
 for layer in model._flatten_layers():
     if hasattr(layer, "moving_mean"):
@@ -29,11 +43,12 @@ for layer in drops:
 {_REESTIMATE}
 for layer, rate in zip(drops, rates):
     layer.rate = rate"""
+_STALE = _REESTIMATE.replace(
+    "layer.momentum = decay", "layer.momentum = min(decay, 0.9)  # 29 steps; compile again for fit"
+)
 # (cause, detail of a case) -> code
 CODE = {
-    ("stale-statistics", ""): _REESTIMATE.replace(
-        "layer.momentum = decay", "layer.momentum = min(decay, 0.9)  # 29 steps; compile again for fit"
-    ),
+    ("stale-statistics", ""): _STALE,
     ("foreign-statistics", ""): _FREEZE,
     (
         "batch-noise",
@@ -80,6 +95,10 @@ batches = list(train_ds)  # evaluation's, drawn once: evaluate these every time
 xs, ys = zip(*[batch[:2] for batch in batches])
 x, y = np.concatenate(xs), np.concatenate(ys)""",
     ("evaluation-changes-state", ""): _PASS_ON,
+    ("evaluation-changes-state", "memory"): """\
+for layer in model._flatten_layers():
+    if getattr(layer, "stateful", False):
+        layer.reset_state()  # before each evaluation, and before training goes on""",
     ("aggregation", ""): """\
 mean = keras.metrics.Mean()
 for batch in train_ds:
@@ -141,6 +160,7 @@ for layer in model._flatten_layers():
         mean.assign(keras.ops.zeros_like(mean))
         variance.assign(keras.ops.ones_like(variance))
 {_REESTIMATE}""",
+    ("samples", "classes"): "y = np.array({change})[y]  # evaluation's labels, as fit's data number them",
     ("samples", "apart"): """\
 xs, ys = zip(*[batch[:2] for batch in train_ds])  # both from one pass
 x, y = np.concatenate(xs), np.concatenate(ys)""",
@@ -164,4 +184,9 @@ model.compile(model.optimizer, in_float32)  # with your metrics""",
     ("numerics", "compiled"): """\
 model.compile(model.optimizer, model.loss, jit_compile=False)  # with your metrics
 x = (x - x.mean(0)) / x.std(0)  # in float64, before it trains""",
+}
+CODE |= {
+    (cause, "own-step"): code.replace(_REESTIMATE.rpartition("\n")[0], _BY_STEP.rpartition("\n")[0])
+    for (cause, detail), code in CODE.items()
+    if not detail and _REESTIMATE.rpartition("\n")[0] in code
 }

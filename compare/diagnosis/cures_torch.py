@@ -128,6 +128,8 @@ with torch.no_grad():  # what training sees, by evaluation's objective
     ): "accuracy = (outputs.argmax(1) == targets).float().mean()  # of two classes by logits: outputs > 0",
     ("metric", "loss"): "value = F.cross_entropy(outputs, targets)  # of outputs without a softmax before it",
     ("samples", ""): "loader = DataLoader(loader.dataset, batch_size=32)  # each sample once, in both",
+    ("samples", "classes"): """\
+pairs = [(x, torch.as_tensor({change})[y]) for x, y in loader]  # evaluation's, numbered as fit's data number them""",
     ("samples", "apart"): "pairs = [(x, y) for x, y in loader]  # both from one pass",
     (
         "mode-in-evaluation",

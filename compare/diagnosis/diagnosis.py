@@ -90,6 +90,8 @@ def diagnose(
             others = None if theirs is None else Passes(subject, theirs, limit)
             with _of_two_forms(passes, others):
                 measured = measure(subject, passes, others, limit, figures.fit.get("loss"), seed)
+            if measured.elsewhere is not None:
+                figures = figures.of_weights(measured.elsewhere.figures["loss"])
             case = Case(framework, subject, measured, figures, passes, others, limit, ours.batch_size)
             case.stepped = step is not None
             audited = judging.judge(case)

@@ -9,6 +9,7 @@ from compare.diagnosis.case import Case, figure
 from compare.diagnosis.finding import find
 from compare.diagnosis.inputs import CHANGES
 from compare.diagnosis.looking import Look
+from compare.diagnosis.numbering import renumbered
 from compare.spec import some
 
 # moments that are one preprocessing's of another, relative; by channel, how far inputs of one kind may lie apart
@@ -27,6 +28,11 @@ def judge(case: Case) -> None:
     value = case.evaluated_elsewhere - case.evaluated
     if np.array_equal(np.sort(ours.samples), np.sort(theirs.samples)):
         _weights(case, ours, theirs, value)
+        return
+    other = renumbered(case) if case.costs(value) else None
+    if other is not None:
+        case.add("samples", value)
+        find(case, "samples", True, value, (), other[0], "classes", other[1])
         return
     parted = _parted(ours, theirs)
     if parted and np.isin(theirs.targets, ours.targets).mean() < HALF:

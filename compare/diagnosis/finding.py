@@ -28,7 +28,7 @@ def find(
         evidence: sentences.
         detail, change: of the cure, see `cures.cure`.
     """
-    detail = detail or ("by-step" if case.stepped else "")
+    detail = detail or ("by-step" if case.stepped else "own-step" if case.measured.facts.by_hand else "")
     known = next((f for f in case.findings if f.cause == cause), None)
     if known is not None:
         case.findings.remove(known)

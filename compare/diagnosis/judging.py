@@ -126,6 +126,11 @@ def concluded(case: Case, audited: Audit, restored: Answer, assumed: bool = Fals
 
 def _notes(case: Case, assumed: bool) -> tuple[str, ...]:
     notes = list(dict.fromkeys(case.measured.skipped))
+    if case.reported.epoch is not None:
+        notes.append(
+            f"By its val_loss the model has the weights of epoch {case.reported.epoch}, and not the last one's, as"
+            " where an early stop restores the best: the figures compared are those of that epoch."
+        )
     if not case.reported.given:
         notes.append("No reported figures were given, so that weights that moved in the epoch are left out.")
     if assumed:

@@ -129,7 +129,7 @@ def _find_each(case: Case, alike: dict[_Same, list[str]]) -> None:
 
 def _switched_off(case: Case) -> None:
     """Layers whose code asks to act in evaluation, too, and don't, where that changes something."""
-    changes = case.matters(case.evaluated - case.as_in_fit)
+    changes = case.differs(case.evaluated - case.as_in_fit)
     for row in case.measured.layers:
         asked = row.flag_evaluate in ("on", "batch") and row.evaluate in ("off", "moving")
         if row.override is None or not asked or row.fit != row.flag_evaluate or not changes:

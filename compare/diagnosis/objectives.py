@@ -108,16 +108,20 @@ def _objectives(case: Case, measured: float, evaluation: bool) -> Iterator[Objec
     cause = _by_accuracy(sums, accuracy)
     near *= 2 if accuracy is not None and not evaluation else 1
     if cause is not None:
-        for other in _weighted(sums, near, accuracy is not None):
+        for other in _by_share(sums, near):
             yield replace(other, value=measured + other.value - plain, cause=cause)
     if cause == "objective":
         for smoothing in filter(sums.is_trained, SMOOTHINGS):
             value = measured + smoothing * (sums.uniform / sums.count - plain)
             yield Objective(value, f"that of targets smoothed by {smoothing}", near)
+    # of so many whole weights one comes near many a figure: they are tried last, and where the accuracies agree
+    if cause is not None and accuracy is not None:
+        for other in _by_weight(sums):
+            yield replace(other, value=measured + other.value - plain, cause=cause)
 
 
-def _weighted(sums: Sums, near: float, agree: bool) -> Iterator[Objective]:
-    """Weights of classes that people use; whole ones only where the accuracies agree."""
+def _by_share(sums: Sums, near: float) -> Iterator[Objective]:
+    """Weights of classes by how many samples they have."""
     there = sums.counts > 0
     counts, losses = sums.counts[there], sums.losses[there]
     if len(counts) < 2:
@@ -130,11 +134,17 @@ def _weighted(sums: Sums, near: float, agree: bool) -> Iterator[Objective]:
         for most, words in ((counts.max(), "commonest"), (counts.min(), "rarest")):
             value = equal * float(most) * len(counts) / sums.count
             yield Objective(value, f"that of classes weighted by how rare they are, the {words} with 1", near)
-    if agree and len(counts) <= FEW:
-        for place, label in enumerate(np.flatnonzero(there)):
-            for weight in WEIGHTS:
-                value = float((losses.sum() + (weight - 1) * losses[place]) / sums.count)
-                yield Objective(value, f"that of a weight of {weight} on class {label}", EXACT)
+
+
+def _by_weight(sums: Sums) -> Iterator[Objective]:
+    """A whole weight on one of a few classes."""
+    there = sums.counts > 0
+    if not 2 <= there.sum() <= FEW:
+        return
+    for label in np.flatnonzero(there):
+        for weight in WEIGHTS:
+            value = float((sums.losses.sum() + (weight - 1) * sums.losses[label]) / sums.count)
+            yield Objective(value, f"that of a weight of {weight} on class {label}", EXACT)
 
 
 def _by_accuracy(sums: Sums, said: float | None) -> str | None:

@@ -36,8 +36,8 @@ def unlike(
         ratio = _apart(one)
         if dealt and name in dealt and dealt[name].batches > 2:
             ratio /= max(1.0, min(one.rows / max(1, samples), _apart(dealt[name])))
-        # what a ratio of variances of so many batches reaches by chance
-        if ratio > least + 6 / np.sqrt(one.batches - 1):
+        # what a ratio of variances of so many batches reaches by chance: three of its deviations
+        if ratio > least + 3 * np.sqrt(2 / (one.batches - 1)):
             found.append(name)
     return found
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from math import nan
 from typing import Any
 
+import numpy as np
+
 from compare.spec import InputError
+
+# relative: how near an epoch's val_loss must come to be of these weights, and how far off the last one's then is
+EXACT, OTHER = 2e-5, 1e-3
 
 
 @dataclass(frozen=True)
@@ -24,6 +29,8 @@ class Reported:
         trained: names of the parameters that an optimizer's steps changed, where those were seen.
         batches: of the last epoch, the hash of each sample's inputs, where that was recorded.
         validation: whether evaluation's loss is what `fit` said of its validation data.
+        history: name of a figure -> its values in all epochs, where there are several.
+        epoch: the epoch that the figures are of, from 1, where it isn't the last one; None otherwise.
         plain: whether both are known to be means over the samples, of the weights that are measured: nothing but
             weights that moved can lie between training's figure and a pass as in training.
     """
@@ -39,10 +46,29 @@ class Reported:
     batches: tuple[tuple[str, ...], ...] = ()
     plain: bool = False
     validation: bool = False
+    history: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    epoch: int | None = None
 
     def gap(self) -> float:
         """Evaluate minus fit, of the loss; NaN where one isn't there."""
         return self.evaluate.get("loss", nan) - self.fit.get("loss", nan)
+
+    def of_weights(self, evaluated: float) -> Reported:
+        """The figures of the epoch whose weights these are, such as an early stop restores; by default the last one's.
+
+        Args:
+            evaluated: what the model's weights give on the validation data.
+        """
+        said = np.array(self.history.get("val_loss", ()), float)
+        if not self.validation or len(said) < 2 or not np.isfinite([*said, evaluated]).all():
+            return self
+        apart = np.abs(said - evaluated) / max(abs(evaluated), 1e-30)
+        best = int(apart.argmin())
+        if apart[best] > EXACT or apart[-1] < OTHER:
+            return self
+        then = {name: values[best] for name, values in self.history.items() if len(values) == len(said)}
+        now = read(then)
+        return replace(self, fit=now.fit, evaluate=now.evaluate, given=now.given, epoch=best + 1)
 
 
 def read(given: Any) -> Reported:
@@ -88,6 +114,8 @@ def read(given: Any) -> Reported:
             f"reported has {', '.join(figures)}, but neither fit's figure as loss nor evaluate's as evaluate_loss"
         )
     listed = isinstance(values.get("val_loss"), list | tuple) and "evaluate_loss" not in figures
+    if listed:
+        extra["history"] = {n: v for n, v in values.items() if isinstance(v, list | tuple) and n in figures}
     return Reported(fit, evaluate, figures, validation=listed, **extra)
 
 

@@ -25,6 +25,22 @@ def test_a_trainers_own_names_are_understood():
     assert (found.fit, found.evaluate) == ({"loss": 0.2}, {"loss": 0.3})
 
 
+@pytest.mark.parametrize(
+    ("evaluated", "epoch"), [(0.6, 2), (0.600001, 2), (0.6001, None), (0.9, None), (2.5, None)]
+)
+def test_a_historys_figures_are_of_the_epoch_whose_val_loss_these_weights_give(evaluated, epoch):
+    epochs = {"loss": [2.0, 0.7, 0.1], "val_loss": [1.5, 0.6, 0.9], "lr": [1.0, 0.1]}
+    found = read(SimpleNamespace(history=epochs, params={"batch_size": 24})).of_weights(evaluated)
+    assert found.epoch == epoch
+    assert (found.fit["loss"], found.evaluate["loss"]) == ((0.7, 0.6) if epoch else (0.1, 0.9))
+    assert found.batch_size == 24
+
+
+def test_figures_of_one_epoch_and_of_no_validation_stay_as_they_are():
+    for given in ({"loss": 0.1, "val_loss": 0.9}, {"loss": [2.0, 0.1]}, {"loss": [1.0], "val_loss": [0.6]}):
+        assert read(given).of_weights(0.6) == read(given)
+
+
 def test_a_history_gives_its_last_epoch_and_its_batch_size():
     history = SimpleNamespace(history={"loss": [2.0, 0.5], "val_loss": [2.0, 0.7]}, params={"batch_size": 24})
     found = read(history)

@@ -5,6 +5,9 @@ import warnings
 import keras
 import numpy as np
 
+from keras_impl.keeping import kept
+from keras_impl.probing import Subject
+
 
 def names_of(model, data):
     """What stands where a cure is pasted: the model, its data in batches, and as arrays where they are that.
@@ -26,13 +29,15 @@ def names_of(model, data):
 def paste_all(found, model, data, folder):
     """Run the code of all findings, one after the other; how much of it there was.
 
+    The model is put back at the end: who looks at it next, whichever test comes first, finds what was diagnosed.
+
     Args:
         folder: the working directory, for weights that were saved.
     """
     if any(finding.cause == "other-weights" for finding in found.findings):
         model.save_weights(folder / "trained.weights.h5")
     codes = [finding.cure.code for finding in found.findings if finding.cure.code]
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), kept(Subject(model)):
         warnings.simplefilter("ignore")  # Keras's words on data sets that it can't shuffle, or count
         for code in codes:
             exec(code, names_of(model, data))
