@@ -75,9 +75,18 @@ def test_samples_in_another_order_are_found_again_by_their_inputs_unless_noise_h
         (0.5 * CLEAN, False),
         (CLEAN + 2.0, False),
         (0.5 * CLEAN + draw(), True),
+        (0.1 * CLEAN + draw(2.0), False),
         (draw(2.0), False),
     ],
-    ids=["noise", "larger", "smaller", "moved", "turned, cut or covered", "another input"],
+    ids=[
+        "noise",
+        "larger",
+        "smaller",
+        "moved",
+        "turned, cut or covered",
+        "hardly any of it",
+        "another input",
+    ],
 )
 def test_noise_that_is_the_same_in_each_pass_is_something_added(monkeypatch, ours, noisy):
     assert explained(monkeypatch, ours, None, CLEAN) == noisy
