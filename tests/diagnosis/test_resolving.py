@@ -1,6 +1,8 @@
 """Metrics that resolve otherwise than their name says: each bar from both sides."""
 
+from contextlib import nullcontext
 from math import inf, nan
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -49,6 +51,30 @@ def test_a_metric_is_another_one_where_the_losses_agree(said, loss, causes):
 def test_one_metric_object_for_both_phases_counts_both(said, cause):
     reported = {"accuracy": 0.6, "evaluate_loss": 0.5, "evaluate_accuracy": said}
     assert judged(reported, scored(0.6), scored(0.9)) == {cause: cause == "metric"}
+
+
+class Batched:
+    """A model whose accuracy is a mean over batches: in batches of 16 another one than in any others."""
+
+    def __init__(self, others):
+        self.others = others
+
+    def kept(self):
+        return nullcontext()
+
+    def join(self, batches, part):
+        return SimpleNamespace(size=len(part))
+
+    def evaluate(self, batches, seed):
+        return scored(0.9 if batches[0].size == 16 else self.others)
+
+
+@pytest.mark.parametrize(("others", "cause"), [(0.87, "aggregation"), (0.88, "metric")])
+def test_a_mean_over_batches_is_another_one_in_batches_of_another_size(others, cause):
+    made = case(reported={"loss": 0.5, "evaluate_loss": 0.5, "evaluate_accuracy": 0.8})
+    made.measured.evaluate, made.subject = scored(0.9), Batched(others)
+    resolving.judge(made)
+    assert found(made) == {cause: cause == "metric"}
 
 
 LOGITS, CHANCES = np.array([[-1.0], [0.2], [0.3], [2.0]]), np.array([[0.1], [0.6], [0.7], [0.9]])
