@@ -74,7 +74,7 @@ def test_a_layer_that_is_to_act_in_evaluation_too_and_does_not_is_told_where_tha
     assert judged(case(evaluate=evaluate, layers=[row])) == causes
 
 
-@pytest.mark.parametrize(("evaluate", "told"), [(0.5, False), (0.55, False), (1.5, True), (0.1, True)])
+@pytest.mark.parametrize(("evaluate", "told"), [(0.5, False), (0.51, False), (0.55, True), (0.1, True)])
 def test_nor_is_dropout_that_is_to_act_in_evaluation_too_where_that_changes_nothing(evaluate, told):
     row = norm("drop", role="dropout", fit="on", evaluate="off", flag_fit="on", flag_evaluate="on",
                override=Override("its call says training=True", "call"))  # fmt: skip
