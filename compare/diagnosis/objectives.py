@@ -24,13 +24,12 @@ SMOOTHINGS = (0.1, 0.05, 0.2)
 WEIGHTS, FEW = range(2, 21), 3
 # between two accuracies that are told apart
 APART = 0.02
-# what a loss may take the outputs for, and how near training's figure must come to be of another one: it does harm
+# what a loss may take the outputs for
 RESOLVED = {
     "logits": "that of outputs taken for logits",
     "probabilities": "that of outputs taken for probabilities",
     "twice": "that of probabilities taken for logits, with a softmax or sigmoid too many",
 }
-SURELY = 0.03
 
 
 @dataclass(frozen=True)
@@ -102,7 +101,7 @@ def _objectives(case: Case, measured: float, evaluation: bool) -> Iterator[Objec
     for way, total in sums.resolved.items():
         if abs(total / sums.count - plain) > EXACT * plain:
             value = measured + total / sums.count - plain
-            yield Objective(value, RESOLVED[way], EXACT if evaluation else SURELY, "metric")
+            yield Objective(value, RESOLVED[way], EXACT, "metric")  # it does harm
     figures = case.reported.evaluate if evaluation else case.reported.fit
     accuracy = next((value for name, value in figures.items() if "acc" in name.lower()), None)
     cause = _by_accuracy(sums, accuracy)
