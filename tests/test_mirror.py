@@ -32,6 +32,7 @@ ALONE |= {
     "cutting.py": "as editing.py",
     "computing.py": "as editing.py",
     "counting.py": "Keras compiles metric objects into a model, which count on; PyTorch has none",
+    "watching.py": "PyTorch's passes are written down by sorting.py and traces.py, its layers tried by trying.py",
     "beside.py": "Keras hands masks on beside tensors; PyTorch's are arguments of calls like any other",
     "own_steps.py": "a Keras model may have a step of its own; PyTorch's is a person's loop, or Lightning's",
     "spatial.py": "Keras's calls are of layers, which know what they do; PyTorch's functions are a table",

@@ -1,6 +1,6 @@
 """Try what a normalisation layer does by itself: on its own batch's statistics, or on what it has stored?
 
-DIFFERS: a Keras layer is tried with what reaches it in the model; see `keras_impl.acting`.
+DIFFERS: a Keras layer is tried with what reaches it in the model; see `keras_impl.watching`.
 """
 
 import torch
