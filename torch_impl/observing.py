@@ -27,7 +27,7 @@ def arrays(model):
 
     Returns:
         name -> facts: ``shape``, ``trains``, ``alias`` (of the same array under an earlier name, or None),
-        ``kind`` of the module that holds it, ``called`` is added by `observe`.
+        ``kind`` of the module that holds it (False for a person's own class), ``own`` name in it.
     """
     seen, found = {}, {}
     parameters = {name: p.requires_grad for name, p in model.named_parameters(remove_duplicate=False)}
@@ -35,12 +35,12 @@ def arrays(model):
         if not tensor.is_floating_point():
             continue
         owner, _, own = name.rpartition(".")
+        kind = type(model.get_submodule(owner))
         found[name] = {
             "shape": list(tensor.shape),
             "trains": parameters.get(name, False),
             "alias": seen.get(id(tensor)),
-            "kind": type(model.get_submodule(owner)).__module__.startswith("torch.nn")
-            and type(model.get_submodule(owner)).__name__,
+            "kind": kind.__module__.startswith("torch.nn") and kind.__name__,
             "own": own,
         }
         seen.setdefault(id(tensor), name)
@@ -62,8 +62,7 @@ def observe(model, inputs, training=False, edits=(), until=None):
         ended early, or None.
     """
     tensors = [tensor(array) for array in inputs]
-    watch = Watch(model, edits)
-    watch.until = until
+    watch = Watch(model, edits, until=until)
     error = outputs = None
     with kept(model), torch.no_grad(), watch.attached():
         mode(model, training)
@@ -83,17 +82,33 @@ class _EnoughError(Exception):
 
 
 class Watch(TorchFunctionMode):
-    """Sees every call of PyTorch's functions, changes those that it is told to, and writes down what it sees."""
+    """Sees every call of PyTorch's functions, changes those that it is told to, and writes down what it sees.
 
-    def __init__(self, model, edits=(), values=True):
+    Args:
+        model: a module.
+        edits: changes of single calls, as of `observe`.
+        values: whether to keep what goes in and comes out.
+        until: the last call that is of interest, as of `observe`.
+
+    Attributes:
+        calls: what was seen, a dictionary a call.
+        values: name of a value -> a copy of it.
+        count: the number that the next call has.
+        stack: paths of the modules that are at work.
+    """
+
+    def __init__(self, model, edits=(), values=True, until=None):
         super().__init__()
-        self.model, self.keep = model, values
+        self.model, self.keep, self.until = model, values, until
         self.edits = {}
         for edit in edits:
             self.edits.setdefault(edit["call"], []).append(edit)
-        self.calls, self.values, self.held, self.names = [], {}, [], {}
-        self.count, self.stack, self.until, self.begun = 0, [""], None, []
+        self.calls, self.values, self.count = [], {}, 0
+        self.stack, self.begun = [""], []  # of each module at work its path, and the count when it began
+        # a value is known by its id, which nothing else can have while the value is held
+        self.held, self.names = [], {}
         self.modules = dict(model.named_modules())
+        # id of an array, or of a part of one -> the array's name and which of its elements those are
         self.weights = {}
         for name, value in state(model).items():
             if value.is_floating_point():
@@ -133,14 +148,9 @@ class Watch(TorchFunctionMode):
         noise = "noise" in name
         drops = "values" if "dropout" in name or noise else "samples"
         facts = {"p": rate, "drops": drops, "function": type(module).__name__, "shape": list(output.shape)}
-        number, place, kind = self.count, self.stack[-1], type(module).__name__
+        number, kind = self.count, "noise" if noise else "dropout"
         self.count += 1
-        self.calls.append(
-            {
-                "index": number, "kind": "noise" if noise else "dropout", "place": place, "type": kind,
-                "inputs": incoming, "outputs": [self.live(output)], "arrays": [], "facts": facts,
-            }
-        )  # fmt: skip
+        self._append(number, kind, incoming, [output], [], facts)
 
     def live(self, value):
         """Give what comes from the data a name, and keep a copy."""
@@ -241,17 +251,22 @@ class Watch(TorchFunctionMode):
                     used.append(
                         {"role": role, "name": root, "index": _index(index), "shape": list(part.shape)}
                     )
+        facts = kinds.facts(kind, name, bound, self.modules.get(place))
+        self._append(number, kind, incoming, results, used, {**facts, "shape": list(results[0].shape)})
+
+    def _append(self, number, kind, incoming, results, used, facts):
+        place = self.stack[-1]
         module = self.modules.get(place)
         self.calls.append(
             {
                 "index": number,
                 "kind": kind,
                 "place": place,
-                "type": type(module).__name__ if module is not None else "",
+                "type": "" if module is None else type(module).__name__,
                 "inputs": incoming,
                 "outputs": [self.live(x) for x in results],
                 "arrays": used,
-                "facts": {**kinds.facts(kind, name, bound, module), "shape": list(results[0].shape)},
+                "facts": facts,
             }
         )
 
