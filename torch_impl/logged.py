@@ -1,4 +1,4 @@
-"""What a LightningModule logs, taken without its trainer; and which of its steps evaluates.
+"""A LightningModule's own steps, made without its trainer, and what they log.
 
 DIFFERS: a Keras model is its own trainer.
 """
@@ -7,11 +7,12 @@ import inspect
 import threading
 from contextlib import contextmanager
 
+import numpy as np
 import torch
 
 
 class Logging:
-    """Takes what a LightningModule logs, and keeps its hands off trainer and optimizers.
+    """Makes a LightningModule's steps, takes what they log, and keeps their hands off trainer and optimizers.
 
     Passes in several threads may be under way; each has what it logged to itself.
     """
@@ -31,6 +32,33 @@ class Logging:
             yield logged
         finally:
             self._end()
+
+    def step(self, raw, training, index):
+        """Make the module's own step on a batch.
+
+        Args:
+            raw: the batch, as the step takes it.
+            training: whether its ``training_step``, or what it evaluates with.
+            index: of the batch.
+
+        Returns:
+            What the step returned, as a dictionary, with the figures that it logged as ``metrics``. The ``loss`` is the
+            one that it logged where it evaluates, or returned none.
+        """
+        step = (
+            self.module.training_step
+            if training or not evaluates(self.module)
+            else self.module.validation_step
+        )
+        with self.taking() as seen:
+            result = step(*[raw, index, 0][: _taken(step)])
+        said = result if isinstance(result, dict) else {} if result is None else {"loss": result}
+        if said.get("loss") is None or not training:
+            named = _named_loss(seen)
+            said = {**said, **({"loss": seen[named]} if named else {})}
+        metrics = {_bare(name): value for name, value in seen.items() if np.isscalar(value)}
+        metrics.pop("loss", None)
+        return {**said, "metrics": metrics}
 
     def log(self, name, value, *args, **kwargs):
         """Stand in for the module's own."""
@@ -87,25 +115,20 @@ def evaluates(module):
     return bool(holders) and holders[0].__module__.split(".")[0] not in ("lightning", "pytorch_lightning")
 
 
-def evaluation_step(module):
-    """The module's own ``validation_step``, or ``training_step`` where it has none."""
-    return module.validation_step if evaluates(module) else module.training_step
-
-
-def taken(step):
+def _taken(step):
     """Count what a LightningModule's step takes of a batch, its number and its loader's; the last where it must."""
     taken = inspect.signature(step).parameters.values()
     must = [p for p in taken if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
     return max(min(2, len(taken)), len(must))
 
 
-def named_loss(logged):
+def _named_loss(logged):
     """Find the name under which a loss was logged; None where none was."""
-    names = [name for name in logged if bare(name) == "loss"] or [n for n in logged if "loss" in n.lower()]
+    names = [name for name in logged if _bare(name) == "loss"] or [n for n in logged if "loss" in n.lower()]
     return names[0] if names else None
 
 
-def bare(name):
+def _bare(name):
     """The name of a figure without the phase that it is of."""
     name = name.lower().removesuffix("_epoch").removesuffix("_step").replace("/", "_")
     for phase in ("train", "training", "valid", "validation", "val", "test", "evaluate", "eval"):

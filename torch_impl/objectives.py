@@ -8,7 +8,6 @@ import copy
 import inspect
 from contextlib import nullcontext
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 
@@ -88,7 +87,7 @@ class Objective:
             index: of the batch.
         """
         if self.lightning:
-            said = self._lightning(batch, training, index)
+            said = self._logging.step(batch.raw, training, index)
         elif self.step is not None:
             said = _stepped(self.step, self.module, batch.raw)
         elif self.trainer is not None and self.loss is None:
@@ -208,19 +207,6 @@ class Objective:
     def logging(self):
         """Stand in for what a LightningModule calls while several passes are under way."""
         return self._logging.taking() if self.lightning else nullcontext()
-
-    def _lightning(self, batch, training, index):
-        module = self.module
-        step = module.training_step if training else logged.evaluation_step(module)
-        with self._logging.taking() as seen:
-            result = step(*[batch.raw, index, 0][: logged.taken(step)])
-        said = result if isinstance(result, dict) else {} if result is None else {"loss": result}
-        if said.get("loss") is None or not training:
-            named = logged.named_loss(seen)
-            said = {**said, **({"loss": seen[named]} if named else {})}
-        metrics = {logged.bare(name): value for name, value in seen.items() if np.isscalar(value)}
-        metrics.pop("loss", None)
-        return {**said, "metrics": metrics}
 
 
 def module_of(model):
