@@ -58,15 +58,19 @@ class Until(Gathering):
 
 
 class _Sums:
+    """Sums over the batches of one call, of deviations from the first batch's mean: that keeps their digits."""
+
     def __init__(self, channels):
         zeros = np.zeros(channels)
-        # of samples, weighted by positions; of samples, each once; of batches
+        self.first = None  # the first batch's mean
+        # how many values a channel there are, samples and batches; and the fewest values that a batch has
         self.count, self.samples, self.batches, self.fewest = 0, 0, 0, None
-        self.first = None  # sums are of deviations from the first batch's mean, which keeps their digits
+        # of the values, of the samples' means and of the batches' means: the sum, and the sum of squares
         self.value, self.square = zeros.copy(), zeros.copy()
         self.sample, self.sample_square = zeros.copy(), zeros.copy()
-        self.batch_mean, self.batch_square, self.batch_variance = zeros.copy(), zeros.copy(), zeros.copy()
-        self.inverse = 0.0  # sum of 1 / samples of a batch
+        self.batch, self.batch_square = zeros.copy(), zeros.copy()
+        self.stored = zeros.copy()  # of the variances, as the framework stores them
+        self.inverse = 0.0  # of 1 / samples of a batch
 
     def add(self, means, variances, positions, by_sample, unbiased):
         number = len(means)
@@ -83,9 +87,9 @@ class _Sums:
         self.square += (variance + off**2) * number * positions
         self.sample += offs.sum(0)
         self.sample_square += (offs**2).sum(0)
-        self.batch_mean += off
+        self.batch += off
         self.batch_square += off**2
-        self.batch_variance += stored
+        self.stored += stored
         self.inverse += 1 / number
         self.count += number * positions
         self.samples += number
@@ -93,19 +97,19 @@ class _Sums:
         self.fewest = values if self.fewest is None else min(self.fewest, values)
 
     def seen(self):
-        off = self.value / self.count
-        share = self.batch_mean / self.batches
+        value = self.value / self.count
         sample = self.sample / self.samples
-        between = (self.batch_square / self.batches - share**2) * self.batches / max(1, self.batches - 1)
+        batch = self.batch / self.batches
+        between = (self.batch_square / self.batches - batch**2) * self.batches / max(1, self.batches - 1)
         spread = (self.sample_square / self.samples - sample**2) * self.samples / max(1, self.samples - 1)
         # batches dealt from so many samples without putting any back
         left = 1 - (self.samples / self.batches) / self.samples
         return Seen(
             count=self.count,
-            mean=self.first + off,
-            variance=np.maximum(self.square / self.count - off**2, 0),
-            batch_mean=self.first + share,
-            batch_variance=self.batch_variance / self.batches,
+            mean=self.first + value,
+            variance=np.maximum(self.square / self.count - value**2, 0),
+            batch_mean=self.first + batch,
+            batch_variance=self.stored / self.batches,
             between=np.maximum(between, 0),
             expected=np.maximum(spread, 0) * self.inverse / self.batches * left,
             batches=self.batches,

@@ -193,9 +193,8 @@ _WAYS = (
     (random.SystemRandom, _Way(lambda value: None, lambda value, copy: None)),
     (random.Random, _Way(lambda value: value.getstate(), lambda value, state: value.setstate(state))),
 )
-_known: dict[
-    tuple[type, type], _Way | None
-] = {}  # (type, class) -> the way of such values, once it was looked for
+# (type, class) -> the way of such values, once it was looked for
+_known: dict[tuple[type, type], _Way | None] = {}
 _FRAMEWORK_GENERATOR = _Way(
     lambda value: value.get_state().clone(), lambda value, state: value.set_state(state)
 )
