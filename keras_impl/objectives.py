@@ -90,7 +90,7 @@ class Objective:
         outputs = self.forward(tensors[0], training)
         if not whole:
             with counting.uncounted(self.model):
-                loss = counting.number(self._loss(*tensors[:2], outputs, tensors[2], training))
+                loss = self._loss(*tensors[:2], outputs, tensors[2], training)
             return Step(loss, batch.size, batch.size, self.penalty())
         loss, metrics = self._counted(*tensors, outputs, training)
         step = Step(
@@ -168,20 +168,20 @@ class Objective:
 
     def _loss(self, inputs, targets, outputs, weights, training):
         if self.loss is not None:
-            return self.loss(outputs, targets)
+            return counting.number(self.loss(outputs, targets))
         if targets is None and self.compiled and not self.separate and self.model._compile_loss is not None:
             raise ValueError("the data hold no targets, and the model's loss needs them: give (x, y)")
         takes_mode = "training" in inspect.signature(self.model.compute_loss).parameters
         options = {"training": training} if takes_mode else {}
-        return self.model.compute_loss(inputs, targets, outputs, weights, **options)
+        return counting.number(self.model.compute_loss(inputs, targets, outputs, weights, **options))
 
     def _counted(self, inputs, targets, weights, outputs, training):
         """Compute the loss of this batch alone, and have the metrics count the batch with those before."""
         if not self.compiled:
-            return counting.number(self._loss(inputs, targets, outputs, weights, training)), {}
+            return self._loss(inputs, targets, outputs, weights, training), {}
         model = self.model
         with counting.apart(model):
-            loss = counting.number(self._loss(inputs, targets, outputs, weights, training))
+            loss = self._loss(inputs, targets, outputs, weights, training)
             parts = {m.name: counting.number(m.result()) for m in getattr(model._compile_loss, "metrics", ())}
         said = counting.flat(model.compute_metrics(inputs, targets, outputs, weights))
         known = counting.results(model)
@@ -200,14 +200,14 @@ class Objective:
         shuffled = constant = unweighted = full = None
         if targets is not None:
             rolled = keras.tree.map_structure(lambda t: ops.roll(t, 1, axis=0), targets)
-            shuffled = counting.number(self._loss(inputs, rolled, outputs, weights, training)) - step.penalty
+            shuffled = self._loss(inputs, rolled, outputs, weights, training) - step.penalty
             means = keras.tree.map_structure(lambda t: ops.zeros_like(t) + ops.mean(t, 0, True), outputs)
-            constant = counting.number(self._loss(inputs, targets, means, weights, training)) - step.penalty
+            constant = self._loss(inputs, targets, means, weights, training) - step.penalty
         if weights is not None:
-            unweighted = counting.number(self._loss(inputs, targets, outputs, None, training))
+            unweighted = self._loss(inputs, targets, outputs, None, training)
         if any(_dtype(leaf) in _LESSER for leaf in keras.tree.flatten(outputs)):
             wide = keras.tree.map_structure(lambda t: ops.cast(t, "float32"), outputs)
-            full = counting.number(self._loss(inputs, targets, wide, weights, training)) - step.penalty
+            full = self._loss(inputs, targets, wide, weights, training) - step.penalty
         outputs, targets = (_arrays(outputs), _arrays(targets)) if keep else (None, None)
         others = {"shuffled": shuffled, "constant": constant, "loss_in_float32": full}
         return replace(step, **others, unweighted=unweighted, outputs=outputs, targets=targets)
