@@ -57,6 +57,7 @@ ONE_SIDED = {
     "owned.moved": "a Keras layer is told by a call in the model; a PyTorch module by one that is made up, too",
     "keeping.Attributes": "a Keras layer's tensors are variables",
     "keeping.loader_kept": "a Keras data set holds no generator of a framework's",
+    "keeping.modes_kept": "a Keras layer has no mode",
     "keeping.metrics_kept": "as counting.py",
     "keeping.value": "a Keras variable is copied by each backend in its own way",
     "keeping.buffers_kept": "a Keras variable stays the same object when it is assigned",

@@ -79,6 +79,17 @@ def buffers_kept(modules, names=None):
 
 
 @contextmanager
+def modes_kept(model):
+    """Put every module's mode back at the end, past any ``train`` of a person's."""
+    before = [(module, module.training) for module in model.modules()]
+    try:
+        yield
+    finally:
+        for module, mode in before:
+            module.training = mode
+
+
+@contextmanager
 def loader_kept(data, seed):
     """Seed the generators that a DataLoader and its samplers hold, and put those back at the end."""
     parts = [data] if isinstance(data, DataLoader) else []

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch.overrides import TorchFunctionMode
 
-from . import attention, editing, kinds
+from . import attention, editing, keeping, kinds
 
 # functions whose result isn't computed from what they are given
 _NOT_LIVE = (
@@ -274,18 +274,15 @@ class Watch(TorchFunctionMode):
 @contextmanager
 def kept(model):
     """Put buffers and modes back at the end: without gradients a pass changes nothing else but rows of a `max_norm`."""
-    held = list(dict(model.named_buffers(remove_duplicate=False)).values())
-    held += [one.weight for one in model.modules() if getattr(one, "max_norm", None) is not None]
-    before = [(value, value.detach().clone()) for value in held]
-    modes = [(module, module.training) for module in model.modules()]
+    rows = [one.weight for one in model.modules() if getattr(one, "max_norm", None) is not None]
+    before = [(value, value.detach().clone()) for value in (*model.buffers(), *rows)]
     try:
-        yield
+        with keeping.modes_kept(model):
+            yield
     finally:
         with torch.no_grad():
             for value, copy in before:
                 value.copy_(copy)
-        for module, mode_ in modes:
-            module.training = mode_
 
 
 def mode(model, training):

@@ -35,13 +35,10 @@ def shape(subject, source):
     raw = next(subject.replayed(source, 0), None)
     if raw is None:
         return
-    modes = {module: module.training for module in subject.module.modules()}
     drawn = keeping.random_state()
     try:
-        with torch.no_grad():
+        with torch.no_grad(), keeping.modes_kept(subject.module):
             subject.module.eval()
             subject.objective.measure(subject.objective.batch(raw), False)
     finally:
-        for module, mode in modes.items():
-            module.training = mode
         keeping.set_random_state(drawn)
