@@ -59,7 +59,7 @@ def batch_norm(bound):
     own = bound.get("training", False) or mean is None
     if own:
         found = x.mean(axes)
-        spread = x.var(axes, unbiased=bound.get("normalises", "biased") == "unbiased")
+        spread = x.var(axes, unbiased=False)
         if mean is not None and bound.get("training", False):
             share = bound.get("momentum", 0.1)
             moved = x.var(axes, unbiased=bound.get("moves", "biased") == "unbiased")
@@ -106,6 +106,7 @@ def group_norm(bound):
     return F.group_norm(bound["input"], bound["num_groups"], gamma, beta, bound.get("eps", 1e-5))
 
 
+# kind -> what computes such a call, with arguments that PyTorch's own function doesn't have
 IMPLEMENTATIONS = {
     "conv": conv,
     "conv_transpose": conv_transpose,
@@ -166,6 +167,7 @@ COMBINED = {
 }
 
 
+# what takes a call's place, and is given its arguments by name
 KINDS = {
     **IMPLEMENTATIONS,
     "lstm": lstm,
@@ -179,42 +181,38 @@ KINDS = {
 }
 
 
-FUNCTIONS: dict = {
-    "permute_reshape": _permute_reshape,
-    "value": lambda x, array: torch.from_numpy(np.array(array)).to(x.dtype),
-    "activate": activate,
-    "pad": lambda x, sides, value=0.0: F.pad(x, sides, value=value),
-    "affine": lambda x, scale=1.0, offset=0.0, last=False: (
-        x * _constant(scale, x, last) + _constant(offset, x, last)
-    ),
-    "permute": lambda x, dims: x.permute(dims),
-    "reshape": lambda x, shape: x.reshape([len(x), *shape]),
-    "channels_last_reshape": lambda x, shape: x.movedim(1, -1).reshape([len(x), *shape]),
-    "flip": lambda x, axis: x.flip(axis),
-    "mean": lambda x, axes, keepdim=False: x.mean(axes, keepdim=keepdim),
-    "amax": lambda x, axes, keepdim=False: x.amax(axes, keepdim=keepdim),
-    "pool": lambda x, **options: pool(x, **options),
-    "resize": lambda x, **options: resize(x, **options),
-    "zeros": lambda x: torch.zeros_like(x),
-    "masked": lambda x, mask: _masked(x, mask),
-    "masked_mean": lambda x, mask, axis=1: _masked_mean(x, torch.from_numpy(np.array(mask)), axis),
-}
-
-
 def _masked(scores, mask):
     """Scores with a mask: True where one counts, or numbers that are added."""
     mask = torch.from_numpy(np.array(mask))
     return torch.where(mask, scores, -1e30) if mask.dtype == torch.bool else scores + mask
 
 
-def _masked_mean(x, mask, axis):
+def _masked_mean(x, mask, axis=1):
     """The mean over one axis of ``(N, T, C)`` or ``(N, C, T)``, of what counts alone."""
-    shares = mask.to(x.dtype).unsqueeze(2 if axis == 1 else 1)
+    shares = torch.from_numpy(np.array(mask)).to(x.dtype).unsqueeze(2 if axis == 1 else 1)
     return (x * shares).sum(axis) / shares.sum(axis)
 
 
-def _constant(value, x, last=False):
+def _constant(value, x, last):
     """A number, or one for each channel of ``(N, C, ...)``, or of ``(N, ..., C)``."""
     if not isinstance(value, (list, tuple)):
         return value
     return torch.tensor(value, dtype=x.dtype).reshape(-1, *[1] * (0 if last else x.dim() - 2))
+
+
+# what takes the place of a call of one tensor, or changes what goes in or comes out
+FUNCTIONS: dict = {
+    "permute_reshape": _permute_reshape,
+    "value": lambda x, array: torch.from_numpy(np.array(array)).to(x.dtype),
+    "activate": activate,
+    "affine": lambda x, scale=1.0, offset=0.0, last=False: (
+        x * _constant(scale, x, last) + _constant(offset, x, last)
+    ),
+    "flip": lambda x, axis: x.flip(axis),
+    "mean": lambda x, axes, keepdim=False: x.mean(axes, keepdim=keepdim),
+    "amax": lambda x, axes, keepdim=False: x.amax(axes, keepdim=keepdim),
+    "pool": pool,
+    "resize": resize,
+    "masked": _masked,
+    "masked_mean": _masked_mean,
+}
