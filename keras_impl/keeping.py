@@ -29,26 +29,25 @@ _UNIMPORTANT = ("_called", "_losses", "_loss_ids", "_arguments_seen")
 
 
 @contextmanager
-def kept(subject, weights=True):
-    """Put all state of a subject's model back at the end, also when an error or Ctrl-C ended the block.
+def kept(model, weights=True, optimizer=True):
+    """Put all state of a model back at the end, also when an error or Ctrl-C ended the block.
 
     Args:
+        model: a built model.
         weights: False leaves out what an optimizer changes, which a pass without gradients doesn't, and a copy of
-            which may take gigabytes. Inside another such block the optimizer's are left to that one's end.
+            which may take gigabytes.
+        optimizer: False leaves out what the optimizer holds. DIFFERS: PyTorch's are no part of a module.
     """
-    within = getattr(subject, "within", False)
-    snapshot = _Snapshot(subject.model, weights, weights and not within)
-    subject.within = True
+    snapshot = _Snapshot(model, weights, optimizer)
     try:
         yield
     finally:
-        subject.within = within
         with undisturbed():
             snapshot.restore()
 
 
-def state(subject, trained=True):
-    """Hash all state of a subject's model, item by item.
+def state(model, trained=True):
+    """Hash all state of a model, item by item.
 
     Args:
         trained: False leaves out what training alone changes: what the optimizer holds.
@@ -58,7 +57,6 @@ def state(subject, trained=True):
         (whether a layer trains), ``optimizer``, ``metrics``, ``memory`` (what a layer keeps for its next call and
         Keras doesn't list), ``random`` and ``other``.
     """
-    model = subject.model
     found = {f"weights:{v.path}": _hash(value(v)) for v in model.trainable_variables}
     for variable in model.non_trainable_variables:
         found[f"{'random' if _is_seed(variable) else 'statistics'}:{variable.path}"] = _hash(value(variable))

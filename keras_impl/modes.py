@@ -6,7 +6,6 @@ At the end of `kept`, `in_inference` and `switched` the model is as it was, bit 
 import sys
 from contextlib import ExitStack, contextmanager, nullcontext
 from functools import partial
-from types import SimpleNamespace
 
 import keras
 
@@ -19,7 +18,7 @@ NOTHING = 1e-30  # a decay that leaves nothing of the old moving statistics, and
 
 def kept(model, weights=True):
     """Put back at the end what calls of the model, or settings of its layers, have changed: see `keeping`."""
-    return keeping.kept(SimpleNamespace(model=model), weights)
+    return keeping.kept(model, weights, optimizer=weights)
 
 
 @contextmanager

@@ -49,6 +49,7 @@ class Subject:
         self.trained = frozenset()
         self.switches = self.graphs = None
         self.objectives_differ = False
+        self._within = False  # whether a block is under way that puts everything back
 
     def ready(self, source):
         """Nothing waits for data here.
@@ -56,13 +57,22 @@ class Subject:
         DIFFERS: a Keras model without weights is refused; a lazy module of PyTorch's can be copied.
         """
 
+    @contextmanager
     def kept(self):
-        """Put all state back at the end, see `keeping.kept`."""
-        return keeping.kept(self)
+        """Put all state back at the end, see `keeping.kept`.
+
+        Inside another such block what the optimizer holds is left to that one's end.
+        """
+        within, self._within = self._within, True
+        try:
+            with keeping.kept(self.model, optimizer=not within):
+                yield
+        finally:
+            self._within = within
 
     def state(self, trained=True):
         """Hash all state, see `keeping.state`."""
-        return keeping.state(self, trained)
+        return keeping.state(self.model, trained)
 
     def batch(self, raw):
         """Unpack what the data gave."""
@@ -108,7 +118,7 @@ class Subject:
 
     def layers(self, batches=None, more=()):
         """Observe what acts differently, see `acting`; objectives that agree are compared on more batches."""
-        with keeping.kept(self):
+        with self.kept():
             if batches is None:
                 return acting.alone(self.model)
             self.switches = Switches(self.model)

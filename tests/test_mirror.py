@@ -139,6 +139,8 @@ OTHER_ARGUMENTS = {
     "layers.max_pool": "as conv",
     "asking.frozen": "a Keras layer's place among the others is known by its site; a PyTorch module's by its path",
     "acting.observe": "PyTorch's passes are traced before; Keras's layers are tried one by one",
+    "keeping.kept": "a Keras model holds its optimizer",
+    "keeping.state": "as kept",
     "keeping.random_state": "Keras's layers have generators of their own",
     "keeping.seed_all": "as random_state",
     "owned.find": "PyTorch's buffers have names that say what they are; Keras's variables are told by what they do",

@@ -24,8 +24,8 @@ _PLAIN = (bool, int, float, str, bytes, type(None))
 
 
 @contextmanager
-def kept(subject, weights=True):
-    """Put all state of a subject's model back at the end, also when an error or Ctrl-C ended the block.
+def kept(model, weights=True):
+    """Put all state of a model back at the end, also when an error or Ctrl-C ended the block.
 
     DIFFERS: PyTorch's modules keep state in any attribute; Keras's in variables.
 
@@ -33,8 +33,8 @@ def kept(subject, weights=True):
         weights: False leaves out parameters and gradients, which a pass without gradients doesn't change, and a copy
             of which may take gigabytes.
     """
-    memory, found, _ = _reached(subject.module)
-    parameters = list(subject.module.parameters()) if weights else []
+    memory, found, _ = _reached(model)
+    parameters = list(model.parameters()) if weights else []
     found = [tensor for tensor in found if weights or not isinstance(tensor, torch.nn.Parameter)]
     tensors = [(tensor, tensor.detach().clone(), tensor.requires_grad) for tensor in found]
     gradients = [(p, p.grad, None if p.grad is None else p.grad.clone()) for p in parameters]
@@ -111,11 +111,13 @@ def loader_kept(data, seed):
             generator.set_state(before)
 
 
-def state(subject, trained=True):
-    """Hash all state of a subject's model, item by item.
+def state(model, trained=True, optimizers=()):
+    """Hash all state of a model, item by item.
 
     Args:
+        model: a module.
         trained: False leaves out what training alone changes: gradients, and what optimizers hold.
+        optimizers: that train it. DIFFERS: a Keras model holds its own.
 
     Returns:
         ``part:name`` -> hash. Parts are ``weights``, ``gradients``, ``statistics`` (buffers), ``memory`` (what else
@@ -123,12 +125,12 @@ def state(subject, trained=True):
         ``other``.
     """
     found = {}
-    for name, parameter in subject.module.named_parameters():
+    for name, parameter in model.named_parameters():
         found[f"weights:{name}"] = _hash(parameter)
         if trained and parameter.grad is not None:
             found[f"gradients:{name}"] = _hash(parameter.grad)
         found[f"other:{name}.requires_grad"] = str(parameter.requires_grad)
-    for path, module in subject.module.named_modules():
+    for path, module in model.named_modules():
         of_buffers, of_others = ("metrics", "metrics") if counts(module) else ("statistics", "memory")
         for name, buffer in module.named_buffers(path, recurse=False):
             found[f"{of_buffers}:{name}"] = _hash(buffer)
@@ -143,12 +145,12 @@ def state(subject, trained=True):
                 found[f"{of_others}:{name}"] = repr(value)
             elif isinstance(value, list | tuple) and any(isinstance(item, torch.Tensor) for item in value):
                 found[f"{of_others}:{name}"] = " ".join(map(_item_hash, value))
-    memory, _, hidden = _reached(subject.module)
+    memory, _, hidden = _reached(model)
     for i, part in enumerate(hidden):
         for name, tensor in (*part.named_parameters(), *part.named_buffers()):
             found[f"memory:hidden {i}.{name}"] = _hash(tensor)
     found["other:attributes"] = memory.digest()
-    for i, optimizer in enumerate(subject.optimizers() if trained else ()):
+    for i, optimizer in enumerate(optimizers if trained else ()):
         for key, tensor in _optimizer_tensors(optimizer):
             found[f"optimizer:{i}.{key}"] = _hash(tensor)
     for name, value in random_state().items():

@@ -4,7 +4,6 @@ At the end of `kept`, `in_inference` and `switched` the model is as it was, bit 
 """
 
 from contextlib import ExitStack, contextmanager
-from types import SimpleNamespace
 
 import torch
 
@@ -20,7 +19,7 @@ def kept(model, weights=True):
     modes = [
         (module, module.training) for module in scripts if hasattr(module, "training")
     ]  # frozen ones have none
-    with keeping.kept(SimpleNamespace(module=model), weights):
+    with keeping.kept(model, weights):
         try:
             yield
         finally:

@@ -85,14 +85,14 @@ class Subject:
         weights = not within or self.switches is None or "weights" in self.changes
         try:
             # what was compiled runs as it was written: only that can be watched
-            with keeping.kept(self, weights), torch.compiler.set_stance("force_eager"):
+            with keeping.kept(self.module, weights), torch.compiler.set_stance("force_eager"):
                 yield
         finally:
             self._within = within
 
     def state(self, trained=True):
         """Hash all state, see `keeping.state`."""
-        return keeping.state(self, trained)
+        return keeping.state(self.module, trained, self.optimizers())
 
     def batch(self, raw):
         """Unpack what the data gave, on the model's device."""
@@ -229,7 +229,7 @@ class Subject:
         gathering = Gathering() if collect else None
         steps = []
         # what it remembers from batch to batch goes on in the pass, and is as it was before the next one
-        with keeping.kept(self, "weights" in self.changes) if self.changes else nullcontext():
+        with keeping.kept(self.module, "weights" in self.changes) if self.changes else nullcontext():
             for i, batch in enumerate(batches):
                 with self._unmoved():
                     keeping.seed_all((seed * 1_000_003 + i) % 2**32)

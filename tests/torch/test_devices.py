@@ -1,7 +1,5 @@
 """Whatever reads a tensor back fetches it from its device first: on tensors that can't be read where they are."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import torch
@@ -117,7 +115,7 @@ def test_behaviour_is_observed_and_state_is_hashed():
     def seen(model):
         SIDE.bn_policy.apply(model, SIDE.bn_policy.Policy(**POLICIES["frozen-drifting"].facts))
         rows = SIDE.behaviour.observe(model, batches()[0], True)
-        hashes = keeping.state(SimpleNamespace(module=model, optimizers=list))
+        hashes = keeping.state(model)
         return len(rows), {name: value for name, value in hashes.items() if name.startswith("weights")}
 
     here, away = both(seen)
