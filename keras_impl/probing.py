@@ -1,6 +1,6 @@
 """One person's Keras model, and everything that the diagnosis can ask of it."""
 
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 
 import keras
@@ -14,7 +14,7 @@ from .graphs import Graphs, by_xla
 from .initial import initial
 from .keeping import replaced
 from .objectives import Objective
-from .statistics import forgetful
+from .statistics import forgetting
 from .switches import Switches
 
 
@@ -236,11 +236,8 @@ class Subject:
             if counted or self.objective.outputs(batch) is None:
                 steps[i] = self.objective.measure(batch, False, whole=False)
 
-        with self._unmoved(), self.objective.tallying(), ExitStack() as stack:
-            for layer in self.model._flatten_layers():
-                if hasattr(layer, "_run_through_graph"):  # a functional model
-                    stack.enter_context(replaced(layer, _run_through_graph=forgetful(layer)))
-            stack.enter_context(self.switches.standing(frozenset(), stop=True))
+        standing = self.switches.standing(frozenset(), stop=True)
+        with self._unmoved(), self.objective.tallying(), forgetting(self.model), standing:
             forwards = [partial(forward, batch, i) for i, batch in enumerate(batches)]
             pooled = lockstep.run(forwards, self.switches.put, keeping.attributes(self.model))
             steps = [steps[i] for i in sorted(steps)]

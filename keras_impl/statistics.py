@@ -84,10 +84,7 @@ def population(model, batches, weights=None, take=None):
 
     forwards = [partial(forward, i) for i in range(len(batches))]
     # the layers are in inference mode and get their population statistics as moving ones, until the end
-    with modes.in_inference(model), ExitStack() as stack:
-        for layer in model._flatten_layers():
-            if hasattr(layer, "_run_through_graph"):  # a functional model
-                stack.enter_context(replaced(layer, _run_through_graph=forgetful(layer)))
+    with modes.in_inference(model), forgetting(model), ExitStack() as stack:
         for name, layer in layers.items():
             stack.enter_context(_stopping(layer, name))
         statistics = lockstep.run(
@@ -131,8 +128,18 @@ def substituted(model, statistics):
             variable.assign(values)
 
 
-def forgetful(model):
-    """Make a functional model's graph run that drops tensors after their last use; Keras's keeps them all."""
+@contextmanager
+def forgetting(model):
+    """Have the graphs in a model drop tensors after their last use; Keras's own keep them all."""
+    with ExitStack() as stack:
+        for layer in model._flatten_layers():
+            if hasattr(layer, "_run_through_graph"):  # a functional model
+                stack.enter_context(replaced(layer, _run_through_graph=_forgetful(layer)))
+        yield
+
+
+def _forgetful(model):
+    """A run through a functional model's graph that drops tensors after their last use."""
     depths = sorted(model._nodes_by_depth, reverse=True)
     nodes = [node for depth in depths for node in model._nodes_by_depth[depth] if not node.is_input]
     inputs_of = {node: {id(tensor) for tensor in node.input_tensors} for node in nodes}

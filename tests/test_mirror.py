@@ -62,7 +62,7 @@ ONE_SIDED = {
     "keeping.value": "a Keras variable is copied by each backend in its own way",
     "keeping.buffers_kept": "a Keras variable stays the same object when it is assigned",
     "keeping.replaced": "Keras tracks what is assigned to a layer",
-    "statistics.forgetful": "PyTorch runs no stored graph, which would keep all tensors",
+    "statistics.forgetting": "PyTorch runs no stored graph, which would keep all tensors",
     "objectives.module_of": "a Keras trainer is its model",
     "objectives.call": "a Keras model is called with all its inputs as one structure",
     "objectives.accuracy": "Keras's metrics are compiled in",
