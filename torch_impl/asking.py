@@ -22,7 +22,11 @@ def trainable_of(model, names=None):
 
 
 def modes_of(model):
-    """What ``train`` and ``eval`` make of a model; modes that were set by hand are taken as they are."""
+    """What ``train`` and ``eval`` make of a model; modes that were set by hand are taken as they are.
+
+    Returns:
+        In training and in evaluation: path of a module -> its mode.
+    """
     now = {path: module.training for path, module in model.named_modules()}
     mixed = len(set(now.values())) > 1
     fit = now if now[""] else _after(model, model.train)

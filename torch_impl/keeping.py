@@ -179,12 +179,10 @@ class Attributes:
 
     def same(self, other):
         """Whether nothing was changed between this time and another."""
-        pairs = zip(self.tensors, other.tensors, strict=False)
-        return (
-            self.digest == other.digest
-            and len(self.tensors) == len(other.tensors)
-            and all(one is now and before == after for (one, before), (now, after) in pairs)
-        )
+        if self.digest != other.digest or len(self.tensors) != len(other.tensors):
+            return False
+        pairs = zip(self.tensors, other.tensors, strict=True)
+        return all(one is now and before == after for (one, before), (now, after) in pairs)
 
 
 def random_state():
