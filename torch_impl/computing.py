@@ -100,12 +100,6 @@ def _along(array, axes, x):
     )
 
 
-def group_norm(bound):
-    """Normalise over groups of channels, the second axis's."""
-    gamma, beta = bound.get("weight"), bound.get("bias")
-    return F.group_norm(bound["input"], bound["num_groups"], gamma, beta, bound.get("eps", 1e-5))
-
-
 # kind -> what computes such a call, with arguments that PyTorch's own function doesn't have
 IMPLEMENTATIONS = {
     "conv": conv,
@@ -127,7 +121,9 @@ def _norm_over(bound, axes):
 
 def _grouped(bound, groups):
     """Normalisation over groups of channels, the second axis's, whatever stands there."""
-    return group_norm({**bound, "num_groups": groups})
+    return F.group_norm(
+        bound["input"], groups, bound.get("weight"), bound.get("bias"), bound.get("eps", 1e-5)
+    )
 
 
 def _batch_norm_axis(bound, axis):
