@@ -144,8 +144,15 @@ def _there(args):
 
 
 def _compare(site, as_in, x):
+    """Fill in what a layer does with what reaches it, and return what it does as in training.
+
+    Args:
+        site: of the layer.
+        as_in: makes its call as in training, or as in evaluation.
+        x: the call's first argument.
+    """
     layer = site.layer
-    if type(layer).call is keras.layers.BatchNormalization.call:  # Keras's own is known without being tried
+    if _is_stock(layer):
         site.owned = owned.find(layer, x, {}, {})
         site.uses = [_uses(site, as_in, training, None) for training in (True, False)]
         return as_in(True)
@@ -196,7 +203,7 @@ def _uses(site, as_in, training, put_back):
     modes = site.fit if training else site.evaluate
     if not modes:
         return "unreached"
-    if type(site.layer).call is keras.layers.BatchNormalization.call:
+    if _is_stock(site.layer):
         with site.as_compiled(training):
             return "batch" if modes[0] and site.layer.trainable else "moving"
     mean, variance = site.owned.pair
@@ -207,6 +214,11 @@ def _uses(site, as_in, training, put_back):
     other = as_in(training)
     put_back()
     return "batch" if _same(plain, other) else "moving"
+
+
+def _is_stock(layer):
+    """Whether a layer normalises by Keras's own code, which is known without being tried."""
+    return type(layer).call is keras.layers.BatchNormalization.call
 
 
 def _settle(site):
