@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from compare.diagnosis import noise
+from compare.diagnosis import noise, same_samples
 from compare.diagnosis.case import Case, figure
 from compare.diagnosis.finding import find
 from compare.diagnosis.inputs import CHANGES
 from compare.diagnosis.looking import Look
 from compare.diagnosis.numbering import renumbered
-from compare.spec import some
 
 # moments that are one preprocessing's of another, relative; by channel, how far inputs of one kind may lie apart
 SAME, LIKE = 0.03, 0.25
@@ -27,7 +26,7 @@ def judge(case: Case) -> None:
     ours, theirs = case.fit.look, case.elsewhere.look
     value = case.evaluated_elsewhere - case.evaluated
     if np.array_equal(np.sort(ours.samples), np.sort(theirs.samples)):
-        _weights(case, ours, theirs, value)
+        same_samples.judge(case, ours, theirs, value)
         return
     other = renumbered(case) if case.costs(value) else None
     if other is not None:
@@ -49,46 +48,6 @@ def judge(case: Case) -> None:
         _same_targets(case, ours, theirs, value)
         return
     _other_samples(case, ours, theirs, value)
-
-
-def _weights(case: Case, ours: Look, theirs: Look, value: float) -> None:
-    rows = [row for row in case.measured.layers if row.role == "normalisation" and row.evaluate == "batch"]
-    by_batch = [row.name for row in rows]
-    # an arithmetic of a person's own that keeps nothing has no row, but a sample's outputs show what it does
-    together = bool(by_batch) or case.measured.probed.alone == "differs"
-    if ours.weighted == theirs.weighted and together and case.matters(value):
-        what = f"{some(by_batch)} normalises" if by_batch else "the model computes"
-        evidence = (
-            f"Both data sets hold the same samples, in other batches; {what} with the batch in evaluation, too: the"
-            f" loss is {figure(case.evaluated_elsewhere)} and not {figure(case.evaluated)}."
-        )
-        case.add("mode-in-evaluation", value)
-        harmful, detail = case.costs(abs(value)), "" if any(row.override for row in rows) else "by-batch"
-        find(case, "mode-in-evaluation", harmful, value, tuple(by_batch), evidence, detail)
-    elif not (ours.weighted or theirs.weighted) and case.matters(value):
-        unsteady = [c for c in ("random-evaluation", "evaluation-changes-state") if case.has(c)]
-        case.add(unsteady[0] if unsteady else "aggregation", value)
-        if not unsteady:
-            sizes = (
-                f" of {max(ours.batches)} and of {max(theirs.batches)} samples"
-                if ours.batches != theirs.batches
-                else ""
-            )
-            evidence = (
-                f"Both data sets hold the same samples, in other batches{sizes}, and the loss is no mean over samples:"
-                f" it is {figure(case.evaluated)} in fit's batches, {figure(case.evaluated_elsewhere)} in evaluation's."
-            )
-            find(case, "aggregation", False, value, (), evidence)
-    elif ours.weighted != theirs.weighted or case.matters(value):
-        case.add("objective", value)
-        if case.matters(value):
-            unweighted = [s.unweighted for s in case.measured.evaluate.steps if s.unweighted is not None]
-            evidence = "The samples are the same in both; their weights aren't."
-            if unweighted:
-                evidence += f" Without weights fit's data evaluate to {figure(float(np.mean(unweighted)))}."
-            find(case, "objective", False, value, (), evidence, "weights")
-    else:
-        case.add("samples", value)
 
 
 def _other_targets(case: Case, count: int, value: float) -> None:

@@ -87,21 +87,30 @@ CHANGES = (
 
 
 def changed_inputs(case: Case) -> bool:
-    """Say whether one of the known changes makes evaluation as good as training, and find ``input-scale``."""
-    batches = _some(case.fit.some(case.limit))
+    """Say whether the inputs need one of the known changes, and find ``input-scale``.
+
+    One is needed that makes evaluation nearly as good as training, or whose inputs a moving average still holds.
+    """
+    batches, first = _some(case.fit.some(case.limit)), _first(case)
+    needed = _closing(case, batches, first) or _stored(case, batches, first)
+    if needed is None:
+        return False
+    change, evidence = needed
+    code = change.written(case.framework)
+    evidence = f"{change.name[0].upper()}{change.name[1:]}: {evidence}"
+    find(case, "input-scale", True, case.evaluated - case.as_in_fit, (), evidence, "changed", code)
+    return True
+
+
+def _closing(case: Case, batches: list[Batch], first: Layer | None) -> tuple[Change, str] | None:
+    """The change that closes most of the gap, of those that bring the first layer nearer to what it has stored."""
     aim = case.said_in_fit if "loss" in case.reported.fit else case.as_in_fit
-    base, first = case.subject.run(batches, frozenset()).figures["loss"], _first(case)
-    unchanged = _reaching(case, first, batches)
-    before = _distance(first, unchanged)
-    best = None
-    mixed: tuple[Change, float, float] | None = None
+    base = case.subject.run(batches, frozenset()).figures["loss"]
+    before = _distance(first, _reaching(case, first, batches))
+    best: tuple[Change, float] | None = None
     for change in _possible(case):
         changed = [case.subject.scaled(batch, change.apply) for batch in batches]
-        reached = _reaching(case, first, changed)
-        distance = _distance(first, reached)
-        share = _share(first, unchanged, reached)
-        if share is not None and distance is not None and (mixed is None or distance < mixed[2]):
-            mixed = (change, share, distance)
+        distance = _distance(first, _reaching(case, first, changed))
         closer = before is None or (distance is not None and distance < min((1 - CLOSED) * before, 1.5))
         if not closer:
             continue
@@ -111,31 +120,33 @@ def changed_inputs(case: Case) -> bool:
         closed = base - now > (PART if there else CLOSED) * (base - aim)
         if closed and (best is None or now < best[1]):
             best = (change, now)
-    value = case.evaluated - case.as_in_fit
-    if best is not None:
-        change, now = best
-        code = change.written(case.framework)
-        evidence = (
-            f"{_begun(change.name)}: with {code} an evaluation of {sum(b.size for b in batches)} samples has a loss of"
-            f" {figure(now)} instead of {figure(base)}."
-        )
-    elif mixed is not None and first is not None:
-        change, share, _ = mixed
-        code = change.written(case.framework)
-        evidence = (
-            f"{_begun(change.name)}: the variances that {first.name} has stored are {share:.2g} times those of what"
-            f" reaches it with {code}, in all channels, and far from those of what reaches it now. The moving average"
-            " is on its way from the one to the other."
-        )
-    else:
-        return False
-    find(case, "input-scale", True, value, (), evidence, "changed", code)
-    return True
+    if best is None:
+        return None
+    change, now = best
+    return change, (
+        f"with {change.written(case.framework)} an evaluation of {sum(b.size for b in batches)} samples has a loss of"
+        f" {figure(now)} instead of {figure(base)}."
+    )
 
 
-def _begun(text: str) -> str:
-    """A sentence's beginning."""
-    return text[0].upper() + text[1:]
+def _stored(case: Case, batches: list[Batch], first: Layer | None) -> tuple[Change, str] | None:
+    """The change whose inputs have a share in what the first layer has stored; of several the nearest to that."""
+    unchanged = _reaching(case, first, batches)
+    best: tuple[Change, float, float] | None = None
+    for change in _possible(case):
+        changed = [case.subject.scaled(batch, change.apply) for batch in batches]
+        reached = _reaching(case, first, changed)
+        distance, share = _distance(first, reached), _share(first, unchanged, reached)
+        if share is not None and distance is not None and (best is None or distance < best[2]):
+            best = (change, share, distance)
+    if best is None or first is None:
+        return None
+    change, share, _ = best
+    return change, (
+        f"the variances that {first.name} has stored are {share:.2g} times those of what reaches it with"
+        f" {change.written(case.framework)}, in all channels, and far from those of what reaches it now. The moving"
+        " average is on its way from the one to the other."
+    )
 
 
 def evaluated_as(case: Case, said: float) -> str | None:

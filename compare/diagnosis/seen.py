@@ -54,8 +54,10 @@ class Seen:
     def step(self) -> tuple[str, ...] | None:
         """Note that a step is over, whoever knows its loss; return which samples it was made with."""
         entered, self._entered = self._entered, None
-        if self._batches is not None:
-            self._batches = [*self._batches, entered] if entered else None
+        if entered and self._batches is not None:
+            self._batches.append(entered)
+        else:
+            self._batches = None
         return entered
 
     def enter(self, arrays: Sequence[np.ndarray]) -> None:
