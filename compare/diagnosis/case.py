@@ -131,9 +131,10 @@ class Case:
         """How a loop over fit's data calls the model, as code: what it unpacks a batch to, and the call."""
         if self.stepped:
             return "batch", "step(model, batch)"
-        if self.framework != "torch":
-            return "x, *_", "model(x)"  # Keras's code takes what Keras itself takes
-        batch = next(iter(self.fit))
+        # Keras's code takes what Keras itself takes
+        batch = next(iter(self.fit), None) if self.framework == "torch" else None
+        if batch is None:
+            return "x, *_", "model(x)"
         if hasattr(batch.raw, "keys"):
             names = list(batch.inputs) if isinstance(batch.inputs, dict) else []
             if names:

@@ -133,6 +133,12 @@ def _notes(case: Case, assumed: bool) -> tuple[str, ...]:
         )
     if not case.reported.given:
         notes.append("No reported figures were given, so that weights that moved in the epoch are left out.")
+    facts = case.measured.facts
+    if len(facts.initial) > 0.5 * facts.parameters and not case.has("other-weights"):
+        notes.append(
+            f"{len(facts.initial)} of {facts.parameters} parameters are as an initialiser makes them: if this model"
+            " should have been trained, give the one that was, with its weights."
+        )
     if assumed:
         notes.append(
             f"No batch size was given; {case.batch_size} is assumed, and half of the causes depend on it."

@@ -223,6 +223,16 @@ def test_a_reported_figure_is_of_other_inputs_only_as_exactly_as_it_is_written(c
     assert found.harmful == (cause == "data-differ")
 
 
+def test_a_model_that_was_never_trained_is_said_to_be_so():
+    net = mlp()
+    assert any(
+        "if this model should have been trained" in n
+        for n in compare.diagnose(net, loader(toy()), loss=CE).notes
+    )
+    fit(net.train(), loader(toy()), 2)
+    assert not any("initialiser" in note for note in compare.diagnose(net, loader(toy()), loss=CE).notes)
+
+
 @pytest.mark.parametrize("loaded", [False, True])
 def test_a_small_head_that_no_file_has_filled_is_seen(loaded):
     net = mlp(hidden=12)
