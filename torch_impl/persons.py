@@ -67,16 +67,6 @@ def named(reference):
     return loaded
 
 
-def inputs(model):
-    """What a model takes; a module doesn't say."""
-    return []
-
-
-def loss(model):
-    """What a model is compiled with: PyTorch's never are."""
-    return
-
-
 def data(reference, most):
     """Load data that a person names, as arrays.
 

@@ -109,18 +109,3 @@ def decayed(model, optimizer):
         pair = [0.0, factor] if apart else [factor, 0.0]
         found |= {names[id(p)]: pair for p in group["params"] if id(p) in names}
     return found
-
-
-def penalties(model):
-    """array -> twice the factor of its L2 penalty: a module has none."""
-    return {}
-
-
-def added(model):
-    """array or layer -> what else it adds to the loss: a module adds nothing."""
-    return {}
-
-
-def constrained(model):
-    """array -> the constraint that it is put back under after every step: a module has none."""
-    return {}
