@@ -1,4 +1,4 @@
-"""What moves a person's model at a step: the settings of its optimizer, weight decay, penalties and constraints.
+"""What moves a person's model at a step: the settings of its optimizer, and weight decay.
 
 `optimizers` makes the optimizers of this project's own models.
 """
