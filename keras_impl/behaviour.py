@@ -28,7 +28,6 @@ def observe(model, batch, training):
     """
     seen = {}
     with modes.kept(model), ExitStack() as stack:
-        modes.stand(model, training)
         for name, layer in statistics.batch_norms(model).items():
             stack.enter_context(_watched(layer, seen.setdefault(name, [])))
         model(*tensors(batch[:1], model), training=training)

@@ -100,7 +100,7 @@ def describe(layer, shapes, output):
         return "dropout", {**facts, "rate": rate(layer, "rate"), "drops": "values"}
     if kind is None:
         return ("custom" if layer.weights else "other"), {**facts, **_constants(layer)}
-    return kind, {**facts, **_plain_facts(kind, layer, shape)}
+    return kind, {**facts, **_plain_facts(kind, layer)}
 
 
 def activation(function):
@@ -188,7 +188,7 @@ def _recurrent(layer):
     }
 
 
-def _plain_facts(kind, layer, shape):
+def _plain_facts(kind, layer):
     """The facts of what needs no more than its attributes."""
     if kind == "dense":
         return {

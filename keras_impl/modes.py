@@ -51,17 +51,6 @@ def switched(model, dropout=False, normalise="evaluate"):
         yield
 
 
-def stand(model, training):
-    """Put a model that has a policy into the state of its training or of its evaluation: here it always is.
-
-    DIFFERS: a policy must be put upon PyTorch's modules again with each mode; Keras's layers keep it.
-
-    Returns:
-        Whether anything had to be put.
-    """
-    return False
-
-
 def without_gradients():
     """Keep a forward pass of this thread from holding on to what a backward pass would need.
 

@@ -71,14 +71,13 @@ class Objective:
         inputs, targets, weights = map(_standard, keras.utils.unpack_x_y_sample_weight(raw))
         return Batch(raw, inputs, targets, weights, _size(inputs))
 
-    def measure(self, batch, training, keep=False, index=0, whole=True):
+    def measure(self, batch, training, keep=False, whole=True):
         """Compute what a batch comes to.
 
         Args:
             batch: a `Batch`.
             training: whether as in `fit`, without its update, or as in `evaluate`.
             keep: whether the `Step` holds outputs and targets.
-            index: of the batch.
             whole: whether metrics and other losses are wanted, too; the loss alone is quicker.
         """
         if self.step is not None:

@@ -154,7 +154,7 @@ class Subject:
         if seed is not None:
             keeping.seed_all(seed, self.model)
         with self.objective.tallying(), self._passing(batches):
-            steps = [self.objective.measure(batch, False, keep, i) for i, batch in enumerate(batches)]
+            steps = [self.objective.measure(batch, False, keep) for batch in batches]
             return Pass(steps, self.objective.figures(steps))
 
     def compiled(self, batches):
@@ -165,7 +165,7 @@ class Subject:
         keeping.seed_all(0, self.model)
         try:
             with self.objective.tallying(), replaced(self.objective, forward=forward):
-                steps = [self.objective.measure(batch, False, True, i) for i, batch in enumerate(batches)]
+                steps = [self.objective.measure(batch, False, True) for batch in batches]
                 return Pass(steps, self.objective.figures(steps))
         except Exception:  # what XLA can't compile
             return None
@@ -188,7 +188,7 @@ class Subject:
                     self.switches.begin(seed, i)
                     for name, pair in given.items():
                         self.switches.put(name, *pair)
-                    steps.append(self.objective.measure(batch, training, keep, i, whole))
+                    steps.append(self.objective.measure(batch, training, keep, whole))
                     self.switches.put_back()
             return Pass(steps, self.objective.figures(steps, whole), gathering.seen() if collect else {})
 

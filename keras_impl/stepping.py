@@ -23,7 +23,7 @@ class Steps:
 
     def __init__(self, model, optimizer, loss, head=None):
         self.model, self.settings, self.head = model, loss, head or ()
-        self.optimizer = updating.make(optimizer, None)
+        self.optimizer = updating.make(optimizer)
         names = {id(variable): name for name, (variable, _) in observing.variables(model).items()}
         self.names = [names.get(id(variable), variable.path) for variable in model.trainable_variables]
         self.gradients = []

@@ -10,13 +10,12 @@ from keras import ops
 from . import observing
 
 
-def make(settings, parameters):
+def make(settings):
     """Make an optimizer.
 
     Args:
         settings: ``kind``, ``learning_rate``, and of ``momentum``, ``nesterov``, ``decays``, ``epsilon``, ``amsgrad``,
             ``centered``, ``accumulator`` and ``weight_decay`` what it has.
-        parameters: name -> parameter; Keras asks for its variables at the first step.
     """
     kind, rate = settings["kind"], settings["learning_rate"]
     momentum, epsilon = settings.get("momentum", 0.0), settings.get("epsilon", 1e-7)
