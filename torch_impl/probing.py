@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 import torch
 
-from . import acting, keeping, lockstep, logged, modes, nested, sorting, waiting
+from . import acting, keeping, lockstep, logged, modes, nested, sorting, traces, waiting
 from .asking import trainable_of
 from .evidence import Facts, Pass
 from .gathering import Gathering, Reached, Until
@@ -139,8 +139,8 @@ class Subject:
             return acting.alone(self.module)
         self.switches = switches = Switches(self.module, self._trainable())
         switches.fit_modes |= {path: mode for path, mode in self.modes.items() if path in switches.fit_modes}
-        fit, moved_in_fit = sorting.trace(self, batches, training=True)
-        evaluate, moved_in_evaluation = sorting.trace(self, batches, training=False)
+        fit, moved_in_fit = traces.follow(self, batches, training=True)
+        evaluate, moved_in_evaluation = traces.follow(self, batches, training=False)
         switches = self.switches
         switches.trace(fit, evaluate)
         self.moving = moved_in_fit | moved_in_evaluation

@@ -1,69 +1,16 @@
-"""Write down what passes in both modes do, and sort the modules whose mode matters from those where it doesn't."""
+"""Sort the modules whose mode matters from those where it doesn't: what does a pass make with their own mode alone?"""
 
 import math
 from collections.abc import Mapping
-from contextlib import contextmanager
 
 import torch
 
-from . import keeping, nested
-
-
-def trace(subject, batches, training):
-    """Trace a pass of a subject's model in training or in evaluation; the trace, and the names of what moved."""
-    before, first = _Before(subject.module), None
-    with keeping.buffers_kept(subject.switches.modules):
-        for i, batch in enumerate(batches):
-            with torch.no_grad(), subject.switches.tracing(training) as now, _of_mode(training):
-                subject.objective.measure(batch, training, index=i)
-            first = now if first is None else first
-        moved = before.moved()
-    subject.changes |= before.others()
-    return first, moved
-
-
-class _Before:
-    """A module before a pass, to say what the pass has changed."""
-
-    def __init__(self, module):
-        self.module = module
-        self.buffers = {name: buffer.clone() for name, buffer in module.named_buffers()}
-        self.weights, self.attributes = _sums(module), keeping.Attributes(module)
-
-    def moved(self):
-        """The names of buffers that hold something else now."""
-        now = [(name, buffer) for name, buffer in self.module.named_buffers() if name in self.buffers]
-        return {name for name, buffer in now if not nested.equal(buffer, self.buffers[name])}
-
-    def others(self):
-        """What else is changed: ``weights``, ``attributes``."""
-        found = {"weights"} if _sums(self.module) != self.weights else set()
-        return found if keeping.Attributes(self.module).same(self.attributes) else found | {"attributes"}
-
-
-def _sums(module):
-    """Numbers that tell whether parameters are changed, past whatever counts a tensor's versions."""
-    return [
-        (torch.view_as_real(p.detach()) if p.is_complex() else p.detach()).sum(dtype=torch.float64).item()
-        for p in module.parameters()
-        if not torch.nn.parameter.is_lazy(p)
-    ]
+from . import nested
 
 
 def _by_step(switches, plain, now):
     """Whether the step reads the outermost module's mode: that isn't called at all, or makes the same of the data."""
     return "" not in switches.fit.reached or now[1] == plain[1]
-
-
-@contextmanager
-def _of_mode(training):
-    """Tell of an error in evaluation that training had none: a model may return something else there."""
-    try:
-        yield
-    except Exception as error:
-        if not training:
-            error.add_note("in evaluation mode; in training mode the same batch passes")
-        raise
 
 
 def others(subject, batch):

@@ -1,13 +1,14 @@
-"""What a pass did, written down call by call."""
+"""What a pass did, written down call by call, and what it has changed."""
 
 import random
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from zlib import crc32
 
 import numpy as np
 import torch
 
-from . import owned, within
+from . import keeping, nested, owned, within
 
 
 @dataclass
@@ -37,6 +38,23 @@ class Trace:
     inputs: dict = field(default_factory=dict)
     taken: dict = field(default_factory=dict)
     around: dict = field(default_factory=dict)
+
+
+def follow(subject, batches, training):
+    """Trace a pass of a subject's model over each of some batches, in training or in evaluation.
+
+    Returns:
+        The first batch's `Trace`, and the names of the buffers that moved in any.
+    """
+    before, first = _Before(subject.module), None
+    with keeping.buffers_kept(subject.switches.modules):
+        for i, batch in enumerate(batches):
+            with torch.no_grad(), subject.switches.tracing(training) as now, _of_mode(training):
+                subject.objective.measure(batch, training, index=i)
+            first = now if first is None else first
+        moved = before.moved()
+    subject.changes |= before.others()
+    return first, moved
 
 
 class Tracing:
@@ -114,6 +132,45 @@ class Tracing:
         """Another random function has given some values."""
         size = self.trace.largest.setdefault(self.switches.here(), [0, 0])
         size[0] = max(size[0], values.numel() if isinstance(values, torch.Tensor) else 1)
+
+
+class _Before:
+    """A module before a pass, to say what the pass has changed."""
+
+    def __init__(self, module):
+        self.module = module
+        self.buffers = {name: buffer.clone() for name, buffer in module.named_buffers()}
+        self.weights, self.attributes = _sums(module), keeping.Attributes(module)
+
+    def moved(self):
+        """The names of buffers that hold something else now."""
+        now = [(name, buffer) for name, buffer in self.module.named_buffers() if name in self.buffers]
+        return {name for name, buffer in now if not nested.equal(buffer, self.buffers[name])}
+
+    def others(self):
+        """What else is changed: ``weights``, ``attributes``."""
+        found = {"weights"} if _sums(self.module) != self.weights else set()
+        return found if keeping.Attributes(self.module).same(self.attributes) else found | {"attributes"}
+
+
+def _sums(module):
+    """Numbers that tell whether parameters are changed, past whatever counts a tensor's versions."""
+    return [
+        (torch.view_as_real(p.detach()) if p.is_complex() else p.detach()).sum(dtype=torch.float64).item()
+        for p in module.parameters()
+        if not torch.nn.parameter.is_lazy(p)
+    ]
+
+
+@contextmanager
+def _of_mode(training):
+    """Tell of an error in evaluation that training had none: a model may return something else there."""
+    try:
+        yield
+    except Exception as error:
+        if not training:
+            error.add_note("in evaluation mode; in training mode the same batch passes")
+        raise
 
 
 def _generators():
