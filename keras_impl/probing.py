@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from . import acting, keeping, lockstep
+from . import acting, keeping, lockstep, updating
 from .evidence import Batch, Facts, Pass
 from .gathering import Gathering, Reached, Until
 from .graphs import Graphs, by_xla
@@ -142,7 +142,7 @@ class Subject:
             accumulation=getattr(getattr(self.model, "optimizer", None), "gradient_accumulation_steps", None),
             initial=tuple(initial(self.model)),
             parameters=len(self.model.trainable_variables),
-            notes=tuple(_averaged(self.model)),
+            notes=tuple(updating.averaged(self.model)),
             precision=self.model.compute_dtype,
             objectives=self.objective.separate,
             # DIFFERS: a step of the model's own; JAX's is a function of all variables, which nobody calls so
@@ -305,28 +305,6 @@ class Subject:
             if self.switches is not None:
                 self.switches.put_back()
             keeping.set_random_state(drawn)
-
-
-def _averaged(model):
-    """Say whether an optimizer's average of the weights is another model than the weights."""
-    optimizer = getattr(model, "optimizer", None)
-    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
-    averages = getattr(optimizer, "_model_variables_moving_average", None)
-    if not getattr(optimizer, "use_ema", False) or not averages:
-        return
-    weights = [keeping.value(v) for v in optimizer._trainable_variables]
-    averages = [keeping.value(v) for v in averages]
-    apart = sum(not np.array_equal(a, w) for a, w in zip(averages, weights, strict=True))
-    if apart:
-        yield (
-            f"The optimizer has use_ema=True, and its averages differ from {apart} of {len(weights)} weights: "
-            "fit trains the one and hands over the other at its end."
-        )
-    else:
-        yield (
-            "The optimizer has use_ema=True, and the weights are its averages: fit's figures are of the weights "
-            "before it put those in their place."
-        )
 
 
 def _finite(tensor):

@@ -1,4 +1,4 @@
-"""What moves a person's model at a step: the settings of its optimizer, weight decay, penalties and constraints.
+"""What moves a person's model at a step: an optimizer's settings and averages, weight decay, penalties, constraints.
 
 `optimizers` makes the optimizers of this project's own models.
 """
@@ -8,6 +8,7 @@ import numpy as np
 from keras import ops
 
 from . import observing
+from .keeping import value
 
 
 def make(settings):
@@ -134,6 +135,28 @@ def constrained(model):
     """array -> the constraint that it is put back under after every step."""
     found = observing.variables(model).items()
     return {name: type(v.constraint).__name__ for name, (v, _) in found if getattr(v, "constraint", None)}
+
+
+def averaged(model):
+    """Say whether an optimizer's average of the weights is another model than the weights."""
+    optimizer = getattr(model, "optimizer", None)
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    averages = getattr(optimizer, "_model_variables_moving_average", None)
+    if not getattr(optimizer, "use_ema", False) or not averages:
+        return
+    weights = [value(v) for v in optimizer._trainable_variables]
+    averages = [value(v) for v in averages]
+    apart = sum(not np.array_equal(a, w) for a, w in zip(averages, weights, strict=True))
+    if apart:
+        yield (
+            f"The optimizer has use_ema=True, and its averages differ from {apart} of {len(weights)} weights: "
+            "fit trains the one and hands over the other at its end."
+        )
+    else:
+        yield (
+            "The optimizer has use_ema=True, and the weights are its averages: fit's figures are of the weights "
+            "before it put those in their place."
+        )
 
 
 def _written(penalty):

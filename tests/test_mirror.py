@@ -112,6 +112,7 @@ ONE_SIDED = {
     "persons.loss": "PyTorch compiles nothing",
     "updating.penalties": "a Keras variable holds its penalty; PyTorch's is its optimizer's weight decay",
     "updating.added": "a module adds nothing to the loss",
+    "updating.averaged": "PyTorch's averages are a module of their own",
     "updating.constrained": "a parameter of PyTorch's has no constraint",
     "training.compile": "PyTorch compiles nothing",
     "training.loss_of": "Keras's loss is compiled into the model",
