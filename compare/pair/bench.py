@@ -17,7 +17,7 @@ from compare.pair.matching import Values, front
 from compare.pair.numbering import renumbered, same_calls
 from compare.pair.optimizing import Told
 from compare.pair.overruling import overrule
-from compare.pair.records import Arrays, Call, Seen
+from compare.pair.records import Call, Seen
 from compare.pair.side import Side
 from compare.parity.figures import Distance
 from compare.parity.tolerances import TOLERANCES
@@ -64,7 +64,7 @@ class Bench(Side):
         self.map = overrule(self.map, given, self.keras_held, self.torch_held)
         self.put(self.map)
         self.notes = self._constants_rounded()
-        return self.summary()
+        return {"map": self.map, "arrangement": self.arrangement}
 
     def for_keras(self, path: str) -> None:
         """Write this model's own arrays as Keras's."""
@@ -76,10 +76,6 @@ class Bench(Side):
         self.keras = records.seen({**record, "values": load_file(values)})
         self.keras_arrays = load_file(arrays)
         self.put(self.map)
-
-    def summary(self) -> dict[str, Any]:
-        """The map as records that go between processes."""
-        return {"map": self.map, "arrangement": self.arrangement}
 
     def look(
         self,
@@ -330,6 +326,3 @@ def arrange(inputs: list[np.ndarray], arrangement: Sequence[str]) -> list[np.nda
 
 def _told(inputs: list[np.ndarray]) -> str:
     return " and ".join(f"{'x'.join(map(str, x.shape[1:]))}" for x in inputs)
-
-
-__all__ = ["Arrays", "Bench", "arrange", "arrangements", "front", "rounding_away"]

@@ -155,9 +155,9 @@ class Explained:
         """The terms that BN makes."""
         return [name for name in self.terms if name in (*BETWEEN, *STORED)]
 
-    def stored(self, metric: Metric = "loss") -> float:
-        """How far evaluation with what is stored is from one with the mean of the batches' statistics."""
-        return math.fsum(self.term(name, metric) for name in self.off)
+    def stored(self) -> float:
+        """How far evaluation's loss with what is stored is from that with the mean of the batches' statistics."""
+        return math.fsum(self.term(name) for name in self.off)
 
     def uncertainty(self, term: str, metric: Metric = "loss") -> float:
         """How much a term depends on the order in which dropout and BN are switched: half of what it is at most."""

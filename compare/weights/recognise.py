@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from itertools import pairwise
 
 import numpy as np
@@ -72,13 +72,13 @@ def _by_words(names: list[str]) -> str:
     return next((kind for word, kind in _WORDS if any(re.search(word, name) for name in names)), "")
 
 
-def _counted(names: Iterable[str], pattern: str, key: Callable = int) -> dict:
-    """First group of a pattern -> how many different second groups it comes with."""
-    found: dict = {}
+def _counted(names: Iterable[str], pattern: str) -> dict:
+    """First group of a pattern, a number -> how many different second groups it comes with."""
+    found: dict[int, set[str]] = {}
     for name in names:
         match = re.search(pattern, name)
         if match:
-            found.setdefault(key(match[1]), set()).add(match[2])
+            found.setdefault(int(match[1]), set()).add(match[2])
     return {name: len(seconds) for name, seconds in sorted(found.items())}
 
 

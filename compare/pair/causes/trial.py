@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from compare.pair.graph import Op
 from compare.pair.matching import Match
 from compare.pair.partners import Partner
 from compare.pair.records import Call, Seen
@@ -121,7 +120,7 @@ class Scene:
 Cause = Callable[[Scene], Iterator[Trial]]
 
 
-def module(call: Call, op: Op | None = None) -> str:
+def module(call: Call) -> str:
     """How a module is named: its path, or the function where it is called in the model's own forward."""
     return call.place or f"{call.facts.get('function', call.kind)} in forward"
 
