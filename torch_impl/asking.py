@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from . import trying
+from . import keeping, trying
 from .evidence import Override
 from .statistics import BATCH_NORM
 
@@ -27,18 +27,21 @@ def modes_of(model):
     Returns:
         In training and in evaluation: path of a module -> its mode.
     """
-    now = {path: module.training for path, module in model.named_modules()}
+    now = _modes(model)
     mixed = len(set(now.values())) > 1
-    fit = now if now[""] else _after(model, model.train)
-    evaluate = now if mixed and not now[""] else _after(model, model.eval)
-    for path, module in model.named_modules():
-        module.training = now[path]
+    with keeping.modes_kept(model):
+        fit = now if now[""] else _after(model, model.train)
+        evaluate = now if mixed and not now[""] else _after(model, model.eval)
     return fit, evaluate
+
+
+def _modes(model):
+    return {path: module.training for path, module in model.named_modules()}
 
 
 def _after(model, change):
     change()
-    return {path: module.training for path, module in model.named_modules()}
+    return _modes(model)
 
 
 def flag(module, mode):

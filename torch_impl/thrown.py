@@ -1,8 +1,10 @@
 """What happens at the calls of a pass while the switches of a model stand in some way; see `switches`."""
 
+from zlib import crc32
+
 import torch
 
-from . import lockstep, traces, within
+from . import lockstep, within
 from .keeping import seed_all
 from .moments import moments, samples
 
@@ -42,7 +44,7 @@ class Thrown:
     def noise(self, call):
         """The same of a call with noise in it."""
         key = self.switches.noise_key(call)
-        seed_all(traces.mixed(self.seed, key))
+        seed_all(_mixed(self.seed, key))
         if key not in self.noises:
             return None
         on = self.noises[key] if "dropout" in self.fit else self.switches.evaluate.noises[key]
@@ -56,7 +58,7 @@ class Thrown:
         """A module is called: seed what it draws, and give it statistics where its arithmetic is its own."""
         place = self.switches.place
         if path in self.switches.fit.drew:
-            seed_all(traces.mixed(self.seed, (path, place.count(("draws", path)))))
+            seed_all(_mixed(self.seed, (path, place.count(("draws", path)))))
         own = self.switches.owned.get(path)
         if own is None:
             return
@@ -105,3 +107,8 @@ def numbered(name, number):
     """A call's name: the layer's, with the number of the call from the second on; the model's own is ``forward``."""
     name = name or "forward"
     return name if number == 1 else f"{name}#{number}"
+
+
+def _mixed(seed, key):
+    """A seed for one place, the same in every process."""
+    return crc32(repr((seed, key)).encode())

@@ -3,7 +3,6 @@
 import random
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from zlib import crc32
 
 import numpy as np
 import torch
@@ -177,11 +176,6 @@ def _generators():
     """The states of all generators on the processor, in a form that can be compared."""
     kind, keys, *rest = np.random.get_state()  # noqa: NPY002
     return random.getstate(), kind, keys.tobytes(), rest, torch.get_rng_state().numpy().tobytes()
-
-
-def mixed(seed, key):
-    """A seed for one place, the same in every process."""
-    return crc32(repr((seed, key)).encode())
 
 
 def _copied(module):
