@@ -6,7 +6,6 @@ import keras
 import numpy as np
 
 from keras_impl.keeping import kept
-from keras_impl.probing import Subject
 
 
 def names_of(model, data):
@@ -37,7 +36,7 @@ def paste_all(found, model, data, folder):
     if any(finding.cause == "other-weights" for finding in found.findings):
         model.save_weights(folder / "trained.weights.h5")
     codes = [finding.cure.code for finding in found.findings if finding.cure.code]
-    with warnings.catch_warnings(), kept(Subject(model)):
+    with warnings.catch_warnings(), kept(model):
         warnings.simplefilter("ignore")  # Keras's words on data sets that it can't shuffle, or count
         for code in codes:
             exec(code, names_of(model, data))
