@@ -45,6 +45,8 @@ NAMES = {**SIDES, **{name: own.label for name, own in BACKBONES.items()}}
 TRAINS = {"head": "head", "bn": "head, gamma, beta", "all": "everything", "all-but-bn": "all but gamma, beta"}
 # share of the old moving statistics that a step keeps, by side
 DECAY = {"native": {"keras": 0.99, "torch": 0.9}, "matched": {"keras": 0.99, "torch": 0.99}}
+# share of the initial or pretrained statistics that may be left of a moving average that has arrived
+LAG = 0.05
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,8 @@ from compare.diagnosis.case import Case, figure, loss
 from compare.diagnosis.finding import find
 from compare.diagnosis.inputs import changed_inputs
 from compare.diagnosis.side import Layer
-from compare.spec import some
+from compare.spec import LAG, some
 
-# share of the initial or pretrained values that may be left of a moving average that has arrived
-LEFT = 0.05
 # batches that a moving average stands for, (1 + decay) / (1 - decay), below which it is a few batches' whim
 FEW_BATCHES = 3.1
 # logarithms of ratios of variances: one that no past batch can have given, one that data of a kind may have
@@ -82,7 +80,7 @@ def _harms(case: Case, cause: str, share: float, rows: list[Layer]) -> bool:
 
 def _felt(case: Case, cause: str, rows: list[Layer]) -> bool:
     """Whether evaluation is worse than training; an average that has arrived does no harm where it isn't."""
-    arrived = all(not row.virgin and row.steps and row.decay and row.decay**row.steps < LEFT for row in rows)
+    arrived = all(not row.virgin and row.steps and row.decay and row.decay**row.steps < LAG for row in rows)
     return not (cause == "stale-statistics" and arrived) or _costs(case, case.evaluated - case.as_in_fit)
 
 
@@ -93,7 +91,7 @@ def _costs(case: Case, value: float) -> bool:
     """
     if not case.costs(value, chance=False, floor=case.trifle):
         return False
-    started = any((one.left or 0.0) > LEFT for one in drifts(case).values())
+    started = any((one.left or 0.0) > LAG for one in drifts(case).values())
     return started or case.costs(value, floor=case.trifle)
 
 
@@ -113,9 +111,9 @@ def _causes(case: Case, rows: list[Layer], value: float) -> dict[str, list[Layer
 def _as_made(case: Case, row: Layer) -> bool:
     """Whether a layer has stored the 0 and 1 that it began with, as far as its steps have left them there."""
     left = _drift(case, row).left
-    if row.virgin or left is None or left <= LEFT:
+    if row.virgin or left is None or left <= LAG:
         return row.virgin
-    return not (row.steps and row.decay) or left <= 1.15 * row.decay**row.steps + LEFT
+    return not (row.steps and row.decay) or left <= 1.15 * row.decay**row.steps + LAG
 
 
 def _is_copy(case: Case, rows: list[Layer]) -> bool:
@@ -222,11 +220,11 @@ def _what(case: Case, cause: str, rows: list[Layer]) -> str:
     left = _drift(case, row).left
     updates = f"{row.steps} update{'' if row.steps == 1 else 's'}"
     kept = ""
-    if left is not None and left > LEFT:
+    if left is not None and left > LAG:
         kept = f" {left:.0%} of the initial 0 and 1 is still in it{f' after {updates}' if row.steps else ''}."
     elif row.steps and row.decay:
         over = float(row.decay) ** row.steps
-        rest = f"{over:.0%}" if over >= LEFT else "less than 5%"
+        rest = f"{over:.0%}" if over >= LAG else "less than 5%"
         kept = (
             f" A decay of {row.decay:.4g} keeps {rest} of an old value over the {updates} that were counted."
         )

@@ -10,9 +10,7 @@ import numpy as np
 
 from compare.gap.evaluations import Moments, Whole
 from compare.gap.records import METRICS, Figures, LayerDrift, Spread
-
-# Share of old moving statistics that may be left once they no longer count.
-LAG = 0.05
+from compare.spec import LAG
 
 
 def stages(trained: Whole) -> dict[str, Figures]:

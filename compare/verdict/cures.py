@@ -6,15 +6,13 @@ import math
 from dataclasses import dataclass
 
 from compare.diagnosis.records import BETWEEN, STORED
-from compare.spec import Behaviour
+from compare.spec import LAG, Behaviour
 from compare.verdict.figures import Explained
 
 # share of the old value that a step keeps, as PyTorch comes; with less the statistics are as noisy as the batches
 USUAL = 0.9
 # a change of that share by less isn't worth a training
 NOTABLE = 0.05
-# a share of the start values in the moving statistics that counts as gone
-LAG = 0.05
 
 # terms that are there in healthy training, too
 HARMLESS = ("dropout", "weights-moved")
