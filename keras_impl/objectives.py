@@ -36,7 +36,7 @@ class Objective:
 
     Attributes:
         separate: whether training and evaluation have an objective each, which may differ.
-        inside: whether a step of its own was seen to call models inside the model, and not the model itself.
+        inside: whether a step of its own was seen to call the model on anything but the batch's inputs, or not at all.
 
     Raises:
         ValueError: the model can't say what its loss is, and none is given.
@@ -228,8 +228,8 @@ class Objective:
         """Call the model's own step, whose optimizers do nothing, on metrics that count from nothing."""
         data, listen = own_steps.handed_on(batch.raw, tensors), training or keep
         with counting.apart(self.model):
-            said, outputs = own_steps.taken(self.model, data, training, self._updated, listen)
-            self.inside |= listen and outputs is None and not self.traces(training)
+            said, outputs, alike = own_steps.taken(self.model, data, training, self._updated, listen)
+            self.inside |= listen and not alike and not self.traces(training)
             if keep and outputs is None:
                 with suppress(Exception):  # then the outputs stay the step's own business
                     outputs = self._called(tensors[0], data, training)

@@ -67,18 +67,19 @@ def taken(model, data, training, updated, listen=True):
         listen: whether to listen to what the model returns in it; not where several steps pass side by side.
 
     Returns:
-        What the step says, and what the model returned in it last; None where that has no values.
+        What the step says, what the model returned in it last, and whether that was of the batch's inputs as they are;
+        None and False where that has no values.
     """
     if keras.backend.backend() == "jax":
-        return _functional(model, data, training, updated), None
+        return _functional(model, data, training, updated), None, False
     seen = []
     with ExitStack() as stack:
         for optimizer in _optimizers(model) if training else ():
             stack.enter_context(_idle(optimizer, updated))
         if listen:
-            stack.enter_context(_overheard(model, seen))
+            stack.enter_context(_overheard(model, data, seen))
         said = model.train_step(data) if training else model.test_step(data)
-    return said, seen[-1] if seen else None
+    return said, *(seen[-1] if seen else (None, False))
 
 
 def _optimizers(model):
@@ -121,13 +122,17 @@ def _functional(model, data, training, updated):
     return said
 
 
-def _overheard(model, seen):
-    """Listen to what the model itself returns while a step of its own runs."""
-    call = model.call
+def _overheard(model, data, seen):
+    """Listen to what the model itself returns while a step of its own runs, and whether it was given the inputs."""
+    call, inputs = model.call, keras.utils.unpack_x_y_sample_weight(data)[0]
 
     def listen(*args, **options):
         outputs = call(*args, **options)
-        seen.append(outputs)
+        seen.append((outputs, _leaves(args) == _leaves(inputs)))
         return outputs
 
     return replaced(model, call=listen)
+
+
+def _leaves(part):
+    return [id(leaf) for leaf in keras.tree.flatten(part)]

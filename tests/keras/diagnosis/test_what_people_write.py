@@ -171,6 +171,9 @@ def test_statistics_are_re_estimated_by_a_models_own_step_and_its_weights_come_b
     history = model.fit(train_ds, epochs=4, verbose=0, shuffle=False)
     found = compare.diagnose(model, train_ds, reported=history)
     norm, before = model.net.layers[1], [np.array(variable) for variable in model.trainable_variables]
+    # the first of three inputs by itself is refused by the model: what the step hands it is pooled over
+    assert not [note for note in found.notes if "input" in note]
+    assert {"shared-layer", "stale-statistics"} <= {term.term for term in found.terms}
     cure = next(finding.cure for finding in found.findings if finding.cause == "stale-statistics")
     exec(cure.code, {"model": model, "train_ds": train_ds, "keras": keras, "np": np})
     reached = np.array(model.net.layers[0](np.concatenate([a, a + 0.5 * b[::-1] - 1, b])))
@@ -196,3 +199,16 @@ def test_fifteen_batches_of_a_class_each_are_unmixed_though_the_classes_lie_near
 def test_a_file_that_isnt_compiled_is_refused_with_the_ways_out():
     with pytest.raises(ValueError, match=r"isn't compiled: give loss, or FILE\.py:NAME"):
         compare.diagnose(net(Dense(4)), toy(32))
+
+
+@pytest.mark.parametrize(("metric", "harmful"), [("categorical_accuracy", True), ("binary_accuracy", False)])
+def test_an_accuracy_of_one_class_a_sample_is_another_metric_where_several_are_right_at_once(metric, harmful):
+    x, _ = toy()
+    y = (x[:, :4] > 0.8).astype("float32")
+    model = net(Dense(24, "relu"), classes=4)
+    compiled(model, loss=keras.losses.BinaryCrossentropy(from_logits=True), metrics=[metric])
+    if metric == "binary_accuracy":
+        compiled(model, loss=model.loss, metrics=[keras.metrics.BinaryAccuracy(threshold=0.0)])
+    found = compare.diagnose(model, (x, y), reported=fitted(model, x, y, 15))
+    assert found.harmful == harmful
+    assert (causes(found)[0] == "metric") == harmful
