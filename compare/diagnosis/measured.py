@@ -7,11 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from compare.diagnosis.probes import Probed
+from compare.diagnosis.refusing import said
 from compare.diagnosis.side import Facts, Layer, Pass, Seen, Statistics
 from compare.spec import InputError
-
-# characters of an error that a note tells
-TOLD = 120
 
 
 @dataclass
@@ -77,7 +75,7 @@ class Measured:
         except InputError:
             raise
         except ValueError as error:
-            self.skipped.append(" ".join(str(error).split()))
+            self.skipped.append(said(error))
             return None
 
     def dealing(self, function: Callable[[], Any]) -> Any:
@@ -88,6 +86,6 @@ class Measured:
         try:
             return function()
         except Exception as error:
-            told = " ".join(str(error).split())[:TOLD].rstrip(".")
-            self.skipped.append(f"The samples couldn't be dealt to other batches: {told}.")
+            why = said(error).rstrip(".")
+            self.skipped.append(f"The samples couldn't be dealt to other batches: {why}.")
             return None

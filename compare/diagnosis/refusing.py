@@ -16,11 +16,7 @@ LONGEST = 240
 
 def told(error: BaseException) -> str:
     """Tell an error in one line: its message, and the line of the person's own code that it comes from."""
-    # a terminal's colours, what TensorFlow says of its graph, and what Keras adds of the arguments, aren't for a line
-    text = re.sub(r"\x1b\[[0-9;]*m|\{\{\w+ \S+\}\}|\[Op:\w+\]( name:)?", "", str(error))
-    message = " ".join(text.partition("Arguments received by")[0].split()) or type(error).__name__
-    if len(message) > LONGEST:
-        message = f"{message[:LONGEST].rstrip()} ..."
+    message = said(error)
     message += "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
     not_theirs = {Path(__file__).parent.parent.parent, Path(traceback.__file__).parent}
     frames = traceback.extract_tb(error.__traceback__)
@@ -39,6 +35,14 @@ def told(error: BaseException) -> str:
     # what a framework says by itself names neither model nor data
     theirs = isinstance(error, RuntimeError) or (bool(frames) and _is_theirs(error, frames[-1]))
     return f"the model or its loss refuses the data: {message}" if theirs else message
+
+
+def said(error: BaseException) -> str:
+    """An error's own message in one line, without what isn't for a person who reads it."""
+    # a terminal's colours, what TensorFlow says of its graph, and what Keras adds of the arguments
+    text = re.sub(r"\x1b\[[0-9;]*m|\{\{\w+ \S+\}\}|\[Op:\w+\]( name:)?", "", str(error))
+    message = " ".join(text.partition("Arguments received by")[0].split()) or type(error).__name__
+    return message if len(message) <= LONGEST else f"{message[:LONGEST].rstrip()} ..."
 
 
 def _is_theirs(error: BaseException, last: traceback.FrameSummary) -> bool:
