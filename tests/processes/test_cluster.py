@@ -88,6 +88,11 @@ def same_as_local(folder, out):
     return all((folder / "local" / f).read_bytes() == (folder / out / f).read_bytes() for f in files)
 
 
+def unpacked(folder):
+    """What runs have left in the nodes' temporary folder."""
+    return set((folder / "temporary").glob("compare-cells-*/*"))
+
+
 def hanging(folder):
     """Wait until a cell hangs; return its process."""
 
@@ -100,6 +105,7 @@ def hanging(folder):
 
 def test_a_run_on_two_nodes_is_the_local_one_byte_for_byte(home, cluster):
     ask(home)
+    before = unpacked(home)  # a node that was killed has left some, which its workers hold until they end
     code, stdout, stderr = finish(start(home, *on_ray(cluster, "two")))
     assert code == 0, stderr
     assert "Ray: 3 nodes with 2 CPUs, 2 cells at a time" in stderr
@@ -108,8 +114,8 @@ def test_a_run_on_two_nodes_is_the_local_one_byte_for_byte(home, cluster):
     assert same_as_local(home, "two")
     assert f"printed by {CELL} on card -1" in (home / "two/cells" / CELL / "log.txt").read_text()
     assert "of their 4 GPUs none: --device cuda takes them" in stderr
-    (unpacked,) = (home / "temporary").glob("compare-cells-*")
-    assert list(unpacked.iterdir()) == []
+    assert len(list((home / "temporary").glob("compare-cells-*"))) == 1
+    assert unpacked(home) <= before
 
 
 def test_on_cards_each_worker_sees_the_one_that_ray_gives_it(home, cluster):
