@@ -81,14 +81,6 @@ def read(given: Any) -> Reported:
         return Reported()
     if isinstance(given, Reported):
         return given
-    extra: dict[str, Any] = {}
-    for name in ("losses", "modes", "trained", "batches"):
-        if getattr(given, name, None):
-            extra[name] = getattr(given, name)
-    params = getattr(given, "params", None)
-    for name in ("batch_size", "steps"):
-        if isinstance(params, Mapping) and params.get(name):
-            extra[name] = int(params[name])
     values = (
         given if isinstance(given, Mapping) else getattr(given, "history", getattr(given, "figures", None))
     )
@@ -100,7 +92,32 @@ def read(given: Any) -> Reported:
     wrong = [name for name, value in values.items() if not _is_figure(value)]
     if wrong and not figures:
         raise InputError(f"reported: {wrong[0]} is no number")
-    fit, evaluate = {}, {}
+    fit, evaluate = _by_phase(figures)
+    if figures and isinstance(given, Mapping) and "loss" not in fit | evaluate:
+        raise InputError(
+            f"reported has {', '.join(figures)}, but neither fit's figure as loss nor evaluate's as evaluate_loss"
+        )
+    listed = isinstance(values.get("val_loss"), list | tuple) and "evaluate_loss" not in figures
+    epochs = (
+        {n: v for n, v in values.items() if isinstance(v, list | tuple) and n in figures} if listed else {}
+    )
+    return Reported(fit, evaluate, figures, validation=listed, history=epochs, **_recorded(given))
+
+
+def _recorded(given: Any) -> dict[str, Any]:
+    """What a History, or what `watch` recorded, knows beside the figures, by the names that `Reported` has for it."""
+    names = ("losses", "modes", "trained", "batches")
+    found: dict[str, Any] = {name: getattr(given, name) for name in names if getattr(given, name, None)}
+    params = getattr(given, "params", None)
+    if isinstance(params, Mapping):
+        found |= {name: int(params[name]) for name in ("batch_size", "steps") if params.get(name)}
+    return found
+
+
+def _by_phase(figures: Mapping[str, float]) -> tuple[dict[str, float], dict[str, float]]:
+    """Figures of training and of evaluation, by their bare names; ``evaluate_`` says more than ``val_``."""
+    fit: dict[str, float] = {}
+    evaluate: dict[str, float] = {}
     for name, value in figures.items():
         bare = name.removeprefix("evaluate_")
         if bare == name and name.startswith(("val_", "eval_")):
@@ -109,14 +126,7 @@ def read(given: Any) -> Reported:
             fit[name.removeprefix("train_")] = value
         elif name.startswith("evaluate_") or bare not in evaluate:
             evaluate[bare] = value
-    if figures and isinstance(given, Mapping) and "loss" not in fit | evaluate:
-        raise InputError(
-            f"reported has {', '.join(figures)}, but neither fit's figure as loss nor evaluate's as evaluate_loss"
-        )
-    listed = isinstance(values.get("val_loss"), list | tuple) and "evaluate_loss" not in figures
-    if listed:
-        extra["history"] = {n: v for n, v in values.items() if isinstance(v, list | tuple) and n in figures}
-    return Reported(fit, evaluate, figures, validation=listed, **extra)
+    return fit, evaluate
 
 
 def _is_figure(value: Any) -> bool:
