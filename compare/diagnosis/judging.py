@@ -133,6 +133,11 @@ def _notes(case: Case, assumed: bool) -> tuple[str, ...]:
         )
     if not case.reported.given:
         notes.append("No reported figures were given, so that weights that moved in the epoch are left out.")
+    elif "loss" not in case.reported.fit | case.reported.evaluate:
+        notes.append(
+            f"The reported figures ({some(list(case.reported.given))}) have neither training's loss, as loss, nor"
+            " evaluation's, as evaluate_loss: nothing is compared with them."
+        )
     facts = case.measured.facts
     if len(facts.initial) > 0.5 * facts.parameters and not case.has("other-weights"):
         notes.append(

@@ -75,7 +75,7 @@ def read(given: Any) -> Reported:
     """Read the figures.
 
     Raises:
-        InputError: something isn't a figure, or no loss is among them.
+        InputError: something isn't a figure.
     """
     if given is None:
         return Reported()
@@ -93,10 +93,6 @@ def read(given: Any) -> Reported:
     if wrong and not figures:
         raise InputError(f"reported: {wrong[0]} is no number")
     fit, evaluate = _by_phase(figures)
-    if figures and isinstance(given, Mapping) and "loss" not in fit | evaluate:
-        raise InputError(
-            f"reported has {', '.join(figures)}, but neither fit's figure as loss nor evaluate's as evaluate_loss"
-        )
     listed = isinstance(values.get("val_loss"), list | tuple) and "evaluate_loss" not in figures
     epochs = (
         {n: v for n, v in values.items() if isinstance(v, list | tuple) and n in figures} if listed else {}

@@ -213,11 +213,6 @@ WRONG = {
     ): "loss=0.2",
     (*GIVEN, "--reported", "=0.2"): "must be like loss=0.2",
     (*GIVEN, "--reported", "loss=0.2,loss=1.7"): "must be like loss=0.2",
-    (
-        *GIVEN,
-        "--reported",
-        "los=0.2",
-    ): "reported has los, but neither fit's figure as loss nor evaluate's as evaluate_loss",
     (*GIVEN, "--reported", ""): "neither a file nor",
     ("person.py:plain", "--data", "gone.npz", "--loss", "cross_entropy"): "no file gone.npz",
     ("person.py:plain", "--data", "broken.npz", "--loss", "cross_entropy"): "--data broken.npz can't be read",
@@ -272,6 +267,13 @@ def test_a_script_that_reads_arguments_of_its_own_takes_its_defaults(tmp_path, m
     code, _, error = run(capsys, "needed.py:model", "--data", "needed.py:data")
     assert code == 2
     assert "ends the process when it is imported (exit code 2)" in error.splitlines()[-1]
+
+
+def test_figures_without_a_loss_stop_nothing_and_are_said_to_be_of_no_use(script, capsys):
+    code, out, _ = run(capsys, *GIVEN, "--reported", "accuracy=0.9,evaluate_accuracy=0.5")
+    assert code == 0
+    said = " ".join(out.split())
+    assert "(accuracy, evaluate_accuracy) have neither training's loss, as loss, nor evaluation's" in said
 
 
 @pytest.mark.parametrize("arguments", [("person.py:raises",), ("person.py:broken", *GIVEN[1:])])
