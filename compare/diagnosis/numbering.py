@@ -14,7 +14,7 @@ ENOUGH = 8
 # of a class's samples: how many must be taken for one and the same other class
 MOST = 0.5
 # of the accuracy on fit's data: what another numbering must come to on evaluation's
-LIKE = 0.9
+LIKE = 0.75
 
 
 def renumbered(case: Case) -> tuple[str, str] | None:

@@ -20,7 +20,7 @@ from tests.torch.diagnosis import (
     variants,
 )
 from tests.torch.diagnosis.stories import CE, told
-from tests.torch.diagnosis.toys import loader, toy
+from tests.torch.diagnosis.toys import evaluated, loader, toy
 
 # closed without another training, by pasting it as often as there are normalisations behind one another
 AT_ONCE = {"stale-statistics", "foreign-statistics", "decay", "not-frozen"}
@@ -121,7 +121,21 @@ def a_loss_that_draws():
     return net, data, {"loss": lambda outputs, y: CE(outputs + torch.randn_like(outputs), y)}
 
 
+def a_softmax_too_many_in_evaluation():
+    net, data, options = stories.healthy()
+    wrong = evaluated(net, data, lambda outputs, y: CE(outputs.softmax(1), y))
+    return net, data, options | {"reported": options["reported"] | {"evaluate_loss": wrong}}
+
+
+def classes_in_another_order():
+    """Evaluation's folders, listed in another order."""
+    net, data, _ = stories.healthy()
+    x, y = toy(256, seed=5)
+    return net, data, {"loss": CE, "evaluate_data": loader((x, (y + 1) % 3))}
+
+
 MORE = (
+    a_softmax_too_many_in_evaluation, classes_in_another_order,
     an_evaluation_of_nobody_knows_what, evaluation_data_that_change, a_layer_that_computes_something_else,
     a_loss_that_draws,
     normalised_by_hand, normalised_by_a_function, loss_reported_as_no_number, batches_by_a_step_of_ones_own,
