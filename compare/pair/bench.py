@@ -173,15 +173,17 @@ class Bench(Side):
         keras = records.seen({**record, "values": load_file(values)}) if record is not None else self.keras
         keras = flattened.as_there(keras, self.map.pairs, self.map.rows)
 
-        def run(edits: list[dict], until: int | None = None, moved: bool = False) -> Seen:
-            given = [rounding_away(x) for x in inputs] if moved else inputs
+        def run(edits: list[dict], until: int | None = None, moved: int | None = None) -> Seen:
+            given = inputs if moved is None else [rounding_away(x, moved) for x in inputs]
             return self.look(given, self.arrangement, training, edits, until)
 
-        def twin(edits: list[dict]) -> Seen:
+        def twin(edits: list[dict], number: int) -> Seen:
             if any(x.dtype.kind == "f" for x in inputs):
-                return run(edits, moved=True)
+                return run(edits, moved=number)
             state = self.stepping.arrays(self.model)
-            self.stepping.assign(self.model, {name: rounding_away(array) for name, array in state.items()})
+            self.stepping.assign(
+                self.model, {name: rounding_away(array, number) for name, array in state.items()}
+            )
             try:
                 return run(edits)
             finally:
@@ -304,7 +306,7 @@ def _probabilities(run: Seen, value: str) -> Call | None:
     return call if call is not None and call.kind in ("softmax", "sigmoid", "log_softmax") else None
 
 
-def rounding_away(array: np.ndarray, number: int = 0) -> np.ndarray:
+def rounding_away(array: np.ndarray, number: int) -> np.ndarray:
     """Every number moved by one rounding, up or down, another way each number; what isn't a real one stays."""
     return one_rounding_away(array, number) if array.dtype.kind == "f" else array
 

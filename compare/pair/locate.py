@@ -14,6 +14,7 @@ from compare.pair.matching import Front, Values, front
 from compare.pair.partners import Partner
 from compare.pair.records import Call, Seen
 from compare.parity.figures import Distance
+from compare.parity.tolerances import TWIN_FACTOR, TWINS
 
 Run = Callable[..., Seen]  # of edits, and perhaps of the last call that is of interest
 MOST = 40  # calls that a difference is looked for in
@@ -80,7 +81,7 @@ def locate(
     run: Run,
     targets: list[str],
     pairs: list[Partner],
-    twin: Callable[[list[dict]], Seen],
+    twin: Callable[[list[dict], int], Seen],
     floor: float,
     arrays: dict[str, np.ndarray],
     edits: list[dict] | None = None,
@@ -90,7 +91,8 @@ def locate(
     Args:
         run: PyTorch's pass with some of its calls changed.
         targets: Keras's values that the outputs are.
-        twin: the same with inputs one rounding away, for how far that carries.
+        twin: the same with inputs one rounding away, each number another way, for how far that carries. One is enough
+            where nothing departs; otherwise the furthest of `TWINS` counts, since one may stay near by chance.
         floor: the bar where it carries no further.
         arrays: Keras's, by name.
         edits: changes made before.
@@ -98,7 +100,7 @@ def locate(
     edits = list(edits or [])
     rounded: list[str] = []
     torch = run(edits)
-    bars = _bars(torch, twin(edits))
+    bars, twins = _bars(torch, twin(edits, 0)), 1
     while True:
         values = Values(torch, bars, floor)
         now = front(keras, values, targets)
@@ -106,6 +108,10 @@ def locate(
             last = endings.departed(keras, run, targets, values, now, edits)
             departure = None if last is None else _ended(*last, values)
             return Found(edits, rounded, departure, torch, values, now)
+        if twins < TWINS:
+            more = _bars(torch, twin(edits, twins))
+            bars, twins = {name: max(bar, more.get(name, bar)) for name, bar in bars.items()}, twins + 1
+            continue
         scene = _scene(now, keras, torch, values, pairs, arrays)
         tried: list[str] = []
         trial = _explain(scene, now, keras, run, targets, bars, floor, edits, tried)
@@ -113,7 +119,7 @@ def locate(
             edits += _everywhere(trial, torch, edits)
             rounded.append(trial.text)
             torch = run(edits)
-            bars = _bars(torch, twin(edits))
+            bars, twins = _bars(torch, twin(edits, 0)), 1
             continue
         place = trial.torch if trial else _place(scene)
         apart = scene.near.apart if scene.near else _apart(scene)
@@ -309,7 +315,6 @@ def _everywhere(trial: Trial, torch: Seen, edits: list[dict]) -> list[dict]:
 
 def _bars(torch: Seen, twin: Seen) -> dict[str, float]:
     from compare.pair.matching import distance
-    from compare.parity.tolerances import TWIN_FACTOR
 
     both = [name for name in torch.values if name in twin.values]
     return {
