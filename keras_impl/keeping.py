@@ -87,17 +87,26 @@ def value(variable):
 
 
 @contextmanager
+def variables_kept(variables):
+    """Put the values of some variables back at the end."""
+    values = [(variable, value(variable)) for variable in variables]
+    try:
+        yield
+    finally:
+        for variable, before in values:
+            variable.assign(before)
+
+
+@contextmanager
 def metrics_kept(model):
     """Put back what the metrics of a model hold; those that have no variables yet lose them again."""
     memory = _remembered({id(item): item for item in (*_compiled(model), *model.metrics)}.values())
     metrics = [*model.metrics, *_given_metrics(model)]
-    values = [(v, value(v)) for metric in metrics for v in metric.variables]
-    try:
-        yield
-    finally:
-        memory.put_back()
-        for variable, before in values:
-            variable.assign(before)
+    with variables_kept([v for metric in metrics for v in metric.variables]):
+        try:
+            yield
+        finally:
+            memory.put_back()
 
 
 def random_state(model=None):

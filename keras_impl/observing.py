@@ -306,15 +306,9 @@ def quiet(model):
         yield
 
 
-@contextmanager
 def kept(model):
     """Put arrays back at the end."""
-    state = [(v, keeping.value(v)) for v in model.variables if "string" not in str(v.dtype)]
-    try:
-        yield
-    finally:
-        for variable, before in state:
-            variable.assign(before)
+    return keeping.variables_kept([v for v in model.variables if "string" not in str(v.dtype)])
 
 
 def tensor(array):

@@ -59,6 +59,7 @@ ONE_SIDED = {
     "keeping.loader_kept": "a Keras data set holds no generator of a framework's",
     "keeping.modes_kept": "a Keras layer has no mode",
     "keeping.metrics_kept": "as counting.py",
+    "keeping.variables_kept": "PyTorch's buffers and parameters are copied in place, each where it is kept",
     "keeping.value": "a Keras variable is copied by each backend in its own way",
     "keeping.buffers_kept": "a Keras variable stays the same object when it is assigned",
     "keeping.replaced": "Keras tracks what is assigned to a layer",
