@@ -99,27 +99,25 @@ def locate(
     """
     edits = list(edits or [])
     rounded: list[str] = []
-    torch = run(edits)
-    bars, twins = _bars(torch, twin(edits, 0)), 1
     while True:
-        values = Values(torch, bars, floor)
-        now = front(keras, values, targets)
+        torch, bars = run(edits), dict[str, float]()
+        for number in range(TWINS):
+            away = _bars(torch, twin(edits, number))
+            bars |= {name: max(bars.get(name, 0.0), bar) for name, bar in away.items()}
+            values = Values(torch, bars, floor)
+            now = front(keras, values, targets)
+            if now.call is None:
+                break
         if now.call is None:
             last = endings.departed(keras, run, targets, values, now, edits)
             departure = None if last is None else _ended(*last, values)
             return Found(edits, rounded, departure, torch, values, now)
-        if twins < TWINS:
-            more = _bars(torch, twin(edits, twins))
-            bars, twins = {name: max(bar, more.get(name, bar)) for name, bar in bars.items()}, twins + 1
-            continue
         scene = _scene(now, keras, torch, values, pairs, arrays)
         tried: list[str] = []
         trial = _explain(scene, now, keras, run, targets, bars, floor, edits, tried)
         if trial is not None and trial.cause == ROUNDING:
             edits += _everywhere(trial, torch, edits)
             rounded.append(trial.text)
-            torch = run(edits)
-            bars, twins = _bars(torch, twin(edits, 0)), 1
             continue
         place = trial.torch if trial else _place(scene)
         apart = scene.near.apart if scene.near else _apart(scene)
